@@ -1,0 +1,92 @@
+#include <ATen/Parallel.h>
+
+#include "device.h"
+#include "handles.h"
+#include "loading.h"
+#include "scoring.h"
+#include "values.h"
+
+namespace attention_bypass::binding {
+
+Napi::Function ModelHandle::define(Napi::Env env) {
+  return DefineClass(env, "Model",
+                     {InstanceMethod<&ModelHandle::load>("load"), InstanceMethod<&ModelHandle::save>("save"),
+                      InstanceMethod<&ModelHandle::logits>("logits"), InstanceMethod<&ModelHandle::score>("score"),
+                      InstanceMethod<&ModelHandle::close>("close")});
+}
+
+ModelHandle::ModelHandle(const Napi::CallbackInfo& info)
+    : Napi::ObjectWrap<ModelHandle>(info), queue_(JobQueue::create(info.Env())) {}
+
+Napi::Value ModelHandle::load(const Napi::CallbackInfo& info) {
+  const auto options = info[2].As<Napi::Object>();
+  const Controlled given(info[3]);
+  const auto work = [model = model_, config = to_config(info[0]), source = to_source(info[1]),
+                     device = to_string(options.Get("device")), dtype = to_string(options.Get("dtype")),
+                     threads = options.Get("threads").As<Napi::Number>().Int32Value(),
+                     control = given.control]() -> JobQueue::Settle {
+    // A thread's own number; the one that libtorch starts with is read before any model can have changed it.
+    static const int default_threads = at::get_num_threads();
+    at::set_num_threads(threads > 0 ? threads : default_threads);
+    const auto tensors = at::TensorOptions(device_of(device)).dtype(dtype_of(dtype));
+    *model = load_model(config, source, tensors, *control);
+    return [](Napi::Env env) { return env.Undefined(); };
+  };
+  return queue_->submit(info.Env(), work, given.control, given.on_progress);
+}
+
+Napi::Value ModelHandle::save(const Napi::CallbackInfo& info) {
+  const Controlled given(info[2]);
+  const auto work = [model = model_, path = to_string(info[0]),
+                     extra = to_string_map(info[1])]() -> JobQueue::Settle {
+    (*model)->save(path, extra);
+    return [](Napi::Env env) { return env.Undefined(); };
+  };
+  return queue_->submit(info.Env(), work, given.control, given.on_progress);
+}
+
+Napi::Value ModelHandle::logits(const Napi::CallbackInfo& info) {
+  const Controlled given(info[2]);
+  const auto work = [model = model_, rows = to_rows(info[0]), plan = to_plan(info[1]),
+                     control = given.control]() -> JobQueue::Settle {
+    const auto batch = TokenBatch::of(rows, (*model)->device());
+    control->expect(static_cast<double>(batch.ids.numel() * (*model)->config().block_count));
+    auto logits = (*model)->unembed((*model)->forward(batch, plan, nullptr, *control));
+    // Behind a row's end nothing was asked for, and nothing that looks like an answer is given.
+    if (!batch.even) {
+      logits.masked_fill_((batch.key_positions == hidden_position).unsqueeze(2), std::nan(""));
+    }
+    logits = logits.to(at::kCPU).contiguous();
+    return [logits](Napi::Env env) { return to_float32_array(env, logits); };
+  };
+  return queue_->submit(info.Env(), work, given.control, given.on_progress);
+}
+
+Napi::Value ModelHandle::score(const Napi::CallbackInfo& info) {
+  const auto object = info[0].As<Napi::Object>();
+  const Controlled given(info[2]);
+  ScoringRequest request;
+  request.rows = to_rows(object.Get("rows"));
+  request.first = to_integers(object.Get("first"));
+  request.plan = to_plan(info[1]);
+  request.scores = to_scores_request(info[0]);
+  request.decode = object.Get("decode").As<Napi::Boolean>();
+  const auto work = [model = model_, request = std::move(request), control = given.control]() -> JobQueue::Settle {
+    return [result = score_rows(**model, request, *control)](Napi::Env env) {
+      auto scores = to_object(env, result.scores).As<Napi::Object>();
+      scores.Set("decoded", to_int32_array(env, result.decoded));
+      return scores;
+    };
+  };
+  return queue_->submit(info.Env(), work, given.control, given.on_progress);
+}
+
+Napi::Value ModelHandle::close(const Napi::CallbackInfo& info) {
+  const auto work = [model = model_]() -> JobQueue::Settle {
+    model->reset();
+    return [](Napi::Env env) { return env.Undefined(); };
+  };
+  return queue_->submit(info.Env(), work, std::make_shared<Control>(), info.Env().Undefined());
+}
+
+}  // namespace attention_bypass::binding

@@ -1,0 +1,157 @@
+#include "values.h"
+
+#include <algorithm>
+
+namespace attention_bypass::binding {
+
+namespace {
+
+int64_t to_integer(const Napi::Value& value) { return value.As<Napi::Number>().Int64Value(); }
+double to_number(const Napi::Value& value) { return value.As<Napi::Number>().DoubleValue(); }
+bool to_boolean(const Napi::Value& value) { return value.As<Napi::Boolean>().Value(); }
+
+std::vector<int64_t> to_numbers(const Napi::Value& value) {
+  const auto array = value.As<Napi::Array>();
+  std::vector<int64_t> numbers;
+  for (uint32_t index = 0; index < array.Length(); ++index) numbers.push_back(to_integer(array[index]));
+  return numbers;
+}
+
+}  // namespace
+
+std::string to_string(const Napi::Value& value) { return value.As<Napi::String>(); }
+
+std::vector<std::string> to_strings(const Napi::Value& value) {
+  const auto array = value.As<Napi::Array>();
+  std::vector<std::string> strings;
+  for (uint32_t index = 0; index < array.Length(); ++index) strings.push_back(to_string(array[index]));
+  return strings;
+}
+
+std::vector<int64_t> to_integers(const Napi::Value& value) {
+  const auto array = value.As<Napi::Int32Array>();
+  return {array.Data(), array.Data() + array.ElementLength()};
+}
+
+std::vector<TokenRow> to_rows(const Napi::Value& value) {
+  const auto object = value.As<Napi::Object>();
+  const auto tokens = to_integers(object.Get("tokens"));
+  std::vector<TokenRow> rows;
+  auto begin = tokens.begin();
+  for (const auto length : to_integers(object.Get("lengths"))) {
+    rows.emplace_back(begin, begin + length);
+    begin += length;
+  }
+  return rows;
+}
+
+BypassPlan to_plan(const Napi::Value& value) {
+  const auto array = value.As<Napi::Uint8Array>();
+  BypassPlan plan;
+  for (size_t index = 0; index < array.ElementLength(); ++index) plan.push_back(static_cast<BypassMode>(array[index]));
+  return plan;
+}
+
+ModelConfig to_config(const Napi::Value& value) {
+  const auto object = value.As<Napi::Object>();
+  ModelConfig config;
+  config.family = to_string(object.Get("family")) == "gpt-neox" ? Family::gpt_neox : Family::gpt_neo;
+  config.block_count = to_integer(object.Get("blockCount"));
+  config.hidden_size = to_integer(object.Get("hiddenSize"));
+  config.head_count = to_integer(object.Get("headCount"));
+  config.intermediate_size = to_integer(object.Get("intermediateSize"));
+  config.vocabulary_size = to_integer(object.Get("vocabularySize"));
+  config.context_length = to_integer(object.Get("contextLength"));
+  config.activation = to_string(object.Get("activation"));
+  config.norm_epsilon = to_number(object.Get("normEpsilon"));
+  config.tied_embedding = to_boolean(object.Get("tiedEmbedding"));
+  config.windows = to_integers(object.Get("windows"));
+  config.parallel_residual = to_boolean(object.Get("parallelResidual"));
+  config.attention_bias = to_boolean(object.Get("attentionBias"));
+  config.rotary_size = to_integer(object.Get("rotarySize"));
+  config.rotary_base = to_number(object.Get("rotaryBase"));
+  return config;
+}
+
+WeightSource to_source(const Napi::Value& value) {
+  const auto object = value.As<Napi::Object>();
+  WeightSource source;
+  const auto tensors = object.Get("tensors").As<Napi::Array>();
+  for (uint32_t index = 0; index < tensors.Length(); ++index) {
+    const auto stored = static_cast<Napi::Value>(tensors[index]).As<Napi::Object>();
+    StoredTensor tensor;
+    tensor.name = to_string(stored.Get("name"));
+    tensor.dtype = to_string(stored.Get("dtype"));
+    tensor.shape = to_numbers(stored.Get("shape"));
+    tensor.strides = to_numbers(stored.Get("strides"));
+    tensor.file = to_string(stored.Get("file"));
+    tensor.begin = static_cast<uint64_t>(to_integer(stored.Get("begin")));
+    tensor.end = static_cast<uint64_t>(to_integer(stored.Get("end")));
+    source.tensors.push_back(std::move(tensor));
+  }
+  source.traced = to_string(object.Get("traced"));
+  return source;
+}
+
+Sampling to_sampling(const Napi::Value& value) {
+  const auto object = value.As<Napi::Object>();
+  return {to_number(object.Get("temperature")), to_integer(object.Get("topK")), to_number(object.Get("topP"))};
+}
+
+TokenScoresRequest to_scores_request(const Napi::Value& value) {
+  const auto object = value.As<Napi::Object>();
+  TokenScoresRequest request;
+  request.entropy = to_boolean(object.Get("entropy"));
+  const auto scheme = object.Get("scheme");
+  if (scheme.IsObject()) {
+    const auto fields = scheme.As<Napi::Object>();
+    request.scheme = SamplingScheme{to_number(fields.Get("temperature")), to_integer(fields.Get("topK"))};
+  }
+  return request;
+}
+
+std::map<std::string, std::string> to_string_map(const Napi::Value& value) {
+  const auto object = value.As<Napi::Object>();
+  std::map<std::string, std::string> values;
+  for (const auto& name : to_strings(object.GetPropertyNames())) values.emplace(name, to_string(object.Get(name)));
+  return values;
+}
+
+Napi::Value to_float32_array(Napi::Env env, const std::vector<float>& values) {
+  auto array = Napi::Float32Array::New(env, values.size());
+  std::copy(values.begin(), values.end(), array.Data());
+  return array;
+}
+
+Napi::Value to_int32_array(Napi::Env env, const std::vector<int64_t>& values) {
+  auto array = Napi::Int32Array::New(env, values.size());
+  std::transform(values.begin(), values.end(), array.Data(), [](int64_t value) { return static_cast<int32_t>(value); });
+  return array;
+}
+
+Napi::Value to_float32_array(Napi::Env env, const at::Tensor& tensor) {
+  auto owner = std::make_unique<at::Tensor>(tensor);
+  auto* data = owner->data_ptr<float>();
+  const auto count = static_cast<size_t>(owner->numel());
+  const auto release = [](Napi::Env, void*, at::Tensor* kept) { delete kept; };
+  const auto buffer = Napi::ArrayBuffer::New(env, data, count * sizeof(float), release, owner.get());
+  (void)owner.release();
+  return Napi::Float32Array::New(env, count, buffer, 0);
+}
+
+Napi::Value to_object(Napi::Env env, const TokenScores& scores) {
+  auto object = Napi::Object::New(env);
+  object.Set("logLikelihood", to_float32_array(env, scores.log_likelihood));
+  object.Set("entropy", to_float32_array(env, scores.entropy));
+  object.Set("schemeLogLikelihood", to_float32_array(env, scores.scheme_log_likelihood));
+  object.Set("predicted", to_int32_array(env, scores.predicted));
+  return object;
+}
+
+Napi::Value to_object(Napi::Env env, const std::map<std::string, std::string>& values) {
+  auto object = Napi::Object::New(env);
+  for (const auto& [name, value] : values) object.Set(name, value);
+  return object;
+}
+
+}  // namespace attention_bypass::binding

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bypass.h"
+#include "config.h"
+#include "control.h"
+#include "loading.h"
+#include "sampling.h"
+#include "vocabulary.h"
+
+namespace attention_bypass::binding {
+
+// Values as lib/native.ts types them. That layer has validated them, so that these only convert.
+std::string to_string(const Napi::Value& value);
+std::vector<std::string> to_strings(const Napi::Value& value);
+std::vector<int64_t> to_integers(const Napi::Value& value);
+std::vector<TokenRow> to_rows(const Napi::Value& value);
+BypassPlan to_plan(const Napi::Value& value);
+ModelConfig to_config(const Napi::Value& value);
+WeightSource to_source(const Napi::Value& value);
+Sampling to_sampling(const Napi::Value& value);
+TokenScoresRequest to_scores_request(const Napi::Value& value);
+std::map<std::string, std::string> to_string_map(const Napi::Value& value);
+
+Napi::Value to_float32_array(Napi::Env env, const std::vector<float>& values);
+Napi::Value to_int32_array(Napi::Env env, const std::vector<int64_t>& values);
+// The tensor's own memory, float32 on the CPU.
+Napi::Value to_float32_array(Napi::Env env, const at::Tensor& tensor);
+Napi::Value to_object(Napi::Env env, const TokenScores& scores);
+Napi::Value to_object(Napi::Env env, const std::map<std::string, std::string>& values);
+
+}  // namespace attention_bypass::binding

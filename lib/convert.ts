@@ -1,0 +1,69 @@
+import { randomUUID } from "node:crypto";
+import { rename, rm } from "node:fs/promises";
+import path from "node:path";
+import * as v from "valibot";
+import { loadAddon, packageVersion } from "./addon.js";
+import { toNativeConfig } from "./config.js";
+import { AttentionBypassError } from "./errors.js";
+import { tokenizerJson } from "./load-model.js";
+import type { Dtype } from "./model.js";
+import { type OperationOptions, run } from "./operation.js";
+import { archiveMark, openSource } from "./source.js";
+import { longCall, validate } from "./validation.js";
+
+export interface ConvertOptions extends OperationOptions {
+  /** Of the weights in the archive; "auto" keeps the checkpoint's where its config says one, else float32. Defaults
+   * to "auto". */
+  dtype?: "auto" | Dtype;
+  /** A tokenizer to put into the archive. Defaults to the model's own. */
+  tokenizer?: string;
+}
+
+const schema = v.strictObject({
+  ...longCall,
+  dtype: v.optional(v.picklist(["auto", "float32", "bfloat16", "float16"]), "auto"),
+  tokenizer: v.optional(v.string()),
+});
+
+const pathSchema = v.pipe(v.string(), v.nonEmpty("a path"));
+
+/**
+ * Writes a model as one TorchScript archive with its config and tokenizer inside, from all that `loadModel` takes. It
+ * loads here, and in Python by `torch.jit.load(path)(input_ids)`. The file appears whole or not at all.
+ * Throws what `loadModel` throws, and WRITE_FAILED.
+ */
+export async function convert(from: string, to: string, options: ConvertOptions = {}): Promise<void> {
+  validate(pathSchema, from, "from");
+  validate(pathSchema, to, "to");
+  const checked = validate(schema, options, "options");
+  options.signal?.throwIfAborted();
+  const { addon } = await loadAddon();
+  const source = await openSource(addon, from);
+  const json = await tokenizerJson(source, checked.tokenizer);
+  const dtype = checked.dtype === "auto" ? (source.config.weightsDtype ?? "float32") : checked.dtype;
+  const extra = {
+    [archiveMark]: JSON.stringify({ version: packageVersion }),
+    "config.json": JSON.stringify({ ...JSON.parse(source.configText), dtype }),
+    ...(json && { "tokenizer.json": JSON.stringify(json) }),
+  };
+  const native = new addon.Model();
+  const unfinished = path.join(path.dirname(to), `.${path.basename(to)}.${randomUUID()}`);
+  try {
+    const nativeOptions = { device: "cpu", dtype, threads: 0 };
+    await run(addon, options, (control) =>
+      native.load(toNativeConfig(source.config), source.weights, nativeOptions, control),
+    );
+    await run(addon, { signal: options.signal }, (control) => native.save(unfinished, extra, control)).catch(
+      (error: unknown) => {
+        options.signal?.throwIfAborted();
+        throw new AttentionBypassError("WRITE_FAILED", `expected to write ${to} but ${(error as Error).message}`, {
+          cause: error,
+        });
+      },
+    );
+    await rename(unfinished, to);
+  } finally {
+    await native.close();
+    await rm(unfinished, { force: true });
+  }
+}

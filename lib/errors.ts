@@ -1,0 +1,103 @@
+import type { NativeError } from "./native.js";
+
+/** The codes that {@link AttentionBypassError} carries. A code keeps its meaning in later versions. */
+export const errorCodes = [
+  /** An argument or option of the wrong type or out of its range. */
+  "INVALID_ARGUMENT",
+  /** A block number that the model does not have. */
+  "BLOCK_OUT_OF_RANGE",
+  /** A block number given twice. */
+  "BLOCK_DUPLICATE",
+  /** A token id outside the vocabulary. */
+  "TOKEN_OUT_OF_RANGE",
+  /** More tokens than the model's context holds. */
+  "CONTEXT_TOO_LONG",
+  /** A prefix that leaves no suffix in its row. */
+  "PREFIX_TOO_LONG",
+  /** Text was given or asked for, but the model has no tokenizer. */
+  "TOKENIZER_MISSING",
+  /** A tokenizer file that can't be used. */
+  "TOKENIZER_INVALID",
+  /** A samples file that can't be used. */
+  "SAMPLES_INVALID",
+  /** A file or folder that is not there. */
+  "FILE_NOT_FOUND",
+  /** No config.json where one is needed. */
+  "CONFIG_MISSING",
+  /** A config that can't be read, or that contradicts itself. */
+  "CONFIG_INVALID",
+  /** A model family other than GPT-NeoX and GPT-Neo. */
+  "ARCHITECTURE_UNSUPPORTED",
+  /** An activation that is not known. */
+  "ACTIVATION_UNSUPPORTED",
+  /** A scaling of the rotary embedding. */
+  "ROPE_SCALING_UNSUPPORTED",
+  /** No weights, or a missing shard. */
+  "WEIGHTS_MISSING",
+  /** A weights file that ends too early. */
+  "WEIGHTS_TRUNCATED",
+  /** A weights file that can't be read. */
+  "WEIGHTS_INVALID",
+  /** A file that is no archive by PyTorch. */
+  "ARCHIVE_INVALID",
+  /** A tensor that the config asks for and the weights lack. */
+  "TENSOR_MISSING",
+  /** A tensor of another shape than the config asks for. */
+  "TENSOR_SHAPE",
+  /** A tensor of a dtype that weights can't have. */
+  "TENSOR_DTYPE",
+  /** Weights that the config says nothing of. */
+  "TENSOR_UNEXPECTED",
+  /** A traced module that computes something else than its weights and config say. */
+  "TRACE_DISAGREES",
+  /** A device that is not there. */
+  "DEVICE_UNAVAILABLE",
+  /** No libtorch of the right version. */
+  "LIBTORCH_NOT_FOUND",
+  /** A libtorch that does not load. */
+  "LIBTORCH_LOAD_FAILED",
+  /** An error that libtorch met with at work. */
+  "LIBTORCH_FAILED",
+  /** The addon is neither built nor prebuilt. */
+  "ADDON_NOT_FOUND",
+  "OUT_OF_MEMORY",
+  /** The model has been disposed of. */
+  "DISPOSED",
+  /** A file could not be written. */
+  "WRITE_FAILED",
+] as const;
+
+export type ErrorCode = (typeof errorCodes)[number];
+
+/** Every failure of this package but an abort, which rejects with the signal's own reason. */
+export class AttentionBypassError extends Error {
+  override readonly name = "AttentionBypassError";
+
+  constructor(
+    readonly code: ErrorCode,
+    /** One line: what was expected, and what came. */
+    message: string,
+    options?: ErrorOptions & { trace?: string | undefined },
+  ) {
+    super(message, options);
+    if (options?.trace !== undefined) this.trace = options.trace;
+  }
+
+  /** libtorch's own account of the failure, where there is one; many lines long. */
+  readonly trace?: string;
+}
+
+function isNativeError(error: unknown): error is NativeError {
+  return error instanceof Error && typeof (error as Partial<NativeError>).code === "string";
+}
+
+/** Gives an error of the addon the stack of the call that it ended. */
+export function fromNative(error: unknown): unknown {
+  if (!isNativeError(error) || !(errorCodes as readonly string[]).includes(error.code)) return error;
+  return new AttentionBypassError(error.code as ErrorCode, error.message, { trace: error.trace });
+}
+
+/** The code of a failure of the file system, such as ENOENT. */
+export function systemCode(error: unknown): string | undefined {
+  return isNativeError(error) ? error.code : undefined;
+}

@@ -1,0 +1,225 @@
+import { randomInt } from "node:crypto";
+import * as v from "valibot";
+import { type Bypass, toPlan } from "./bypass.js";
+import type { NativePlan } from "./native.js";
+import { type OperationOptions, run } from "./operation.js";
+import type { Session } from "./session.js";
+import { TextStream } from "./text-stream.js";
+import { requireContext, requireTokenizer, type Tokens, toNativeRows, toRow, toTokenIds } from "./tokens.js";
+import { longCall, validate, wholeNumber } from "./validation.js";
+
+export interface GenerationOptions extends OperationOptions {
+  /** Defaults to 128, or to what the model's context still holds where that is less. */
+  maxNewTokens?: number;
+  /** 0 takes the most probable token each time, the lowest id of several; above, tokens are drawn. Defaults to 0. */
+  temperature?: number;
+  /** Draw among this many most probable tokens. Defaults to all. */
+  topK?: number;
+  /** Draw among the fewest most probable tokens that reach this probability together. Defaults to 1. */
+  topP?: number;
+  /** The same seed draws the same tokens on the same machine, for a prompt alone as for one among others; a list
+   * has one seed for each prompt. Defaults to random ones, which the result names. */
+  seed?: number | readonly number[];
+  /** Text or tokens that end a generation; the result's text ends before them. */
+  stop?: string | number | readonly (string | number)[];
+  /** Whether the model's own end-of-text token ends a generation. Defaults to true. */
+  stopAtEndOfText?: boolean;
+  bypass?: Bypass;
+}
+
+export type FinishReason = "length" | "stop" | "end-of-text";
+
+export interface Generation {
+  /** The generated text alone; undefined for a model without a tokenizer. */
+  text: string | undefined;
+  /** The generated tokens alone, one that ended the generation included. */
+  tokens: number[];
+  /** Of each token under the model, natural logarithm, whatever the temperature. */
+  logProbabilities: number[];
+  finishReason: FinishReason;
+  /** Where tokens were drawn. */
+  seed: number | undefined;
+}
+
+/** A generated token of a stream. */
+export interface GenerationPiece {
+  token: number;
+  /** The text that this token completes, often that of several tokens and sometimes none; undefined for a model
+   * without a tokenizer. */
+  text: string | undefined;
+  logProbability: number;
+}
+
+const seedNumber = wholeNumber(0, "a whole number from 0 to 2^53 - 1");
+const stopItem = v.union([v.pipe(v.string(), v.nonEmpty("text that is not empty")), wholeNumber(0)]);
+
+const schema = v.strictObject({
+  ...longCall,
+  maxNewTokens: v.optional(wholeNumber(1)),
+  temperature: v.optional(v.pipe(v.number(), v.finite(), v.minValue(0, "a number from 0 up")), 0),
+  topK: v.optional(wholeNumber(1)),
+  topP: v.optional(
+    v.pipe(
+      v.number(),
+      v.check((value: number) => value > 0 && value <= 1, "a number above 0 and up to 1"),
+    ),
+    1,
+  ),
+  seed: v.optional(v.union([seedNumber, v.array(seedNumber)])),
+  stop: v.optional(v.union([stopItem, v.array(stopItem)]), []),
+  stopAtEndOfText: v.optional(v.boolean(), true),
+  bypass: v.optional(v.any()),
+});
+
+const defaultMaxNewTokens = 128;
+
+/** What one prompt has generated so far. */
+class GenerationRow {
+  readonly generation: Generation;
+  readonly #texts: TextStream | undefined;
+
+  constructor(
+    session: Session,
+    private readonly ends: { tokens: ReadonlySet<number>; endOfText: ReadonlySet<number>; length: number },
+    stops: readonly string[],
+    seed: number | undefined,
+  ) {
+    this.#texts = session.tokenizer && new TextStream(session.tokenizer, stops);
+    this.generation = { text: this.#texts?.text, tokens: [], logProbabilities: [], finishReason: "length", seed };
+  }
+
+  /** Returns the piece, and whether it was the last one. */
+  push(token: number, logProbability: number): { piece: GenerationPiece; done: boolean } {
+    const { tokens, logProbabilities } = this.generation;
+    tokens.push(token);
+    logProbabilities.push(logProbability);
+    const endsText = this.ends.endOfText.has(token);
+    const stops = this.ends.tokens.has(token);
+    let text = endsText || stops ? this.#texts && "" : this.#texts?.push(token);
+    const stopped = stops || this.#texts?.stopped === true;
+    const done = endsText || stopped || tokens.length === this.ends.length;
+    if (done && this.#texts && text !== undefined) text += this.#texts.end();
+    if (stopped || this.#texts?.stopped) this.generation.finishReason = "stop";
+    else if (endsText) this.generation.finishReason = "end-of-text";
+    this.generation.text = this.#texts?.text;
+    return { piece: { token, text, logProbability }, done };
+  }
+}
+
+/** Everything that a generation needs, checked. */
+interface GenerationPlan {
+  prompts: Int32Array[];
+  rows: GenerationRow[];
+  plan: NativePlan;
+  maxNewTokens: number;
+  temperature: number;
+  topK: number;
+  topP: number;
+  seeds: number[];
+}
+
+function prepare(
+  session: Session,
+  prompts: readonly (string | Tokens)[],
+  names: readonly string[],
+  options: GenerationOptions,
+): GenerationPlan {
+  const checked = validate(schema, options, "options");
+  const { config } = session;
+  const plan = toPlan(options.bypass, config);
+  const rows = prompts.map((prompt, index) => toRow(prompt, session, names[index] as string));
+  const room = config.contextLength - Math.max(...rows.map((row) => row.length));
+  const maxNewTokens = checked.maxNewTokens ?? Math.max(1, Math.min(defaultMaxNewTokens, room));
+  rows.forEach((row, index) => {
+    requireContext(row.length + maxNewTokens, config, `${names[index]} and maxNewTokens together`);
+  });
+  const stop = [checked.stop].flat();
+  const stopTexts = stop.filter((item) => typeof item === "string");
+  const stopTokens = stop.filter((item) => typeof item === "number");
+  if (stopTexts.length > 0) requireTokenizer(session.tokenizer, "options.stop");
+  const ends = {
+    tokens: new Set(toTokenIds(stopTokens, config, "options.stop")),
+    endOfText: new Set(checked.stopAtEndOfText ? config.endTokens : []),
+    length: maxNewTokens,
+  };
+  if (Array.isArray(checked.seed)) {
+    validate(v.pipe(v.array(seedNumber), v.length(rows.length, "one seed for each prompt")), checked.seed, "options.seed");
+  }
+  const drawn = checked.temperature > 0;
+  const seeds = rows.map((_, index) =>
+    Array.isArray(checked.seed) ? (checked.seed[index] as number) : (checked.seed ?? randomInt(2 ** 47)),
+  );
+  return {
+    prompts: rows,
+    rows: seeds.map((seed) => new GenerationRow(session, ends, stopTexts, drawn ? seed : undefined)),
+    plan,
+    maxNewTokens,
+    temperature: checked.temperature,
+    topK: checked.topK ?? 0,
+    topP: checked.topP,
+    seeds,
+  };
+}
+
+/** What each step of the native decoder runs in: a gate that a stream passes token by token, or nothing. */
+type Enter = <Value>(work: () => Promise<Value>) => Promise<Value>;
+
+/** Decodes until every row is done. Yields each row's piece of each step. */
+async function* decode(
+  { addon, native }: Session,
+  { prompts, rows, plan, seeds, ...options }: GenerationPlan,
+  operation: OperationOptions,
+  enter: Enter,
+): AsyncGenerator<GenerationPiece, void, void> {
+  const decoder = new addon.Decoder(native, toNativeRows(prompts), plan, {
+    ...options,
+    seeds: Float64Array.from(seeds),
+  });
+  let going = rows;
+  try {
+    while (going.length > 0) {
+      const { tokens, logProbabilities } = await enter(() =>
+        run(addon, { signal: operation.signal }, (control) => decoder.next(control)),
+      );
+      const kept: number[] = [];
+      for (const [index, row] of going.entries()) {
+        const { piece, done } = row.push(tokens[index] as number, logProbabilities[index] as number);
+        if (!done) kept.push(index);
+        yield piece;
+      }
+      if (kept.length < going.length && kept.length > 0) {
+        await run(addon, operation, () => decoder.keepRows(Int32Array.from(kept)));
+      }
+      going = kept.map((index) => going[index] as GenerationRow);
+    }
+  } finally {
+    await decoder.close();
+  }
+}
+
+const freely: Enter = (work) => work();
+
+/** Generates from several prompts, of any lengths, in one batch. */
+export async function generateBatch(
+  session: Session,
+  prompts: readonly (string | Tokens)[],
+  names: readonly string[],
+  options: GenerationOptions,
+): Promise<Generation[]> {
+  const plan = prepare(session, prompts, names, options);
+  const total = plan.maxNewTokens * prompts.length;
+  let count = 0;
+  for await (const _ of decode(session, plan, { signal: options.signal }, freely)) options.onProgress?.(++count / total);
+  if (count < total) options.onProgress?.(1);
+  return plan.rows.map((row) => row.generation);
+}
+
+/** Generates from one prompt, piece by piece. Leaving the loop ends the work. */
+export function streamOne(
+  session: Session,
+  prompt: string | Tokens,
+  options: GenerationOptions,
+  enter: Enter,
+): AsyncGenerator<GenerationPiece, void, void> {
+  return decode(session, prepare(session, [prompt], ["prompt"], options), { signal: options.signal }, enter);
+}

@@ -1,0 +1,22 @@
+export type { Blocks, Bypass, BypassMode } from "./bypass.js";
+export type { ModelConfig } from "./config.js";
+export { type ConvertOptions, convert } from "./convert.js";
+export { type Diagnosis, diagnose } from "./diagnose.js";
+export { AttentionBypassError, type ErrorCode, errorCodes } from "./errors.js";
+export type { FinishReason, Generation, GenerationOptions, GenerationPiece } from "./generation.js";
+export { type Device, type LoadModelOptions, loadModel } from "./load-model.js";
+export type { Logits, LogitsOptions } from "./logits.js";
+export {
+  type MemorizationMetric,
+  type MemorizationOptions,
+  type MemorizationResult,
+  type MemorizationScores,
+  memorizationMetrics,
+  samplesToExtract,
+} from "./memorization.js";
+export type { Dtype, Model } from "./model.js";
+export type { OperationOptions } from "./operation.js";
+export type { Perplexity, PerplexityOptions } from "./perplexity.js";
+export type { Samples } from "./samples.js";
+export type { Tokenizer } from "./tokenizer.js";
+export type { Tokens } from "./tokens.js";

@@ -1,0 +1,142 @@
+import { execFile } from "node:child_process";
+import { readFile, stat } from "node:fs/promises";
+import { homedir } from "node:os";
+import path from "node:path";
+import { promisify } from "node:util";
+import { AttentionBypassError } from "./errors.js";
+
+export type LibtorchOrigin = "environment" | "cache" | "python" | "system";
+
+/** A libtorch on this machine. */
+export interface Libtorch {
+  origin: LibtorchOrigin;
+  /** The folder with include/. */
+  folder: string;
+  /** The folder of the shared libraries. */
+  libraries: string;
+  /** As the build says, such as "2.13.0+cpu". */
+  version: string;
+  /** "2.13": the part of the version that an addon is bound to. */
+  series: string;
+}
+
+/** One place that was looked at. */
+export interface LibtorchAttempt {
+  origin: LibtorchOrigin;
+  path: string;
+  /** Why it was not taken; undefined for the one that was. */
+  refusal?: string;
+}
+
+export interface LibtorchSearch {
+  found: Libtorch | undefined;
+  attempts: LibtorchAttempt[];
+}
+
+/** Where this package keeps what it brings: $ATTENTION_BYPASS_CACHE, or the user's cache folder. */
+export function cacheFolder(): string {
+  const { ATTENTION_BYPASS_CACHE: own, XDG_CACHE_HOME: users } = process.env;
+  return own ?? path.join(users ?? path.join(homedir(), ".cache"), "attention-bypass");
+}
+
+/** The folder in the cache for one version of libtorch, unpacked from PyTorch's wheel. */
+export function cachedLibtorch(version: string): string {
+  return path.join(cacheFolder(), `libtorch-${version}`);
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+async function exists(file: string): Promise<boolean> {
+  return stat(file).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** libtorch says its version in one of three ways: Python's package, the zip of libtorch alone, the headers. */
+async function readVersion(folder: string): Promise<string | undefined> {
+  const ofPackage = /__version__ = '([^']+)'/.exec(await readText(path.join(folder, "version.py")));
+  if (ofPackage) return ofPackage[1];
+  const ofZip = (await readText(path.join(folder, "build-version"))).trim();
+  if (ofZip) return ofZip;
+  for (const header of ["include/torch/headeronly/version.h", "include/torch/csrc/api/include/torch/version.h"]) {
+    const ofHeader = /#define TORCH_VERSION "([^"]+)"/.exec(await readText(path.join(folder, header)));
+    if (ofHeader) return ofHeader[1];
+  }
+  return undefined;
+}
+
+async function examine(origin: LibtorchOrigin, folder: string): Promise<Libtorch | string> {
+  const folders = ["lib", "lib64", "lib/x86_64-linux-gnu", "lib/aarch64-linux-gnu"];
+  for (const libraries of folders.map((name) => path.join(folder, name))) {
+    if (!(await exists(path.join(libraries, "libtorch_cpu.so")))) continue;
+    const version = await readVersion(folder);
+    if (version === undefined) return "its version can't be told";
+    return { origin, folder, libraries, version, series: version.split(".").slice(0, 2).join(".") };
+  }
+  return "there is no libtorch_cpu.so in it";
+}
+
+/** The torch folder of the Python at hand, found without importing it. */
+async function pythonTorch(): Promise<string | undefined> {
+  const script = "import importlib.util as u; s = u.find_spec('torch'); print(s.origin if s else '')";
+  const own = process.env.ATTENTION_BYPASS_PYTHON;
+  for (const python of own ? [own] : ["python3", "python"]) {
+    try {
+      const { stdout } = await promisify(execFile)(python, ["-c", script], { timeout: 20_000 });
+      if (stdout.trim()) return path.dirname(stdout.trim());
+    } catch {
+      // No such Python; the next one may be there.
+    }
+  }
+  return undefined;
+}
+
+async function* candidates(version: string): AsyncGenerator<[LibtorchOrigin, string]> {
+  yield ["cache", path.join(cachedLibtorch(version), "torch")];
+  const python = await pythonTorch();
+  if (python !== undefined) yield ["python", python];
+  yield ["system", "/usr/local"];
+  yield ["system", "/usr"];
+}
+
+/**
+ * Looks for a libtorch of one of the series that addons are built for: $ATTENTION_BYPASS_LIBTORCH alone where it is
+ * set, then the package's cache, the PyTorch of the Python at hand, and a system package.
+ */
+export async function findLibtorch(version: string, series: readonly string[]): Promise<LibtorchSearch> {
+  const attempts: LibtorchAttempt[] = [];
+  const attempt = async (origin: LibtorchOrigin, folder: string): Promise<Libtorch | undefined> => {
+    const result = await examine(origin, folder);
+    const refusal =
+      typeof result === "string"
+        ? result
+        : series.includes(result.series)
+          ? undefined
+          : `it is version ${result.version}, and the addon is built for ${series.join(", ")}`;
+    attempts.push(refusal === undefined ? { origin, path: folder } : { origin, path: folder, refusal });
+    return refusal === undefined ? (result as Libtorch) : undefined;
+  };
+  const chosen = process.env.ATTENTION_BYPASS_LIBTORCH;
+  if (chosen) return { found: await attempt("environment", chosen), attempts };
+  for await (const [origin, folder] of candidates(version)) {
+    const found = await attempt(origin, folder);
+    if (found) return { found, attempts };
+  }
+  return { found: undefined, attempts };
+}
+
+export function libtorchNotFound(version: string, attempts: readonly LibtorchAttempt[]): AttentionBypassError {
+  const looked = attempts.map(({ origin, path: place, refusal }) => `${origin} ${place}: ${refusal}`).join("; ");
+  return new AttentionBypassError(
+    "LIBTORCH_NOT_FOUND",
+    `expected a libtorch ${version} on this machine but found none (${looked}). ` +
+      `Either run \`python3 -m pip install torch==${version}\`, or set ATTENTION_BYPASS_LIBTORCH to the folder of one`,
+  );
+}

@@ -1,0 +1,77 @@
+import * as v from "valibot";
+import { loadAddon } from "./addon.js";
+import { toNativeConfig } from "./config.js";
+import { AttentionBypassError } from "./errors.js";
+import { type Dtype, Model } from "./model.js";
+import { type OperationOptions, run } from "./operation.js";
+import { type ModelSource, openSource } from "./source.js";
+import { findTokenizer, parseTokenizer, readTokenizer, Tokenizer } from "./tokenizer.js";
+import { validate, wholeNumber, longCall } from "./validation.js";
+
+export type Device = "auto" | "cpu" | "cuda" | `cuda:${number}`;
+
+export interface LoadModelOptions extends OperationOptions {
+  /** "auto" takes the first CUDA device, and the CPU where there is none; `model.device` says which. Any other is
+   * taken or refused. Defaults to "auto". */
+  device?: Device;
+  /** "auto" is float32 on the CPU, and on CUDA the dtype of the checkpoint. Defaults to "auto". */
+  dtype?: "auto" | Dtype;
+  /** Threads for the model's own work on the CPU. Defaults to libtorch's number, one for each core. */
+  threads?: number;
+  /** A tokenizer.json, or a folder with one or with vocab.json and merges.txt. Defaults to the model's own. */
+  tokenizer?: string;
+}
+
+const schema = v.strictObject({
+  ...longCall,
+  device: v.optional(
+    v.pipe(v.string(), v.regex(/^(auto|cpu|cuda|cuda:\d{1,3})$/, '"auto", "cpu", "cuda" or "cuda:N"')),
+    "auto",
+  ),
+  dtype: v.optional(v.picklist(["auto", "float32", "bfloat16", "float16"]), "auto"),
+  threads: v.optional(wholeNumber(1)),
+  tokenizer: v.optional(v.string()),
+});
+
+const pathSchema = v.pipe(v.string(), v.nonEmpty("a path"));
+
+/** The parsed tokenizer.json for a model, from the first place that has one. */
+export async function tokenizerJson(source: ModelSource, chosen: string | undefined): Promise<object | undefined> {
+  if (chosen !== undefined) return readTokenizer(chosen);
+  if (source.tokenizerText !== undefined) return parseTokenizer(source.tokenizerText, "the archive's tokenizer.json");
+  return findTokenizer(source.folder);
+}
+
+/**
+ * Loads a model from a Hugging Face checkpoint folder, an archive that `convert` wrote, or a TorchScript module traced
+ * from Hugging Face with its config.json beside it. libtorch is found and loaded with the first model.
+ * Throws INVALID_ARGUMENT, FILE_NOT_FOUND, DEVICE_UNAVAILABLE, OUT_OF_MEMORY, and the codes that begin with CONFIG,
+ * ARCHITECTURE, ACTIVATION, ROPE_SCALING, WEIGHTS, TENSOR, ARCHIVE, TRACE, TOKENIZER, LIBTORCH, ADDON.
+ */
+export async function loadModel(path: string, options: LoadModelOptions = {}): Promise<Model> {
+  validate(pathSchema, path, "path");
+  const checked = validate(schema, options, "options");
+  options.signal?.throwIfAborted();
+  const { addon, cudaRefusal } = await loadAddon();
+  const source = await openSource(addon, path);
+  const json = await tokenizerJson(source, checked.tokenizer);
+  const cuda = checked.device === "auto" ? addon.platform().cudaDevices > 0 : checked.device.startsWith("cuda");
+  const device = !cuda ? "cpu" : checked.device.includes(":") ? checked.device : "cuda:0";
+  if (cuda && cudaRefusal !== undefined) {
+    throw new AttentionBypassError("DEVICE_UNAVAILABLE", `expected CUDA for device "${device}" but ${cudaRefusal}`);
+  }
+  const automatic = (cuda ? source.config.weightsDtype : undefined) ?? "float32";
+  const dtype = checked.dtype === "auto" ? automatic : checked.dtype;
+  const native = new addon.Model();
+  const session = {
+    addon,
+    native,
+    config: source.config,
+    tokenizer: json && new Tokenizer(json, path),
+  };
+  const nativeOptions = { device, dtype, threads: checked.threads ?? 0 };
+  await run(addon, options, (control) =>
+    native.load(toNativeConfig(source.config), source.weights, nativeOptions, control),
+  );
+  return new Model(session, device, dtype);
+}

@@ -1,0 +1,109 @@
+import { inspect } from "node:util";
+import type { ModelConfig } from "./config.js";
+import {
+  type Generation,
+  type GenerationOptions,
+  type GenerationPiece,
+  generateBatch,
+  streamOne,
+} from "./generation.js";
+import { type Logits, type LogitsOptions, logits } from "./logits.js";
+import {
+  type MemorizationMetric,
+  type MemorizationOptions,
+  type MemorizationResult,
+  scoreMemorization,
+} from "./memorization.js";
+import { type Perplexity, type PerplexityOptions, perplexity } from "./perplexity.js";
+import type { Samples } from "./samples.js";
+import { Gate, type Session } from "./session.js";
+import type { Tokenizer } from "./tokenizer.js";
+import { isBatch, type Tokens } from "./tokens.js";
+
+export type Dtype = "float32" | "bfloat16" | "float16";
+
+/**
+ * A loaded model. Work on one model runs in the order in which it was asked for, on a thread of its own; models run
+ * side by side. Nothing that a call does is left over for the next one.
+ */
+export class Model {
+  readonly config: ModelConfig;
+  /** What the model runs on: "cpu" or "cuda:N". */
+  readonly device: string;
+  readonly dtype: Dtype;
+  /** Undefined where none was found; token ids work all the same. */
+  readonly tokenizer: Tokenizer | undefined;
+
+  readonly #session: Session;
+  readonly #gate = new Gate();
+  #disposed: Promise<void> | undefined;
+
+  /** @internal Use `loadModel`. */
+  constructor(session: Session, device: string, dtype: Dtype) {
+    this.#session = session;
+    this.config = session.config;
+    this.tokenizer = session.tokenizer;
+    this.device = device;
+    this.dtype = dtype;
+  }
+
+  /** The logits of the next token at every position, of one row or several. */
+  logits(tokens: string | Tokens | readonly (string | Tokens)[], options?: LogitsOptions): Promise<Logits> {
+    return this.#gate.enter(() => logits(this.#session, tokens, options));
+  }
+
+  /**
+   * Generates after a prompt, or after several, of any lengths, in one batch: each gives what it gives alone.
+   * Throws INVALID_ARGUMENT, TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING, CONTEXT_TOO_LONG and those of `Bypass`.
+   */
+  generate(prompts: readonly (string | Tokens)[], options?: GenerationOptions): Promise<Generation[]>;
+  generate(prompt: string | Tokens, options?: GenerationOptions): Promise<Generation>;
+  generate(
+    prompt: string | Tokens | readonly (string | Tokens)[],
+    options: GenerationOptions = {},
+  ): Promise<Generation | Generation[]> {
+    return this.#gate.enter(async () => {
+      if (isBatch(prompt)) {
+        const names = prompt.map((_, index) => `prompts[${index}]`);
+        return generateBatch(this.#session, prompt, names, options);
+      }
+      const [generation] = await generateBatch(this.#session, [prompt], ["prompt"], options);
+      return generation as Generation;
+    });
+  }
+
+  /** Generates after a prompt, a piece for each token. Leaving the loop ends the work. */
+  async *stream(prompt: string | Tokens, options: GenerationOptions = {}): AsyncGenerator<GenerationPiece, void, void> {
+    // A stream that nobody reads on must not hold up a disposal, so it passes the gate for each token.
+    yield* streamOne(this.#session, prompt, options, (work) => this.#gate.enter(work));
+  }
+
+  /** How well the model predicts a text. */
+  perplexity(text: string | Tokens, options?: PerplexityOptions): Promise<Perplexity> {
+    return this.#gate.enter(() => perplexity(this.#session, text, options));
+  }
+
+  /** How far the model has memorized samples: rows of tokens, or the path of an .npy or .jsonl file. */
+  scoreMemorization<Metric extends MemorizationMetric = MemorizationMetric>(
+    samples: Samples,
+    options?: MemorizationOptions<Metric>,
+  ): Promise<MemorizationResult<Metric>> {
+    return this.#gate.enter(() => scoreMemorization(this.#session, samples, options));
+  }
+
+  /** Frees the weights after the calls that are at work. Calls that come later throw DISPOSED. Safe to call again. */
+  dispose(): Promise<void> {
+    this.#disposed ??= this.#gate.close().then(() => this.#session.native.close());
+    return this.#disposed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+
+  [inspect.custom](): string {
+    const { family, blockCount, hiddenSize, vocabularySize } = this.config;
+    const state = this.#gate.open ? "" : ", disposed of";
+    return `Model { ${family}, ${blockCount} blocks, ${hiddenSize} wide, ${vocabularySize} tokens, ${this.dtype} on ${this.device}${state} }`;
+  }
+}

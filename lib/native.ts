@@ -1,0 +1,162 @@
+/**
+ * The whole surface of the native addon. Nothing but the files that import these types touches it, and what goes in
+ * has been validated: the addon converts and computes. Promises reject with {@link NativeError}.
+ */
+
+/** An `Error` made by the addon. */
+export interface NativeError extends Error {
+  code: string;
+  /** libtorch's own account, many lines long. */
+  trace?: string;
+}
+
+/** Rows of tokens, one after the other. */
+export interface NativeRows {
+  tokens: Int32Array;
+  lengths: Int32Array;
+}
+
+/** A mode for each block: 0 none, 1 zero, 2 short-circuit. */
+export type NativePlan = Uint8Array;
+
+export interface NativeConfig {
+  family: "gpt-neox" | "gpt-neo";
+  blockCount: number;
+  hiddenSize: number;
+  headCount: number;
+  intermediateSize: number;
+  vocabularySize: number;
+  contextLength: number;
+  activation: string;
+  normEpsilon: number;
+  tiedEmbedding: boolean;
+  /** For each block, how many tokens back it sees, itself included; 0: all. */
+  windows: Int32Array;
+  parallelResidual: boolean;
+  attentionBias: boolean;
+  rotarySize: number;
+  rotaryBase: number;
+}
+
+/** A tensor in a file, whatever the file's format. */
+export interface NativeTensor {
+  name: string;
+  /** As safetensors spells it: F32, BF16, F16, ... */
+  dtype: string;
+  shape: number[];
+  /** In elements. */
+  strides: number[];
+  file: string;
+  /** Of the bytes that it may use in the file. */
+  begin: number;
+  end: number;
+}
+
+/** A zip archive by PyTorch. */
+export interface NativeArchive {
+  /** A TorchScript module, not a mere state dictionary. */
+  hasCode: boolean;
+  /** The object whose tensors lie in the storages. */
+  pickle: Uint8Array;
+  /** Bytes in the file, by the keys that the pickle uses. */
+  storages: Record<string, { begin: number; end: number }>;
+  /** Text files that were stored beside the module. */
+  extra: Record<string, string>;
+}
+
+export interface NativeSource {
+  tensors: NativeTensor[];
+  /** The module traced elsewhere to check against, or "". */
+  traced: string;
+}
+
+/** `device` is "cpu" or "cuda:N"; `threads` 0 leaves libtorch's own number. */
+export interface NativeLoadOptions {
+  device: string;
+  dtype: "float32" | "bfloat16" | "float16";
+  threads: number;
+}
+
+/** Tokens are scored from `first` on in each row. */
+export interface NativeScoreRequest {
+  rows: NativeRows;
+  first: Int32Array;
+  entropy: boolean;
+  scheme: { temperature: number; topK: number } | undefined;
+  decode: boolean;
+}
+
+/** One value for each scored token, row after row; empty arrays for what was not asked for. */
+export interface NativeScores {
+  logLikelihood: Float32Array;
+  entropy: Float32Array;
+  schemeLogLikelihood: Float32Array;
+  predicted: Int32Array;
+  decoded: Int32Array;
+}
+
+export interface NativeDecoderOptions {
+  maxNewTokens: number;
+  /** 0: greedy. */
+  temperature: number;
+  /** 0: all tokens. */
+  topK: number;
+  topP: number;
+  /** One for each row, whole numbers below 2^53. */
+  seeds: Float64Array;
+}
+
+/** One value for each row that goes on. */
+export interface NativeStep {
+  tokens: Int32Array;
+  logProbabilities: Float32Array;
+}
+
+/** Ends one call's work, and hears of its progress. */
+export interface NativeControl {
+  abort(): void;
+}
+
+export interface NativeModel {
+  load(config: NativeConfig, source: NativeSource, options: NativeLoadOptions, control?: NativeControl): Promise<void>;
+  /** Writes a TorchScript archive with extra files in it. */
+  save(path: string, extra: Record<string, string>, control?: NativeControl): Promise<void>;
+  /** (rows, longest row, vocabulary), not a number behind the end of a row. */
+  logits(rows: NativeRows, plan: NativePlan, control?: NativeControl): Promise<Float32Array>;
+  score(request: NativeScoreRequest, plan: NativePlan, control?: NativeControl): Promise<NativeScores>;
+  /** Frees the weights, after the work that is queued. */
+  close(): Promise<void>;
+}
+
+export interface NativeDecoder {
+  next(control?: NativeControl): Promise<NativeStep>;
+  /** Indices among the rows that went on so far. */
+  keepRows(rows: Int32Array): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface NativePlatform {
+  libtorch: string;
+  cpuCapability: string;
+  threads: number;
+  cudaDevices: number;
+}
+
+export interface Addon {
+  Control: new (onProgress?: (share: number) => void) => NativeControl;
+  Model: new () => NativeModel;
+  Decoder: new (
+    model: NativeModel,
+    prompts: NativeRows,
+    plan: NativePlan,
+    options: NativeDecoderOptions,
+  ) => NativeDecoder;
+  platform(): NativePlatform;
+  /** Throws {@link NativeError}. */
+  openArchive(path: string): NativeArchive;
+}
+
+/** The small addon that opens libtorch for the other one. */
+export interface Preload {
+  open(path: string): void;
+}

@@ -1,0 +1,39 @@
+import type { ModelConfig } from "./config.js";
+import { AttentionBypassError } from "./errors.js";
+import type { Addon, NativeModel } from "./native.js";
+import type { Tokenizer } from "./tokenizer.js";
+
+/** A loaded model as the calls on it see it. */
+export interface Session {
+  readonly addon: Addon;
+  readonly native: NativeModel;
+  readonly config: ModelConfig;
+  readonly tokenizer: Tokenizer | undefined;
+}
+
+/** Lets work in until it is closed, and then waits for what is in. */
+export class Gate {
+  #open = true;
+  readonly #inside = new Set<Promise<unknown>>();
+
+  get open(): boolean {
+    return this.#open;
+  }
+
+  /** Throws DISPOSED where the gate is closed. */
+  async enter<Value>(work: () => Promise<Value>): Promise<Value> {
+    if (!this.#open) throw new AttentionBypassError("DISPOSED", "expected a model in use but it has been disposed of");
+    const running = work();
+    this.#inside.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#inside.delete(running);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#open = false;
+    await Promise.allSettled(this.#inside);
+  }
+}

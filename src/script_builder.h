@@ -1,0 +1,44 @@
+#pragma once
+
+#include <torch/script.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace attention_bypass {
+
+// Builds TorchScript modules from source text. Modules of one class share a type, so that a stack of
+// equal blocks is compiled once.
+class ScriptBuilder {
+ public:
+  struct Member {
+    enum class Kind { parameter, buffer, attribute, module } kind;
+    std::string name;
+    c10::IValue value;
+  };
+
+  static Member parameter(const std::string& name, const at::Tensor& tensor) {
+    return {Member::Kind::parameter, name, tensor};
+  }
+  static Member buffer(const std::string& name, const at::Tensor& tensor) {
+    return {Member::Kind::buffer, name, tensor};
+  }
+  static Member attribute(const std::string& name, c10::IValue value) {
+    return {Member::Kind::attribute, name, std::move(value)};
+  }
+  static Member module(const std::string& name, const torch::jit::Module& value) {
+    return {Member::Kind::module, name, value._ivalue()};
+  }
+
+  // Members of modules of one class have the same names and types; source is compiled for the first of them.
+  torch::jit::Module build(const std::string& class_name, const std::vector<Member>& members,
+                           const std::string& source);
+
+ private:
+  std::shared_ptr<torch::jit::CompilationUnit> unit_ = std::make_shared<torch::jit::CompilationUnit>();
+  std::map<std::string, c10::ClassTypePtr> types_;
+};
+
+}  // namespace attention_bypass

@@ -1,0 +1,12 @@
+import { defineConfig } from "tsdown";
+
+export default defineConfig({
+  entry: ["lib/index.ts", "lib/cli.ts"],
+  format: ["esm", "cjs"],
+  platform: "node",
+  target: "node20",
+  dts: true,
+  sourcemap: true,
+  fixedExtension: false,
+  deps: { neverBundle: ["#binding"] },
+});
