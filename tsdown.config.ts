@@ -1,7 +1,7 @@
 import { defineConfig } from "tsdown";
 
 export default defineConfig({
-  entry: ["lib/index.ts", "lib/cli.ts"],
+  entry: ["lib/index.ts", "lib/cli.ts", "lib/libtorch.ts"],
   format: ["esm", "cjs"],
   platform: "node",
   target: "node20",

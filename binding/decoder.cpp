@@ -48,6 +48,12 @@ Napi::Value DecoderHandle::keep_rows(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value DecoderHandle::close(const Napi::CallbackInfo& info) {
+  if (queue_->ended()) {
+    decoder_->reset();
+    const auto closed = Napi::Promise::Deferred::New(info.Env());
+    closed.Resolve(info.Env().Undefined());
+    return closed.Promise();
+  }
   const auto work = [decoder = decoder_]() -> JobQueue::Settle {
     decoder->reset();
     return [](Napi::Env env) { return env.Undefined(); };

@@ -52,24 +52,20 @@ JobQueue::JobQueue(Napi::Env env)
     : env_(env), messenger_(Messenger::New(env, "attention-bypass", 0, 1)), thread_([this] { run(); }) {
   messenger_.Unref(env);
   // Hooks run in the reverse order of their making: the thread has ended before its messenger goes.
-  napi_add_env_cleanup_hook(env_, close_at_exit, this);
+  napi_add_env_cleanup_hook(env_, end_at_exit, this);
 }
 
-JobQueue::~JobQueue() {
-  if (thread_.joinable()) {
-    napi_remove_env_cleanup_hook(env_, close_at_exit, this);
-    close();
-  }
-  messenger_.Release();
-}
+JobQueue::~JobQueue() { end(); }
 
-void JobQueue::close_at_exit(void* queue) {
+void JobQueue::end_at_exit(void* queue) {
   // A waiting job owns the queue too.
   const auto self = static_cast<JobQueue*>(queue)->shared_from_this();
-  self->close();
+  self->end();
 }
 
-void JobQueue::close() noexcept {
+void JobQueue::end() noexcept {
+  if (ended()) return;
+  napi_remove_env_cleanup_hook(env_, end_at_exit, this);
   std::deque<std::unique_ptr<Job>> left;
   {
     const std::lock_guard lock(mutex_);
@@ -79,6 +75,8 @@ void JobQueue::close() noexcept {
   }
   wake_.notify_all();
   thread_.join();
+  // Not later: at the environment's end the messenger goes by itself soon after this.
+  messenger_.Release();
 }
 
 Napi::Promise JobQueue::submit(Napi::Env env, Work work, std::shared_ptr<Control> control, Napi::Value on_progress) {
@@ -95,6 +93,10 @@ Napi::Promise JobQueue::submit(Napi::Env env, Work work, std::shared_ptr<Control
     };
   }
   const auto promise = job->deferred.Promise();
+  if (ended()) {
+    job->deferred.Reject(Failure{"DISPOSED", "expected a model in use but it has been disposed of", ""}.error(env).Value());
+    return promise;
+  }
   if (pending_++ == 0) messenger_.Ref(env);
   {
     const std::lock_guard lock(mutex_);

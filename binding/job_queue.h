@@ -27,6 +27,11 @@ class JobQueue : public std::enable_shared_from_this<JobQueue> {
   static std::shared_ptr<JobQueue> create(Napi::Env env);
   ~JobQueue();
 
+  // Ends the thread once the running job has; jobs that wait are dropped, and later ones refused.
+  void end() noexcept;
+
+  bool ended() const noexcept { return !thread_.joinable(); }
+
   // A promise of the work's value. The control's progress goes to on_progress where that is a function.
   Napi::Promise submit(Napi::Env env, Work work, std::shared_ptr<Control> control, Napi::Value on_progress);
 
@@ -43,8 +48,7 @@ class JobQueue : public std::enable_shared_from_this<JobQueue> {
   explicit JobQueue(Napi::Env env);
   void run() noexcept;
   void execute(Job& job) noexcept;
-  void close() noexcept;
-  static void close_at_exit(void* queue);
+  static void end_at_exit(void* queue);
 
   napi_env env_;
   Messenger messenger_;

@@ -82,9 +82,12 @@ Napi::Value ModelHandle::score(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value ModelHandle::close(const Napi::CallbackInfo& info) {
-  const auto work = [model = model_]() -> JobQueue::Settle {
+  const auto work = [model = model_, queue = queue_]() -> JobQueue::Settle {
     model->reset();
-    return [](Napi::Env env) { return env.Undefined(); };
+    return [queue](Napi::Env env) {
+      queue->end();
+      return env.Undefined();
+    };
   };
   return queue_->submit(info.Env(), work, std::make_shared<Control>(), info.Env().Undefined());
 }

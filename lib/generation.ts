@@ -193,7 +193,8 @@ async function* decode(
       going = kept.map((index) => going[index] as GenerationRow);
     }
   } finally {
-    await decoder.close();
+    // Queued behind work that may still run; who left need not wait for it.
+    void decoder.close();
   }
 }
 

@@ -1,7 +1,7 @@
 // The package against Hugging Face, on checkpoints with random weights: shared/reference and test/fixtures.
 import path from "node:path";
 import { convert, loadModel, type Model } from "attention-bypass";
-import t from "tap";
+import t, { type Test } from "tap";
 import { type Expected, fixture, fixtureNames, readExpected, readFloats, temporaryFolder } from "./support/fixtures.ts";
 import { shared, skipReason } from "./support/shared.ts";
 
@@ -19,7 +19,7 @@ function difference(actual: Float32Array, expected: Float32Array): number {
   return off / largest;
 }
 
-async function agrees(t: Tap, model: Model, folder: string, expected: Expected, tolerance: number) {
+async function agrees(t: Test, model: Model, folder: string, expected: Expected, tolerance: number) {
   for (const { tag, blocks, mode, ...values } of expected.cases) {
     const bypass = { blocks, mode };
     const { data, shape } = await model.logits(expected.input_ids, { bypass });
@@ -40,9 +40,7 @@ async function agrees(t: Tap, model: Model, folder: string, expected: Expected, 
   }
 }
 
-type Tap = typeof t;
-
-async function checkpointAgrees(t: Tap, folder: string, tolerance: number) {
+async function checkpointAgrees(t: Test, folder: string, tolerance: number) {
   const expected = readExpected(folder);
   const archive = path.join(await temporaryFolder(t), "model.pt");
   await convert(folder, archive);

@@ -1,0 +1,103 @@
+// Brings a checkout to the point where it runs: npm's packages, dist/, a libtorch, the native addons. Each step is
+// skipped where its result is there and newer than what it is made of.
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+
+const root = path.join(import.meta.dirname, "..");
+const at = (...names) => path.join(root, ...names);
+const pinned = JSON.parse(readFileSync(at("package.json"), "utf8")).config.libtorch;
+const series = pinned.split(".").slice(0, 2).join(".");
+
+class SetupError extends Error {}
+
+function run(command, args, hint) {
+  console.log(`> ${[command, ...args].join(" ")}`);
+  const { status, error } = spawnSync(command, args, { cwd: root, stdio: "inherit" });
+  if (status !== 0) throw new SetupError(`${path.basename(command)} failed${error ? ` (${error.message})` : ""}. ${hint}`);
+}
+
+const tool = (name) => at("node_modules", ".bin", name);
+
+/** When a file, or the newest file in a folder, was last written; 0 where there is none. */
+function newest(place) {
+  if (!existsSync(place)) return 0;
+  const found = statSync(place);
+  if (!found.isDirectory()) return found.mtimeMs;
+  return Math.max(0, ...readdirSync(place).map((name) => newest(path.join(place, name))));
+}
+
+function upToDate(results, sources) {
+  return Math.min(...results.map((name) => newest(at(name)))) > Math.max(...sources.map((name) => newest(at(name))));
+}
+
+function installPackages() {
+  if (existsSync(tool("tsdown")) && upToDate(["node_modules/.package-lock.json"], ["package-lock.json"])) return;
+  run("npm", ["ci", "--no-audit", "--no-fund"], "npm must reach a registry once; see `npm config get registry`.");
+}
+
+function compileLibrary() {
+  if (upToDate(["dist/index.cjs", "dist/index.js"], ["lib", "binding/index.d.cts", "tsdown.config.ts", "package.json"])) return;
+  run(tool("tsdown"), ["--logLevel", "warn"], "The message above names the line.");
+}
+
+/** PyTorch's wheel holds a complete libtorch; pip brings it by the user's own index, mirror and proxy. */
+function downloadLibtorch(folder) {
+  const unfinished = `${folder}.${process.pid}`;
+  mkdirSync(path.dirname(folder), { recursive: true });
+  const python = process.env.ATTENTION_BYPASS_PYTHON ?? "python3";
+  try {
+    run(
+      python,
+      ["-m", "pip", "install", "--no-deps", "--no-compile", "--quiet", "--target", unfinished, `torch==${pinned}`],
+      "",
+    );
+    rmSync(folder, { recursive: true, force: true });
+    renameSync(unfinished, folder);
+  } finally {
+    rmSync(unfinished, { recursive: true, force: true });
+  }
+}
+
+async function obtainLibtorch() {
+  const { cachedLibtorch, findLibtorch, libtorchNotFound } = await import(pathToFileURL(at("dist", "libtorch.js")).href);
+  const first = await findLibtorch(pinned, [series]);
+  if (first.found) return first.found;
+  if (process.env.ATTENTION_BYPASS_LIBTORCH) throw libtorchNotFound(pinned, first.attempts);
+  let failure = "";
+  try {
+    downloadLibtorch(cachedLibtorch(pinned));
+  } catch (error) {
+    failure = ` Downloading it did not work either: ${error.message}`;
+  }
+  const second = await findLibtorch(pinned, [series]);
+  if (second.found) return second.found;
+  throw new SetupError(libtorchNotFound(pinned, second.attempts).message + failure);
+}
+
+function buildAddons(libtorch) {
+  const stamp = at("native", "libtorch.txt");
+  const addons = [`native/torch-${series}/build/Release/attention-bypass.node`, "native/preload/build/Release/preload.node"];
+  const sources = ["src", "binding", "CMakeLists.txt", "package-lock.json"];
+  const built = existsSync(stamp) && readFileSync(stamp, "utf8") === libtorch.folder;
+  if (built && upToDate([...addons, "native/libtorch.txt"], sources)) return;
+  const warnings = process.env.CI === "true" ? ["--CDWARNINGS_AS_ERRORS=ON"] : [];
+  run(
+    tool("cmake-js"),
+    ["compile", `--CDLIBTORCH=${libtorch.folder}`, `--CDLIBTORCH_SERIES=${series}`, ...warnings],
+    "It needs CMake 3.20 and a C++20 compiler: on Debian, `apt-get install cmake ninja-build g++`.",
+  );
+  writeFileSync(stamp, libtorch.folder);
+}
+
+try {
+  installPackages();
+  compileLibrary();
+  const libtorch = await obtainLibtorch();
+  buildAddons(libtorch);
+  console.log(`attention-bypass is ready, on libtorch ${libtorch.version} (${libtorch.origin}, ${libtorch.folder})`);
+} catch (error) {
+  console.error(`setup: ${error.message}`);
+  process.exitCode = 1;
+}
