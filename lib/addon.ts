@@ -43,9 +43,13 @@ function open(libtorch: Libtorch): LoadedAddon {
     preload.open(library("libc10.so"));
     preload.open(library("libtorch_cpu.so"));
   } catch (error) {
-    throw new AttentionBypassError("LIBTORCH_LOAD_FAILED", `libtorch in ${libtorch.folder} does not load: ${message(error)}`, {
-      cause: error,
-    });
+    throw new AttentionBypassError(
+      "LIBTORCH_LOAD_FAILED",
+      `libtorch in ${libtorch.folder} does not load: ${message(error)}`,
+      {
+        cause: error,
+      },
+    );
   }
   if (existsSync(library("libtorch_cuda.so"))) {
     try {

@@ -1,2 +1,59 @@
 #!/usr/bin/env node
-export {};
+import { Command } from "commander";
+import { packageVersion } from "./addon.js";
+import { addConvert } from "./cli/convert.js";
+import { addDoctor } from "./cli/doctor.js";
+import { exitCodesHelp } from "./cli/exit-codes.js";
+import { toFailure } from "./cli/failure.js";
+import { addGenerate } from "./cli/generate.js";
+import { interruptedExitCode, untilInterrupted } from "./cli/interruption.js";
+import { addMemorization } from "./cli/memorization.js";
+import { addPerplexity } from "./cli/perplexity.js";
+
+const examples = `
+Examples:
+  $ attention-bypass doctor
+  $ attention-bypass generate ./pythia-160m "It was the best of times" --bypass q4
+  $ attention-bypass memorization ./pythia-160m --samples memorized.npy --prefix-length 32 --bypass 7`;
+
+function createProgram(signal: AbortSignal): Command {
+  const program = new Command("attention-bypass")
+    .description(
+      "Runs Pythia and GPT-Neo models with the attention of chosen transformer blocks switched off, and measures what that " +
+        "does to what they write, predict and know by heart.",
+    )
+    .version(packageVersion)
+    .exitOverride()
+    // Failures of all kinds are told in one place, below.
+    .configureOutput({ outputError: () => {} })
+    .addHelpText("after", examples)
+    .addHelpText("after", exitCodesHelp);
+  addGenerate(program, signal);
+  addPerplexity(program, signal);
+  addMemorization(program, signal);
+  addConvert(program, signal);
+  addDoctor(program);
+  return program;
+}
+
+function report(failure: { code: string; message: string }): void {
+  const json = process.argv.includes("--json");
+  const line = json ? JSON.stringify({ error: failure }) : `attention-bypass: ${failure.message} [${failure.code}]`;
+  process.stderr.write(`${line}\n`);
+}
+
+async function main(): Promise<void> {
+  // A reader who leaves is no news; `print` hears of the rest.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+  const signal = untilInterrupted();
+  try {
+    await createProgram(signal).parseAsync();
+  } catch (error) {
+    const interrupted = interruptedExitCode(signal);
+    const failure = toFailure(error);
+    if (interrupted === undefined && failure.report) report(failure.report);
+    process.exitCode = interrupted ?? failure.exitCode;
+  }
+}
+
+void main();

@@ -88,7 +88,10 @@ const familyFields = v.looseObject({
   architectures: v.nullish(v.array(v.string())),
 });
 
-function weightsDtype(fields: { dtype?: string | null | undefined; torch_dtype?: string | null | undefined }): ModelConfig["weightsDtype"] {
+function weightsDtype(fields: {
+  dtype?: string | null | undefined;
+  torch_dtype?: string | null | undefined;
+}): ModelConfig["weightsDtype"] {
   const name = fields.dtype ?? fields.torch_dtype;
   return name === "float32" || name === "bfloat16" || name === "float16" ? name : undefined;
 }

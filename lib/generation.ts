@@ -143,7 +143,11 @@ function prepare(
     length: maxNewTokens,
   };
   if (Array.isArray(checked.seed)) {
-    validate(v.pipe(v.array(seedNumber), v.length(rows.length, "one seed for each prompt")), checked.seed, "options.seed");
+    validate(
+      v.pipe(v.array(seedNumber), v.length(rows.length, "one seed for each prompt")),
+      checked.seed,
+      "options.seed",
+    );
   }
   const drawn = checked.temperature > 0;
   const seeds = rows.map((_, index) =>
@@ -210,7 +214,8 @@ export async function generateBatch(
   const plan = prepare(session, prompts, names, options);
   const total = plan.maxNewTokens * prompts.length;
   let count = 0;
-  for await (const _ of decode(session, plan, { signal: options.signal }, freely)) options.onProgress?.(++count / total);
+  for await (const _ of decode(session, plan, { signal: options.signal }, freely))
+    options.onProgress?.(++count / total);
   if (count < total) options.onProgress?.(1);
   return plan.rows.map((row) => row.generation);
 }

@@ -6,7 +6,7 @@ import { type Dtype, Model } from "./model.js";
 import { type OperationOptions, run } from "./operation.js";
 import { type ModelSource, openSource } from "./source.js";
 import { findTokenizer, parseTokenizer, readTokenizer, Tokenizer } from "./tokenizer.js";
-import { validate, wholeNumber, longCall } from "./validation.js";
+import { longCall, validate, wholeNumber } from "./validation.js";
 
 export type Device = "auto" | "cpu" | "cuda" | `cuda:${number}`;
 

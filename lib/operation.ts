@@ -1,5 +1,5 @@
-import type { Addon, NativeControl } from "./native.js";
 import { fromNative } from "./errors.js";
+import type { Addon, NativeControl } from "./native.js";
 
 /** What every call that can be long takes. */
 export interface OperationOptions {

@@ -70,7 +70,11 @@ export async function perplexity(
   const plan = toPlan(options.bypass, config);
   const contextLength = checked.contextLength ?? config.contextLength;
   if (contextLength > config.contextLength) {
-    throw invalidArgument("options.contextLength", `at most ${config.contextLength}, the model's context,`, contextLength);
+    throw invalidArgument(
+      "options.contextLength",
+      `at most ${config.contextLength}, the model's context,`,
+      contextLength,
+    );
   }
   const stride = checked.stride ?? Math.max(1, Math.floor(contextLength / 2));
   if (stride > contextLength) {

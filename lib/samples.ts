@@ -24,7 +24,9 @@ const lineFields = v.union([v.object({ prefix: content, suffix: content }), v.ob
 
 function unreadable(file: string, error: unknown): AttentionBypassError {
   const code = systemCode(error) === "ENOENT" ? "FILE_NOT_FOUND" : "SAMPLES_INVALID";
-  return new AttentionBypassError(code, `expected samples in ${file} but ${(error as Error).message}`, { cause: error });
+  return new AttentionBypassError(code, `expected samples in ${file} but ${(error as Error).message}`, {
+    cause: error,
+  });
 }
 
 function split(tokens: Int32Array, prefixLength: number | undefined, name: string): Sample {
@@ -80,7 +82,11 @@ function readLine(line: string, name: string, prefixLength: number | undefined, 
     );
   }
   const encode = (value: string | number[]) =>
-    toTokenIds(typeof value === "string" ? requireTokenizer(context.tokenizer, name).encode(value) : value, context.config, name);
+    toTokenIds(
+      typeof value === "string" ? requireTokenizer(context.tokenizer, name).encode(value) : value,
+      context.config,
+      name,
+    );
   if ("text" in fields.output) return split(encode(fields.output.text), prefixLength, name);
   const prefix = encode(fields.output.prefix);
   const suffix = encode(fields.output.suffix);

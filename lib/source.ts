@@ -45,9 +45,11 @@ const indexFields = v.object({ weight_map: v.record(v.string(), v.string()) });
 
 /** The shards that an index names. Throws where one is missing, so that no shard is skipped. */
 async function readIndex(file: string): Promise<string[]> {
-  const json: unknown = await readFile(file, "utf8").then(JSON.parse).catch((error: Error) => {
-    throw new AttentionBypassError("WEIGHTS_INVALID", `expected JSON in ${file} but ${error.message}`);
-  });
+  const json: unknown = await readFile(file, "utf8")
+    .then(JSON.parse)
+    .catch((error: Error) => {
+      throw new AttentionBypassError("WEIGHTS_INVALID", `expected JSON in ${file} but ${error.message}`);
+    });
   const names = Object.values(validate(indexFields, json, file, "WEIGHTS_INVALID").weight_map);
   const shards = [...new Set(names)].map((name) => path.join(path.dirname(file), name));
   for (const shard of shards) {
@@ -113,7 +115,10 @@ async function openArchiveSource(addon: Addon, file: string): Promise<ModelSourc
 export async function openSource(addon: Addon, place: string): Promise<ModelSource> {
   const found = await stat(place).catch((error: unknown) => {
     if (systemCode(error) !== "ENOENT" && systemCode(error) !== "ENOTDIR") throw error;
-    throw new AttentionBypassError("FILE_NOT_FOUND", `expected a model in ${place} but there is no such file or folder`);
+    throw new AttentionBypassError(
+      "FILE_NOT_FOUND",
+      `expected a model in ${place} but there is no such file or folder`,
+    );
   });
   if (!found.isDirectory() && !place.endsWith(".safetensors")) return openArchiveSource(addon, place);
   const folder = found.isDirectory() ? place : path.dirname(place);

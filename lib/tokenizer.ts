@@ -15,9 +15,13 @@ export class Tokenizer {
     try {
       this.#tokenizer = new HuggingFaceTokenizer(json, {});
     } catch (error) {
-      throw new AttentionBypassError("TOKENIZER_INVALID", `the tokenizer in ${name} can't be used: ${(error as Error).message}`, {
-        cause: error,
-      });
+      throw new AttentionBypassError(
+        "TOKENIZER_INVALID",
+        `the tokenizer in ${name} can't be used: ${(error as Error).message}`,
+        {
+          cause: error,
+        },
+      );
     }
   }
 

@@ -103,6 +103,14 @@ export function archiveTensors(archive: NativeArchive, file: string): NativeTens
     const record = archive.storages[storage.key];
     if (!record) throw invalid(`tensor ${name} lies in a storage ${storage.key} that is not there`);
     const { dtype } = storage;
-    return { name, dtype, shape, strides, file, begin: record.begin + offset * (elementBytes[dtype] ?? 1), end: record.end };
+    return {
+      name,
+      dtype,
+      shape,
+      strides,
+      file,
+      begin: record.begin + offset * (elementBytes[dtype] ?? 1),
+      end: record.end,
+    };
   });
 }

@@ -36,7 +36,10 @@ export function validate<Schema extends v.GenericSchema>(
 
 /** Building blocks of schemas. Messages complete "expected … for NAME but received VALUE". */
 export const wholeNumber = (from: number, message = `a whole number from ${from} up`) =>
-  v.pipe(v.number(), v.check((value: number) => Number.isSafeInteger(value) && value >= from, message));
+  v.pipe(
+    v.number(),
+    v.check((value: number) => Number.isSafeInteger(value) && value >= from, message),
+  );
 
 export const positiveNumber = v.pipe(
   v.number(),

@@ -15,7 +15,8 @@ class SetupError extends Error {}
 function run(command, args, hint) {
   console.log(`> ${[command, ...args].join(" ")}`);
   const { status, error } = spawnSync(command, args, { cwd: root, stdio: "inherit" });
-  if (status !== 0) throw new SetupError(`${path.basename(command)} failed${error ? ` (${error.message})` : ""}. ${hint}`);
+  if (status !== 0)
+    throw new SetupError(`${path.basename(command)} failed${error ? ` (${error.message})` : ""}. ${hint}`);
 }
 
 const tool = (name) => at("node_modules", ".bin", name);
@@ -38,7 +39,8 @@ function installPackages() {
 }
 
 function compileLibrary() {
-  if (upToDate(["dist/index.cjs", "dist/index.js"], ["lib", "binding/index.d.cts", "tsdown.config.ts", "package.json"])) return;
+  if (upToDate(["dist/index.cjs", "dist/index.js"], ["lib", "binding/index.d.cts", "tsdown.config.ts", "package.json"]))
+    return;
   run(tool("tsdown"), ["--logLevel", "warn"], "The message above names the line.");
 }
 
@@ -61,7 +63,9 @@ function downloadLibtorch(folder) {
 }
 
 async function obtainLibtorch() {
-  const { cachedLibtorch, findLibtorch, libtorchNotFound } = await import(pathToFileURL(at("dist", "libtorch.js")).href);
+  const { cachedLibtorch, findLibtorch, libtorchNotFound } = await import(
+    pathToFileURL(at("dist", "libtorch.js")).href
+  );
   const first = await findLibtorch(pinned, [series]);
   if (first.found) return first.found;
   if (process.env.ATTENTION_BYPASS_LIBTORCH) throw libtorchNotFound(pinned, first.attempts);
@@ -78,7 +82,10 @@ async function obtainLibtorch() {
 
 function buildAddons(libtorch) {
   const stamp = at("native", "libtorch.txt");
-  const addons = [`native/torch-${series}/build/Release/attention-bypass.node`, "native/preload/build/Release/preload.node"];
+  const addons = [
+    `native/torch-${series}/build/Release/attention-bypass.node`,
+    "native/preload/build/Release/preload.node",
+  ];
   const sources = ["src", "binding", "CMakeLists.txt", "package-lock.json"];
   const built = existsSync(stamp) && readFileSync(stamp, "utf8") === libtorch.folder;
   if (built && upToDate([...addons, "native/libtorch.txt"], sources)) return;

@@ -1,0 +1,18 @@
+"""Writes a checkpoint of Pythia-160m's shape with random weights: python make_checkpoint.py FOLDER"""
+
+import sys
+
+import torch
+from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
+
+torch.manual_seed(0)
+config = GPTNeoXConfig(
+    vocab_size=50304,
+    hidden_size=768,
+    num_hidden_layers=12,
+    num_attention_heads=12,
+    intermediate_size=3072,
+    max_position_embeddings=2048,
+    tie_word_embeddings=False,
+)
+GPTNeoXForCausalLM(config).save_pretrained(sys.argv[1])

@@ -1,0 +1,41 @@
+import { stat } from "node:fs/promises";
+import type { Command } from "commander";
+import { type ConvertOptions, convert } from "../convert.js";
+import { dtypeOption, modelHelp, tokenizerHelp } from "./model-options.js";
+import { addJsonOption, type JsonOption, print, printJson } from "./output.js";
+import { pick } from "./pick.js";
+import { withProgress } from "./progress.js";
+
+type Options = Pick<ConvertOptions, "dtype" | "tokenizer"> & JsonOption;
+
+const examples = `
+The archive loads in every command here, and in Python by torch.jit.load(path)(input_ids). It appears
+whole or not at all, and replaces a file of its name. With --json: path and bytes.
+
+Examples:
+  $ attention-bypass convert ./pythia-160m pythia-160m.pt
+  $ attention-bypass convert ./traced/model.pt gpt-neo.pt --dtype float16 --tokenizer ./gpt2`;
+
+async function convertModel(from: string, to: string, options: Options, signal: AbortSignal) {
+  await withProgress("Converting", options, (onProgress) =>
+    convert(from, to, { ...pick(options, ["dtype", "tokenizer"]), signal, onProgress }),
+  );
+  const { size: bytes } = await stat(to);
+  if (options.json) await printJson({ path: to, bytes });
+  else await print(`${to}: ${(bytes / 2 ** 20).toFixed(1)} MiB\n`);
+}
+
+export function addConvert(program: Command, signal: AbortSignal): void {
+  const command = program
+    .command("convert")
+    .summary("write a model as one TorchScript archive")
+    .description("Writes a model as one TorchScript archive, with its config and tokenizer inside.")
+    .argument("<from>", modelHelp)
+    .argument("<to>", "the archive to write")
+    .optionsGroup("Conversion options:")
+    .addOption(dtypeOption("the checkpoint's own where its config says one, else float32"))
+    .option("--tokenizer <path>", tokenizerHelp);
+  addJsonOption(command)
+    .addHelpText("after", examples)
+    .action((from: string, to: string, options: Options) => convertModel(from, to, options, signal));
+}

@@ -1,0 +1,67 @@
+import type { Command } from "commander";
+import { type Diagnosis, diagnose } from "../diagnose.js";
+import { exitCodes } from "./exit-codes.js";
+import { addJsonOption, type JsonOption, print, printJson } from "./output.js";
+
+const examples = `
+Exit code 4 where no libtorch can be loaded, else 0.
+
+Environment:
+  ATTENTION_BYPASS_LIBTORCH  the folder of a libtorch, the only place to look at then
+  ATTENTION_BYPASS_CACHE     this package's cache (default: ~/.cache/attention-bypass)
+  ATTENTION_BYPASS_PYTHON    the Python whose PyTorch may serve (default: python3, then python)
+
+Examples:
+  $ attention-bypass doctor
+  $ attention-bypass doctor --json`;
+
+function lines(diagnosis: Diagnosis): [name: string, value: string][] {
+  const { cpu, wanted, attempts, libtorch, runtime, cudaRefusal, failure } = diagnosis;
+  const found: [string, string][] = attempts.map(({ origin, path, refusal }) => [
+    "looked at",
+    `${path} (${origin}): ${refusal ?? "taken"}`,
+  ]);
+  const loaded: [string, string][] = runtime
+    ? [
+        ["CPU capability", runtime.cpuCapability],
+        ["threads", String(runtime.threads)],
+        ["CUDA devices", cudaRefusal === undefined ? String(runtime.cudaDevices) : `none, ${cudaRefusal}`],
+      ]
+    : [];
+  return [
+    ["attention-bypass", diagnosis.package],
+    ["Node.js", diagnosis.node],
+    ["platform", diagnosis.platform],
+    ["CPU", `${cpu.model}, ${cpu.cores} cores`],
+    ["memory", `${diagnosis.memoryGiB} GiB`],
+    ["wanted", `libtorch ${wanted.version}; addons for ${wanted.series.join(", ") || "no version: none is built"}`],
+    ...found,
+    ["libtorch", libtorch ? `${libtorch.version} in ${libtorch.folder}` : "none"],
+    ...loaded,
+    ["result", failure === undefined ? "models can be loaded" : `no model can be loaded: ${failure}`],
+  ];
+}
+
+async function doctor({ json }: JsonOption): Promise<void> {
+  const diagnosis = await diagnose();
+  // Printed whole before it counts as a failure: what is wrong here is the result, not an error.
+  if (json) await printJson(diagnosis);
+  else
+    await print(
+      lines(diagnosis)
+        .map(([name, value]) => `${`${name}:`.padEnd(18)}${value}\n`)
+        .join(""),
+    );
+  if (diagnosis.failure !== undefined) process.exitCode = exitCodes.LIBTORCH_NOT_FOUND;
+}
+
+export function addDoctor(program: Command): void {
+  const command = program
+    .command("doctor")
+    .summary("tell whether this machine can run models, and why not")
+    .description(
+      "Looks at this machine the way that loading a model does: versions, every place where a libtorch may be and why " +
+        "it is taken or not, devices, what the CPU can do.",
+    );
+  addJsonOption(command).addHelpText("after", examples).action(doctor);
+}

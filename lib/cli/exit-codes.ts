@@ -1,0 +1,56 @@
+import type { ErrorCode } from "../errors.js";
+
+const usage = 2;
+const input = 3;
+const environment = 4;
+
+/** What the process answers where nothing in `exitCodes` fits. */
+export const unexpected = 1;
+
+/** A failure's exit code says who can mend it: the caller, the files, the machine. */
+export const exitCodes: Readonly<Record<ErrorCode, number>> = {
+  INVALID_ARGUMENT: usage,
+  BLOCK_OUT_OF_RANGE: usage,
+  BLOCK_DUPLICATE: usage,
+  TOKEN_OUT_OF_RANGE: usage,
+  CONTEXT_TOO_LONG: usage,
+  PREFIX_TOO_LONG: usage,
+  TOKENIZER_MISSING: input,
+  TOKENIZER_INVALID: input,
+  SAMPLES_INVALID: input,
+  FILE_NOT_FOUND: input,
+  CONFIG_MISSING: input,
+  CONFIG_INVALID: input,
+  ARCHITECTURE_UNSUPPORTED: input,
+  ACTIVATION_UNSUPPORTED: input,
+  ROPE_SCALING_UNSUPPORTED: input,
+  WEIGHTS_MISSING: input,
+  WEIGHTS_TRUNCATED: input,
+  WEIGHTS_INVALID: input,
+  ARCHIVE_INVALID: input,
+  TENSOR_MISSING: input,
+  TENSOR_SHAPE: input,
+  TENSOR_DTYPE: input,
+  TENSOR_UNEXPECTED: input,
+  TRACE_DISAGREES: input,
+  DEVICE_UNAVAILABLE: environment,
+  LIBTORCH_NOT_FOUND: environment,
+  LIBTORCH_LOAD_FAILED: environment,
+  LIBTORCH_FAILED: environment,
+  ADDON_NOT_FOUND: environment,
+  OUT_OF_MEMORY: environment,
+  WRITE_FAILED: environment,
+  DISPOSED: unexpected,
+};
+
+export const exitCodesHelp = `
+Exit codes:
+  0    it worked
+  1    a failure of another kind
+  2    the command line asks for something that can't be
+  3    an input file is missing, broken or not supported
+  4    this machine can't: libtorch, addon, device, memory, writing
+  130  interrupted (143: terminated)
+
+Failures are one line on stderr, "attention-bypass: message [CODE]", and with --json
+{"error":{"code","message"}}, on stderr as well.`;

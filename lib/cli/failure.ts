@@ -1,0 +1,33 @@
+import { CommanderError } from "commander";
+import { AttentionBypassError, systemCode } from "../errors.js";
+import { exitCodes, unexpected } from "./exit-codes.js";
+
+/** A failure as the command line tells it. */
+export interface Failure {
+  /** Undefined where there is nothing to say. */
+  report: { code: string; message: string } | undefined;
+  exitCode: number;
+}
+
+const silent = (exitCode: number): Failure => ({ report: undefined, exitCode });
+
+function oneLine(message: string): string {
+  return message.trim().replace(/\s*\n\s*/g, " ");
+}
+
+export function toFailure(error: unknown): Failure {
+  if (error instanceof CommanderError) {
+    // Help and version arrive as errors too, already printed.
+    if (error.exitCode === 0) return silent(0);
+    if (error.code === "commander.help") return silent(exitCodes.INVALID_ARGUMENT);
+    const message = oneLine(error.message.replace(/^error: /, ""));
+    return { report: { code: "INVALID_ARGUMENT", message }, exitCode: exitCodes.INVALID_ARGUMENT };
+  }
+  // Who reads our output has read enough.
+  if (systemCode(error) === "EPIPE") return silent(0);
+  const message = oneLine(error instanceof Error ? error.message : String(error));
+  if (error instanceof AttentionBypassError) {
+    return { report: { code: error.code, message }, exitCode: exitCodes[error.code] };
+  }
+  return { report: { code: systemCode(error) ?? "UNEXPECTED", message }, exitCode: unexpected };
+}

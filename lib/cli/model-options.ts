@@ -1,0 +1,39 @@
+import { type Command, Option } from "commander";
+import { type LoadModelOptions, loadModel } from "../load-model.js";
+import type { Model } from "../model.js";
+import type { JsonOption } from "./output.js";
+import { pick } from "./pick.js";
+import { withProgress } from "./progress.js";
+import { wholeNumber } from "./values.js";
+
+export type ModelOptions = Pick<LoadModelOptions, "device" | "dtype" | "threads" | "tokenizer">;
+
+export const modelHelp =
+  "checkpoint folder of Hugging Face, archive made by convert, or traced TorchScript with config.json beside it";
+
+export function dtypeOption(automatic: string): Option {
+  return new Option("--dtype <dtype>", `precision of the weights; auto: ${automatic} (default: auto)`).choices([
+    "auto",
+    "float32",
+    "bfloat16",
+    "float16",
+  ]);
+}
+
+export const tokenizerHelp =
+  "tokenizer.json, or a folder with it or with vocab.json and merges.txt (default: the model's own)";
+
+export function addModelOptions(command: Command): Command {
+  return command
+    .optionsGroup("Model options:")
+    .option("--device <device>", "auto, cpu, cuda or cuda:N (default: auto, CUDA where there is one)")
+    .addOption(dtypeOption("float32 on the CPU, the checkpoint's own on CUDA"))
+    .option("--threads <count>", "threads on the CPU (default: libtorch's, one for each core)", wholeNumber(1))
+    .option("--tokenizer <path>", tokenizerHelp);
+}
+
+export function openModel(path: string, options: ModelOptions & JsonOption, signal: AbortSignal): Promise<Model> {
+  return withProgress("Loading", options, (onProgress) =>
+    loadModel(path, { ...pick(options, ["device", "dtype", "threads", "tokenizer"]), signal, onProgress }),
+  );
+}

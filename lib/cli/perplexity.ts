@@ -1,0 +1,79 @@
+import type { Command } from "commander";
+import type { Model } from "../model.js";
+import { addBypassOptions, type BypassOptions, toBypass } from "./bypass-options.js";
+import { readText, textOrTokens } from "./input.js";
+import { addModelOptions, type ModelOptions, modelHelp, openModel } from "./model-options.js";
+import { addJsonOption, formatNumber, type JsonOption, print, printJson, table } from "./output.js";
+import { pick } from "./pick.js";
+import { withProgress } from "./progress.js";
+import { tokenIds, wholeNumber } from "./values.js";
+
+interface Options extends ModelOptions, BypassOptions, JsonOption {
+  tokens?: number[];
+  contextLength?: number;
+  stride?: number;
+  beginningToken?: number;
+  limitTokens?: number;
+}
+
+const examples = `
+Prints perplexity, negativeLogLikelihood (mean per token, natural logarithm) and tokenCount (tokens
+that were predicted, each once).
+
+Examples:
+  $ attention-bypass perplexity ./pythia-160m wikitext2.test.raw --context-length 1024 --stride 512
+  $ attention-bypass perplexity ./pythia-160m wikitext2.test.raw --limit-tokens 5000 --bypass 5,6,7 --json`;
+
+/** Text is left to the model, which tells those who gave it no tokenizer, unless tokens must be counted. */
+function firstTokens(text: string | number[], model: Model, limit: number | undefined): string | number[] {
+  if (limit === undefined) return text;
+  const tokens = typeof text === "string" ? model.tokenizer?.encode(text) : text;
+  return tokens?.slice(0, limit) ?? text;
+}
+
+async function perplexity(path: string, file: string | undefined, options: Options, signal: AbortSignal) {
+  const bypass = toBypass(options);
+  const text = await textOrTokens("a file", file, options.tokens, (name) => readText(name, signal));
+  await using model = await openModel(path, options, signal);
+  const result = await withProgress("Predicting", options, (onProgress) =>
+    model.perplexity(firstTokens(text, model, options.limitTokens), {
+      ...pick(options, ["contextLength", "stride", "beginningToken"]),
+      ...bypass,
+      signal,
+      onProgress,
+    }),
+  );
+  if (options.json) await printJson(result);
+  else await print(table(Object.entries(result).map(([name, value]) => [name, formatNumber(value)])));
+}
+
+export function addPerplexity(program: Command, signal: AbortSignal): void {
+  const command = program
+    .command("perplexity")
+    .summary("measure how well a model predicts a text")
+    .description(
+      "Measures how well a model predicts a text. Windows of the text go through the model one after the other, and " +
+        "each token is predicted once, with at least contextLength - stride tokens before it except in the first window.",
+    )
+    .argument("<model>", modelHelp)
+    .argument("[file]", 'text file in UTF-8; "-" reads standard input')
+    .optionsGroup("Perplexity options:")
+    .option("--tokens <ids>", "token ids in place of a file, such as 1,2,3", tokenIds)
+    .option("--context-length <count>", "tokens that the model sees at most (default: its context)", wholeNumber(2))
+    .option(
+      "--stride <count>",
+      "tokens that a window predicts after the first (default: half of the context length)",
+      wholeNumber(1),
+    )
+    .option(
+      "--beginning-token <id>",
+      "token before the text, so that its first token is predicted too (default: none)",
+      wholeNumber(0),
+    )
+    .option("--limit-tokens <count>", "take the first tokens alone (default: all)", wholeNumber(1));
+  addBypassOptions(command);
+  addModelOptions(command);
+  addJsonOption(command)
+    .addHelpText("after", examples)
+    .action((path: string, file: string | undefined, options: Options) => perplexity(path, file, options, signal));
+}

@@ -1,0 +1,414 @@
+// The command line as a process: what it prints where, and the exit code. Values are those of Hugging Face.
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync } from "node:fs";
+import { readdir, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { text } from "node:stream/consumers";
+import { Tokenizer } from "@huggingface/tokenizers";
+import t, { type Test } from "tap";
+import { type ExpectedCase, fixture, readExpected, temporaryFolder } from "./support/fixtures.ts";
+import { shared, skipReason } from "./support/shared.ts";
+
+t.setTimeout(300_000);
+
+const root = path.join(import.meta.dirname, "..");
+const program = path.join(root, "dist", "cli.js");
+const { version } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8"));
+
+interface Result {
+  exitCode: number | null;
+  output: string;
+  errors: string;
+}
+
+function start(args: readonly string[], environment: NodeJS.ProcessEnv = {}): ChildProcessWithoutNullStreams {
+  return spawn(process.execPath, [program, ...args], { env: { ...process.env, ...environment } });
+}
+
+async function finish(child: ChildProcessWithoutNullStreams): Promise<Result> {
+  const [output, errors, [exitCode]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, "close"),
+  ]);
+  return { exitCode, output, errors };
+}
+
+function attentionBypass(...args: string[]): Promise<Result> {
+  const child = start(args);
+  child.stdin.end();
+  return finish(child);
+}
+
+/** What a call that must work prints, which is all that it says. */
+async function succeed(t: Test, ...args: string[]): Promise<string> {
+  const { exitCode, output, errors } = await attentionBypass(...args);
+  t.equal(exitCode, 0, `exit code of ${args.join(" ")}`);
+  t.equal(errors, "");
+  return output;
+}
+
+/** The one document of a call with --json. */
+async function succeedJson<Value>(t: Test, ...args: string[]): Promise<Value> {
+  return JSON.parse(await succeed(t, ...args, "--json"));
+}
+
+const model = fixture("neox-serial");
+const expected = readExpected(model);
+const row = expected.input_ids[0] as number[];
+
+function expectedCase(tag: string): ExpectedCase {
+  return expected.cases.find((item) => item.tag === tag) as ExpectedCase;
+}
+
+const base = expectedCase("base");
+const prompt = row.slice(0, base.greedy_prompt_length);
+const greedy = (tag: string) => expectedCase(tag).greedy[0] as number[];
+const close = (actual: number, wanted: number) => Math.abs(actual / wanted - 1) <= 1e-4;
+
+const generate = [
+  ...["generate", model, "--device", "cpu", "--tokens", prompt.join(",")],
+  ...["--max-new-tokens", String(greedy("base").length), "--no-stop-at-end-of-text"],
+];
+const perplexity = ["perplexity", model, "--device", "cpu", "--tokens", row.join(" ")];
+
+t.test("help and version", async (t) => {
+  const help = await succeed(t, "--help");
+  for (const verb of ["generate", "perplexity", "memorization", "convert", "doctor"]) {
+    t.match(help, new RegExp(`^ {2}${verb} `, "m"));
+    const ofVerb = await succeed(t, verb, "--help");
+    t.match(ofVerb, `Usage: attention-bypass ${verb} `);
+    t.match(ofVerb, `$ attention-bypass ${verb}`, "an example");
+    t.match(ofVerb, "--json");
+    t.match(await succeed(t, "help", verb), ofVerb);
+  }
+  for (const code of [0, 1, 2, 3, 4, 130]) t.match(help, new RegExp(`^ {2}${code} +\\w`, "m"));
+  for (const metric of ["exactMatch", "completionEntropy"]) t.match(await succeed(t, "memorization", "--help"), metric);
+  t.equal(await succeed(t, "--version"), `${version}\n`);
+});
+
+t.test("generate", async (t) => {
+  t.equal(await succeed(t, ...generate), `${greedy("base").join(" ")}\n`, "ids as text");
+  const generation = await succeedJson<Record<string, unknown>>(t, ...generate);
+  t.match(generation, { text: null, tokens: greedy("base"), finishReason: "length", seed: null });
+  t.equal((generation.logProbabilities as number[]).length, greedy("base").length);
+});
+
+t.test("blocks in all their spellings", async (t) => {
+  for (const [blocks, mode, tag] of [
+    ["0", undefined, "zero-0"],
+    ["1,2", "zero", "zero-1_2"],
+    ["1-2", undefined, "zero-1_2"],
+    ["1-", undefined, "zero-1_2"],
+    ["2,1-1", undefined, "zero-1_2"],
+    ["q4", undefined, "zero-2"],
+    ["0", "short-circuit", "short-circuit-0"],
+    ["1-", "short-circuit", "short-circuit-1_2"],
+  ] as const) {
+    const options = ["--bypass", blocks, ...(mode === undefined ? [] : ["--mode", mode])];
+    const { tokens } = await succeedJson<{ tokens: number[] }>(t, ...generate, ...options);
+    t.same(tokens, greedy(tag), options.join(" "));
+  }
+});
+
+t.test("drawn tokens come again with their seed, which is told", async (t) => {
+  const draw = [...generate, "--temperature", "1.5", "--top-k", "50", "--top-p", "0.99"];
+  const { output, errors } = await attentionBypass(...draw);
+  const seed = /^attention-bypass: --seed (\d+)\n$/.exec(errors)?.[1] as string;
+  t.equal(await succeed(t, ...draw, "--seed", seed), output);
+  const generation = await succeedJson<{ tokens: number[]; seed: number }>(t, ...draw, "--seed", seed);
+  t.equal(`${generation.tokens.join(" ")}\n`, output);
+  t.equal(generation.seed, Number(seed));
+});
+
+t.test("perplexity", async (t) => {
+  const human = /^perplexity +(\S+)\nnegativeLogLikelihood +(\S+)\ntokenCount +(\d+)\n$/.exec(
+    await succeed(t, ...perplexity),
+  );
+  t.ok(close(Number(human?.[1]), base.perplexity[0] as number));
+  t.ok(close(Number(human?.[2]), Math.log(base.perplexity[0] as number)));
+  t.equal(Number(human?.[3]), row.length - 1);
+  const bypassed = await succeedJson<{ perplexity: number }>(
+    t,
+    ...perplexity,
+    "--bypass",
+    "1,2",
+    "--mode",
+    "short-circuit",
+  );
+  t.ok(close(bypassed.perplexity, expectedCase("short-circuit-1_2").perplexity[0] as number));
+  const limited = await succeedJson<{ tokenCount: number }>(
+    t,
+    ...perplexity,
+    "--limit-tokens",
+    "7",
+    "--beginning-token",
+    "0",
+  );
+  t.equal(limited.tokenCount, 7);
+  const windowed = await succeedJson<{ tokenCount: number }>(
+    t,
+    ...perplexity,
+    "--context-length",
+    "4",
+    "--stride",
+    "2",
+  );
+  t.equal(windowed.tokenCount, row.length - 1);
+});
+
+t.test("memorization of what Hugging Face generates greedily", async (t) => {
+  const samples = path.join(await temporaryFolder(t), "samples.jsonl");
+  const lines = base.greedy.map((suffix, index) =>
+    JSON.stringify({ prefix: expected.input_ids[index]?.slice(0, base.greedy_prompt_length), suffix }),
+  );
+  await writeFile(samples, lines.join("\n"));
+  const memorization = ["memorization", model, "--device", "cpu", "--samples", samples];
+
+  const human = await succeed(t, ...memorization);
+  t.match(human, /^metric +mean of 2 rows\nexactMatch +1\ntokenAccuracy +1\nteacherForcedAccuracy +1\n/);
+  const lengths = human
+    .trimEnd()
+    .split("\n")
+    .map((line) => line.length);
+  t.equal(new Set(lengths).size, 1, "columns are aligned");
+  const chosen = ["--metrics", "exactMatch,extractableLength"];
+  t.match(
+    await succeed(t, ...memorization, ...chosen, "--per-row"),
+    /\n\nrow +exactMatch +extractableLength\n0 +1 +7\n1 +1 +7\n$/,
+  );
+
+  const values = { exactMatch: 1, extractableLength: greedy("base").length };
+  t.same(await succeedJson(t, ...memorization, ...chosen, "--rows", "1"), { ...values, rows: 1 });
+  t.same(await succeedJson(t, ...memorization, ...chosen, "--per-row"), {
+    ...values,
+    rows: 2,
+    perRow: [values, values],
+  });
+  t.match(await succeedJson(t, ...memorization, "--bypass", "0"), { exactMatch: 0 });
+});
+
+t.test("convert", async (t) => {
+  const archive = path.join(await temporaryFolder(t), "model.pt");
+  t.match(await succeed(t, "convert", model, archive), `${archive}: 0.1 MiB\n`);
+  const { path: written, bytes } = await succeedJson<{ path: string; bytes: number }>(t, "convert", model, archive);
+  t.equal(written, archive);
+  t.equal(bytes, readFileSync(archive).length);
+  t.equal(
+    await succeed(t, ...generate.map((word) => (word === model ? archive : word))),
+    `${greedy("base").join(" ")}\n`,
+  );
+});
+
+t.test("doctor", async (t) => {
+  const human = await succeed(t, "doctor");
+  t.match(human, new RegExp(`^attention-bypass: +${version.replaceAll(".", "\\.")}$`, "m"));
+  t.match(human, /^looked at: .*: taken$/m);
+  t.match(human, /^CPU capability: +\w+$/m);
+  t.match(human, /^result: +models can be loaded$/m);
+  t.match(await succeedJson(t, "doctor"), { package: version, node: process.version, failure: null });
+
+  const empty = await temporaryFolder(t);
+  for (const json of [false, true]) {
+    const child = start(json ? ["doctor", "--json"] : ["doctor"], { ATTENTION_BYPASS_LIBTORCH: empty });
+    const { exitCode, output } = await finish(child);
+    t.equal(exitCode, 4);
+    if (json) t.match(JSON.parse(output), { attempts: [{ origin: "environment", path: empty }], libtorch: null });
+    else t.match(output, `${empty} (environment): there is no libtorch_cpu.so in it\n`);
+  }
+});
+
+const invalid = "INVALID_ARGUMENT";
+const failures: [exitCode: number, code: string, ...args: string[]][] = [
+  [2, invalid, "sing"],
+  [2, invalid, "generate"],
+  [2, invalid, ...generate, "--loud"],
+  [2, invalid, ...generate, "a prompt too"],
+  [2, invalid, "generate", model],
+  [2, invalid, "generate", model, "--tokens", "1,b"],
+  [2, invalid, "generate", model, "--tokens", ""],
+  [2, invalid, ...generate, "--temperature", "-1"],
+  [2, invalid, ...generate, "--temperature", "warm"],
+  [2, invalid, ...generate, "--seed", "1.5"],
+  [2, invalid, ...generate, "--dtype", "int8"],
+  [2, invalid, ...generate, "--device", "tpu"],
+  [2, invalid, ...generate, "--mode", "zero"],
+  [2, invalid, ...generate, "--bypass", "q5"],
+  [2, invalid, ...generate, "--bypass", "0,q4"],
+  [2, invalid, ...generate, "--bypass", "2-1"],
+  [2, "BLOCK_OUT_OF_RANGE", ...generate, "--bypass", "3"],
+  [2, "BLOCK_OUT_OF_RANGE", ...generate, "--bypass", "3-"],
+  [2, "BLOCK_DUPLICATE", ...generate, "--bypass", "0-1,1"],
+  [2, "TOKEN_OUT_OF_RANGE", "generate", model, "--tokens", "67"],
+  [2, "CONTEXT_TOO_LONG", ...generate, "--max-new-tokens", "44"],
+  [2, invalid, "memorization", model],
+  [2, invalid, "memorization", model, "--samples", "x.npy", "--metrics", "luck"],
+  [3, "FILE_NOT_FOUND", "memorization", model, "--samples", "x.npy"],
+  [3, "FILE_NOT_FOUND", "generate", "nowhere", "--tokens", "1"],
+  [3, "FILE_NOT_FOUND", "perplexity", model, "nowhere.txt"],
+  [3, "TOKENIZER_MISSING", "generate", model, "hello"],
+  [3, "TOKENIZER_MISSING", "perplexity", model, path.join(root, "package.json"), "--limit-tokens", "5"],
+  [3, "CONFIG_MISSING", "convert", path.join(root, "test"), "x.pt"],
+  [4, "DEVICE_UNAVAILABLE", "generate", model, "--tokens", "1", "--device", "cuda:99"],
+  [4, "WRITE_FAILED", "convert", model, "/nowhere/at/all.pt"],
+];
+
+t.test("failures: one line, its code, the exit code", async (t) => {
+  for (const [exitCode, code, ...args] of failures) {
+    const [human, json] = await Promise.all([attentionBypass(...args), attentionBypass(...args, "--json")]);
+    t.match(human, { exitCode, output: "" }, args.join(" "));
+    t.match(human.errors, new RegExp(`^attention-bypass: \\S.* \\[${code}\\]\\n$`));
+    t.match(json, { exitCode, output: "" });
+    const { error } = JSON.parse(json.errors);
+    t.same(Object.keys(error), ["code", "message"]);
+    t.equal(error.code, code);
+    t.equal(`attention-bypass: ${error.message} [${code}]\n`, human.errors);
+  }
+});
+
+t.test("without a command: the help, as an error", async (t) => {
+  const { exitCode, output, errors } = await attentionBypass();
+  t.match({ exitCode, output }, { exitCode: 2, output: "" });
+  t.match(errors, "Usage: attention-bypass");
+});
+
+t.test("without a libtorch", async (t) => {
+  const { exitCode, output, errors } = await finish(start(generate, { ATTENTION_BYPASS_LIBTORCH: "/nowhere" }));
+  t.match({ exitCode, output }, { exitCode: 4, output: "" });
+  t.match(errors, /^attention-bypass: .* \[LIBTORCH_NOT_FOUND\]\n$/);
+});
+
+t.test("a reader who leaves is no failure", async (t) => {
+  for (const args of [generate, ["--help"]]) {
+    const child = start(args);
+    child.stdout.destroy();
+    t.same(await Promise.all([text(child.stderr), once(child, "close")]), ["", [0, null]]);
+  }
+});
+
+t.test(
+  "output that can't be written is a failure",
+  { skip: !existsSync("/dev/full") && "there is no /dev/full" },
+  async (t) => {
+    const child = spawn("bash", ["-c", '"$@" > /dev/full', "bash", process.execPath, program, ...generate]);
+    const { exitCode, errors } = await finish(child);
+    t.equal(exitCode, 4);
+    t.match(errors, "[WRITE_FAILED]");
+  },
+);
+
+t.test("signals end the reading of standard input", async (t) => {
+  for (const [signal, exitCode] of [
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const) {
+    const child = start(["generate", model, "-", "--json"]);
+    child.stdin.on("error", () => {});
+    // More than a pipe holds: once it is written, the program reads.
+    await new Promise((resolve) => child.stdin.write(Buffer.alloc(1 << 20), resolve));
+    child.kill(signal);
+    t.same(await finish(child), { exitCode, output: "", errors: "" });
+  }
+});
+
+const study = shared("study");
+const tokenizers = shared("data", "tokenizers");
+const wikitext = shared("data", "text", "wikitext2.test.raw");
+const withStudy = { skip: !(study && tokenizers && wikitext) && skipReason };
+const pythia = path.join(study ?? "", "pythia-study");
+const gptNeo = path.join(study ?? "", "gpt-neo-study");
+const neoxTokenizer = path.join(tokenizers ?? "", "gpt-neox-20b.tokenizer.json");
+
+t.test("SIGINT ends a generation", withStudy, async (t) => {
+  const long = ["generate", pythia, "--tokens", "1,2", "--max-new-tokens", "510", "--no-stop-at-end-of-text"];
+  const child = start(long);
+  const [[first]] = await Promise.all([once(child.stdout, "data"), once(child, "spawn")]);
+  child.kill("SIGINT");
+  const { exitCode, output, errors } = await finish(child);
+  t.match({ exitCode, errors }, { exitCode: 130, errors: "" });
+  t.ok(`${first}${output}`.split(" ").length < 510, "not all of it");
+});
+
+t.test("SIGINT ends a conversion and leaves no file", withStudy, async (t) => {
+  const folder = await temporaryFolder(t);
+  const child = start(["convert", pythia, path.join(folder, "model.pt")]);
+  let ended = false;
+  child.once("close", () => {
+    ended = true;
+  });
+  // The unfinished file says that the work has begun.
+  while (!ended && (await readdir(folder)).length === 0) await new Promise(setImmediate);
+  child.kill("SIGINT");
+  const { exitCode } = await finish(child);
+  const left = await readdir(folder);
+  if (exitCode === 0) t.same(left, ["model.pt"], "it was faster than the signal");
+  else t.same({ exitCode, left }, { exitCode: 130, left: [] });
+});
+
+/** The first row that the Pythia study model was taught: 40 tokens and the 40 after them. */
+function taughtRow(): number[] {
+  const bytes = readFileSync(path.join(pythia, "memorized.npy"));
+  const begin = 10 + bytes.readUInt16LE(8);
+  return Array.from({ length: 80 }, (_, index) => bytes.readUInt16LE(begin + 2 * index));
+}
+
+t.test("text, with a tokenizer", withStudy, async (t) => {
+  const reference = new Tokenizer(JSON.parse(readFileSync(neoxTokenizer, "utf8")), {});
+  const decode = (tokens: number[]) => reference.decode(tokens, { clean_up_tokenization_spaces: false });
+  const taught = taughtRow();
+  const suffix = decode(taught.slice(40));
+  const common = ["generate", pythia, "--device", "cpu", "--tokenizer", neoxTokenizer, "--max-new-tokens", "40"];
+  const byTokens = [...common, "--tokens", taught.slice(0, 40).join(",")];
+  t.equal(await succeed(t, ...byTokens), `${suffix}\n`, "streamed");
+  t.match(await succeedJson(t, ...byTokens), { text: suffix, tokens: taught.slice(40) });
+
+  const text = decode(taught.slice(0, 40));
+  const byText = await succeed(t, ...common, "--", text);
+  const child = start([...common, "-"]);
+  child.stdin.end(`${text}\n`);
+  t.same(await finish(child), { exitCode: 0, output: byText, errors: "" }, "standard input is the prompt's text");
+
+  const word = suffix.slice(10, 14);
+  const stopped = `${suffix.slice(0, suffix.indexOf(word))}\n`;
+  t.equal(await succeed(t, ...byTokens, "--stop", "never to come", "--stop", word), stopped);
+});
+
+t.test("perplexity of a file and of standard input", withStudy, async (t) => {
+  const common = [
+    "--device",
+    "cpu",
+    "--tokenizer",
+    path.join(tokenizers as string, "gpt2"),
+    "--limit-tokens",
+    "200",
+    "--json",
+  ];
+  const ofFile = await succeed(t, "perplexity", gptNeo, wikitext as string, ...common);
+  t.equal(JSON.parse(ofFile).tokenCount, 199);
+  const child = start(["perplexity", gptNeo, "-", ...common]);
+  child.stdin.end(readFileSync(wikitext as string));
+  t.same(await finish(child), { exitCode: 0, output: ofFile, errors: "" });
+});
+
+t.test("memorization of an .npy file", withStudy, async (t) => {
+  const reference = JSON.parse(readFileSync(path.join(gptNeo, "sweep.zero.json"), "utf8"));
+  const result = await succeedJson<{ exactMatch: number; completionEntropy: number; rows: number }>(
+    t,
+    ...["memorization", gptNeo, "--samples", path.join(gptNeo, "memorized.npy"), "--prefix-length", "50"],
+    ...[
+      "--rows",
+      String(reference.rows),
+      "--bypass",
+      "7",
+      "--metrics",
+      "exactMatch,completionEntropy",
+      "--device",
+      "cpu",
+    ],
+  );
+  t.same(Object.keys(result), ["exactMatch", "completionEntropy", "rows"]);
+  t.equal(result.rows, reference.rows);
+  t.equal(result.exactMatch, reference.blocks["7"].exact_match);
+  t.ok(close(result.completionEntropy, reference.blocks["7"].completion_entropy));
+});

@@ -1,0 +1,33 @@
+import { spawn } from "node:child_process";
+import path from "node:path";
+
+export const root = path.join(import.meta.dirname, "..", "..");
+
+export interface Outcome {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs an ECMAScript module, given as text, in a process of its own that can import the package. */
+export function runScript(source: string, args: string[] = [], flags: string[] = []): Promise<Outcome> {
+  // Without what the test runner adds to see into its own processes.
+  const env = Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => name !== "NODE_OPTIONS" && !name.startsWith("_TAPJS")),
+  );
+  const child = spawn(process.execPath, [...flags, "--input-type=module", "--eval", source, "--", ...args], {
+    cwd: root,
+    env,
+    timeout: 240_000,
+    killSignal: "SIGKILL",
+  });
+  let stdout = "";
+  let stderr = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code, signal) => resolve({ code, signal, stdout, stderr }));
+  });
+}

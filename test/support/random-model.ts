@@ -1,0 +1,85 @@
+import { writeFile } from "node:fs/promises";
+import path from "node:path";
+
+export interface RandomModel {
+  blocks?: number;
+  width?: number;
+  heads?: number;
+  vocabulary?: number;
+  contextLength?: number;
+  seed?: number;
+}
+
+/** Numbers from -1 to 1, the same for a seed on every machine (mulberry32). */
+function randomNumbers(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return (mixed ^ (mixed >>> 14)) / 2 ** 31;
+  };
+}
+
+/** Random token ids. */
+export function randomTokens(length: number, vocabulary: number, seed = 1): number[] {
+  const next = randomNumbers(seed);
+  return Array.from({ length }, () => Math.floor(((next() + 1) / 2) * vocabulary));
+}
+
+/** Writes a GPT-NeoX checkpoint of random weights into a folder: by default 21 million of them, 85 MB. */
+export async function writeRandomModel(
+  folder: string,
+  { blocks = 6, width = 512, heads = 8, vocabulary = 2000, contextLength = 1024, seed = 1 }: RandomModel = {},
+): Promise<void> {
+  const shapes: [name: string, shape: number[]][] = [["gpt_neox.embed_in.weight", [vocabulary, width]]];
+  const add = (name: string, ...shape: number[]) => {
+    shapes.push([`${name}.weight`, shape], [`${name}.bias`, shape.slice(0, 1)]);
+  };
+  for (let index = 0; index < blocks; index++) {
+    const block = `gpt_neox.layers.${index}`;
+    add(`${block}.input_layernorm`, width);
+    add(`${block}.post_attention_layernorm`, width);
+    add(`${block}.attention.query_key_value`, 3 * width, width);
+    add(`${block}.attention.dense`, width, width);
+    add(`${block}.mlp.dense_h_to_4h`, 4 * width, width);
+    add(`${block}.mlp.dense_4h_to_h`, width, 4 * width);
+  }
+  add("gpt_neox.final_layer_norm", width);
+  shapes.push(["embed_out.weight", [vocabulary, width]]);
+
+  const header: Record<string, object> = {};
+  let count = 0;
+  for (const [name, shape] of shapes) {
+    const begin = count;
+    count += shape.reduce((product, size) => product * size, 1);
+    header[name] = { dtype: "F32", shape, data_offsets: [4 * begin, 4 * count] };
+  }
+  const weights = new Float32Array(count);
+  const next = randomNumbers(seed);
+  const scale = 2 / Math.sqrt(width);
+  for (let index = 0; index < count; index++) weights[index] = scale * next();
+  // Of the norms alone.
+  let offset = 0;
+  for (const [name, shape] of shapes) {
+    if (/norm\.weight$/.test(name)) weights.fill(1, offset, offset + width);
+    offset += shape.reduce((product, size) => product * size, 1);
+  }
+
+  let text = JSON.stringify(header);
+  text = text.padEnd(8 * Math.ceil(text.length / 8));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(text.length));
+  await writeFile(path.join(folder, "model.safetensors"), [length, Buffer.from(text), new Uint8Array(weights.buffer)]);
+  const config = {
+    model_type: "gpt_neox",
+    num_hidden_layers: blocks,
+    hidden_size: width,
+    intermediate_size: 4 * width,
+    num_attention_heads: heads,
+    vocab_size: vocabulary,
+    max_position_embeddings: contextLength,
+    tie_word_embeddings: false,
+  };
+  await writeFile(path.join(folder, "config.json"), JSON.stringify(config));
+}

@@ -1,0 +1,26 @@
+import { AttentionBypassError, type ErrorCode, errorCodes } from "attention-bypass";
+import type { Test } from "tap";
+
+/** Asserts that work is refused with this code, in one line that says all of these things. */
+export async function refuses(
+  t: Test,
+  name: string,
+  work: () => Promise<unknown>,
+  code: ErrorCode,
+  ...said: string[]
+): Promise<void> {
+  const error: unknown = await work().then(
+    () => new Error("it was not refused"),
+    (reason: unknown) => reason,
+  );
+  if (!(error instanceof AttentionBypassError)) {
+    t.fail(`${name}: expected ${code}`, { received: String(error) });
+    return;
+  }
+  t.equal(error.code, code, `${name}: ${error.message}`);
+  t.ok((errorCodes as readonly string[]).includes(error.code), `${name}: the code is in the list`);
+  t.match(error.message, /^[^\n]{10,1000}$/, `${name}: one line`);
+  // What a schema says of itself is no sentence of ours.
+  t.notMatch(error.message, /expected Invalid|undefined is not|Cannot read/, `${name}: a sentence`);
+  for (const part of said) t.ok(error.message.includes(part), `${name}: says ${part}`, { message: error.message });
+}

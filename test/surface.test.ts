@@ -1,0 +1,137 @@
+// What the package shows, and what it takes: libtorch not before a model, one native part for both module systems.
+import { createRequire } from "node:module";
+import * as esm from "attention-bypass";
+import t from "tap";
+import type { Addon, NativeControl, NativeDecoder, NativeModel } from "../lib/native.ts";
+import { runScript } from "./support/child.ts";
+import { fixture, temporaryFolder } from "./support/fixtures.ts";
+import { writeRandomModel } from "./support/random-model.ts";
+
+t.setTimeout(120_000);
+
+const require = createRequire(import.meta.url);
+
+/** The names of an interface, each of which the compiler demands. */
+const names = <Interface>(all: Record<keyof Interface, true>): string[] => Object.keys(all).sort();
+
+t.test("the addon is what lib/native.ts says", async (t) => {
+  await (await esm.loadModel(fixture("neox-serial"), { device: "cpu" })).dispose();
+  const binding = require("../binding/index.cjs") as { series(): string[]; loadAddon(series: string): Addon };
+  const addon = binding.loadAddon("2.13");
+  const exported = names<Addon>({ Control: true, Model: true, Decoder: true, platform: true, openArchive: true });
+  t.same(Object.keys(addon).sort(), exported);
+  const methods = (one: { prototype: object }) =>
+    Object.getOwnPropertyNames(one.prototype)
+      .filter((name) => name !== "constructor")
+      .sort();
+  t.same(methods(addon.Control as never), names<NativeControl>({ abort: true }), "Control");
+  t.same(methods(addon.Decoder as never), names<NativeDecoder>({ next: true, keepRows: true, close: true }), "Decoder");
+  t.same(
+    methods(addon.Model as never),
+    names<NativeModel>({ load: true, save: true, logits: true, score: true, close: true }),
+    "Model",
+  );
+  const { libtorch, cpuCapability, threads, cudaDevices } = addon.platform();
+  t.match(libtorch, /^2\.13\./);
+  t.type(cpuCapability, "string");
+  t.ok(threads >= 1);
+  t.ok(cudaDevices >= 0);
+});
+
+t.test("both module systems show the same", async (t) => {
+  const cjs = require("attention-bypass");
+  const exported = Object.keys(esm).filter((name) => name !== "default" && name !== "module.exports");
+  t.same(Object.keys(cjs).sort(), exported.sort());
+  t.same(exported.sort(), [
+    "AttentionBypassError",
+    "convert",
+    "diagnose",
+    "errorCodes",
+    "loadModel",
+    "memorizationMetrics",
+    "samplesToExtract",
+  ]);
+});
+
+t.test("a model shows its operations", async (t) => {
+  const model = await esm.loadModel(fixture("neox-serial"), { device: "cpu" });
+  const methods = Object.getOwnPropertyNames(Object.getPrototypeOf(model)).filter((name) => name !== "constructor");
+  t.same(methods.sort(), ["dispose", "generate", "logits", "perplexity", "scoreMemorization", "stream"]);
+  t.same(Object.keys(model).sort(), ["config", "device", "dtype", "tokenizer"]);
+  t.equal(typeof model[Symbol.asyncDispose], "function");
+  await model.dispose();
+});
+
+const maps = `
+import { readFileSync } from "node:fs";
+const mapped = (pattern) => new Set(
+  readFileSync("/proc/self/maps", "utf8").split("\\n").map((line) => line.slice(73)).filter((file) => pattern.test(file)),
+).size;
+const folder = process.argv.at(-1);
+`;
+
+t.test("importing the package loads no libtorch, loading a model does", async (t) => {
+  const { code, stdout, stderr } = await runScript(
+    `${maps}
+const native = () => [mapped(/libtorch_cpu/), mapped(/libc10/), mapped(/\\.node$/)].join();
+const esm = await import("attention-bypass");
+console.log(native());
+const { createRequire } = await import("node:module");
+createRequire(process.cwd() + "/")("attention-bypass");
+console.log(native());
+await esm.loadModel("nowhere").catch(() => undefined);
+await esm.loadModel(folder, { device: "cpu" });
+console.log(native());`,
+    [fixture("neox-serial")],
+  );
+  t.equal(code, 0, stderr);
+  t.same(stdout.trim().split("\n"), ["0,0,0", "0,0,0", "1,1,2"]);
+});
+
+t.test("both module systems share the native part in one process", async (t) => {
+  const { code, stdout, stderr } = await runScript(
+    `${maps}
+import { createRequire } from "node:module";
+import * as esm from "attention-bypass";
+const cjs = createRequire(process.cwd() + "/")("attention-bypass");
+const models = await Promise.all([esm, cjs].map((one) => one.loadModel(folder, { device: "cpu" })));
+const [one, two] = await Promise.all(models.map((model) => model.logits([1, 2, 3])));
+console.log(one.data.length > 0 && one.data.every((value, index) => value === two.data[index]));
+console.log(mapped(/libtorch_cpu/), mapped(/libc10\\.so/), mapped(/\\.node$/));
+await Promise.all(models.map((model) => model.dispose()));
+const error = await models[1].logits([1]).catch((error) => error);
+console.log(error.code, error instanceof cjs.AttentionBypassError, error.name);`,
+    [fixture("neox-serial")],
+  );
+  t.equal(code, 0, stderr);
+  t.same(stdout.trim().split("\n"), ["true", "1 1 2", "DISPOSED true AttentionBypassError"]);
+});
+
+t.test("threads are as many as were asked for, whatever other models have", async (t) => {
+  const folder = await temporaryFolder(t);
+  await writeRandomModel(folder, { blocks: 2, width: 256 });
+  const { code, stdout, stderr } = await runScript(
+    `
+import { readdirSync } from "node:fs";
+import { loadModel } from "attention-bypass";
+const threads = () => readdirSync("/proc/self/task").length;
+const folder = process.argv.at(-1);
+const load = (threads) => loadModel(folder, { device: "cpu", threads });
+// A model's first products make its threads.
+const made = async (model) => {
+  const before = threads();
+  await model.logits([Array(128).fill(1), Array(128).fill(2)]);
+  return threads() - before;
+};
+const first = await load(1);
+console.log(await made(first));
+const [one, four, alsoOne] = [await load(1), await load(4), await load(1)];
+console.log(await made(one), await made(four), await made(alsoOne), await made(one));
+const three = await load(3);
+await load(1);
+console.log(await made(three));`,
+    [folder],
+  );
+  t.equal(code, 0, stderr);
+  t.same(stdout.trim().split("\n"), ["0", "0 3 0 0", "2"]);
+});

@@ -1,0 +1,67 @@
+// The package's tokenizer against Hugging Face's; see test/fixtures/generate_tokens.py.
+import { readFileSync } from "node:fs";
+import { cp, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { loadModel } from "attention-bypass";
+import t from "tap";
+import { readTokenizer, Tokenizer } from "../lib/tokenizer.ts";
+import { fixture, temporaryFolder } from "./support/fixtures.ts";
+import { shared, skipReason } from "./support/shared.ts";
+import { characters67, writeByteTokenizer } from "./support/tokenizers.ts";
+
+interface Cases {
+  texts: { text: string; ids: number[]; decoded: string }[];
+  ids: { ids: number[]; decoded: string }[];
+}
+
+const file = path.join(import.meta.dirname, "fixtures", "tokens.json");
+const expected: Record<string, Cases> = JSON.parse(readFileSync(file, "utf8"));
+
+/** A text as a test's name shows it, on one line whatever it holds. */
+const named = (text: string): string => JSON.stringify(text).replace(/[^ -~]/gu, (character) => encodeURI(character));
+
+for (const [name, names] of [
+  ["gpt-neox-20b", ["gpt-neox-20b.tokenizer.json"]],
+  ["gpt2", ["gpt2"]],
+] as const) {
+  const place = shared("data", "tokenizers", ...names);
+  t.test(name, { skip: place === undefined && skipReason }, async (t) => {
+    const tokenizer = new Tokenizer(await readTokenizer(place as string), name);
+    const { texts, ids } = expected[name] as Cases;
+    for (const { text, ids, decoded } of texts) {
+      const title = named(text);
+      t.same(tokenizer.encode(text), ids, `encode ${title}`);
+      t.equal(tokenizer.decode(ids), decoded, `decode ${title}`);
+      t.equal(tokenizer.decode(Int32Array.from(ids)), decoded, `decode ${title} from a typed array`);
+    }
+    for (const { ids: list, decoded } of ids) t.equal(tokenizer.decode(list), decoded, `decode ${list}`);
+  });
+}
+
+t.test("a model takes the tokenizer beside it, the one it is given, and none", async (t) => {
+  const text = "it writes text";
+  const chosen = await temporaryFolder(t);
+  await writeByteTokenizer(chosen, characters67);
+  const folder = await temporaryFolder(t);
+  await cp(fixture("neox-serial"), folder, { recursive: true });
+
+  const without = await loadModel(folder, { device: "cpu" });
+  t.equal(without.tokenizer, undefined);
+  const given = await loadModel(folder, { device: "cpu", tokenizer: chosen });
+  t.equal(given.tokenizer?.decode(given.tokenizer.encode(text)), text);
+
+  await cp(chosen, folder, { recursive: true });
+  const beside = await loadModel(folder, { device: "cpu" });
+  const ids = beside.tokenizer?.encode(text) as number[];
+  t.equal(ids.length, text.length);
+  t.same(await beside.logits(text), await without.logits(ids), "text and its ids are one");
+  const [generation] = await beside.generate([text], { maxNewTokens: 5, stopAtEndOfText: false });
+  t.equal(generation?.text, beside.tokenizer?.decode(generation?.tokens as number[]));
+  t.equal((await without.generate(ids, { maxNewTokens: 5 })).text, undefined);
+
+  const json = path.join(chosen, "other.json");
+  await writeFile(json, JSON.stringify(await readTokenizer(chosen)));
+  const fromFile = await loadModel(folder, { device: "cpu", tokenizer: json });
+  t.same(fromFile.tokenizer?.encode(text), ids, "from one file");
+  for (const model of [without, given, beside, fromFile]) await model.dispose();
+});
