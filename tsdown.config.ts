@@ -8,5 +8,6 @@ export default defineConfig({
   dts: true,
   sourcemap: true,
   fixedExtension: false,
+  inputOptions: { checks: { pluginTimings: false } },
   deps: { neverBundle: ["#binding"] },
 });

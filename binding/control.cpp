@@ -12,7 +12,8 @@ ControlHandle::ControlHandle(const Napi::CallbackInfo& info) : Napi::ObjectWrap<
 
 void ControlHandle::abort(const Napi::CallbackInfo&) { control_->abort(); }
 
-Controlled::Controlled(const Napi::Value& handle) : control(std::make_shared<Control>()), on_progress(handle) {
+Controlled::Controlled(const Napi::Value& handle)
+    : control(std::make_shared<Control>()), on_progress(handle) {
   if (!handle.IsObject()) return;
   const auto object = handle.As<Napi::Object>();
   control = ControlHandle::Unwrap(object)->control_;

@@ -4,9 +4,10 @@
 namespace attention_bypass::binding {
 
 Napi::Function DecoderHandle::define(Napi::Env env) {
-  return DefineClass(env, "Decoder",
-                     {InstanceMethod<&DecoderHandle::next>("next"), InstanceMethod<&DecoderHandle::keep_rows>("keepRows"),
-                      InstanceMethod<&DecoderHandle::close>("close")});
+  return DefineClass(
+      env, "Decoder",
+      {InstanceMethod<&DecoderHandle::next>("next"), InstanceMethod<&DecoderHandle::keep_rows>("keepRows"),
+       InstanceMethod<&DecoderHandle::close>("close")});
 }
 
 DecoderHandle::DecoderHandle(const Napi::CallbackInfo& info) : Napi::ObjectWrap<DecoderHandle>(info) {
@@ -18,7 +19,8 @@ DecoderHandle::DecoderHandle(const Napi::CallbackInfo& info) : Napi::ObjectWrap<
   options.max_new_tokens = fields.Get("maxNewTokens").As<Napi::Number>().Int64Value();
   options.sampling = to_sampling(info[3]);
   const auto seeds = fields.Get("seeds").As<Napi::Float64Array>();
-  for (size_t row = 0; row < seeds.ElementLength(); ++row) options.seeds.push_back(static_cast<uint64_t>(seeds[row]));
+  for (size_t row = 0; row < seeds.ElementLength(); ++row)
+    options.seeds.push_back(static_cast<uint64_t>(seeds[row]));
   // The cache is set aside on the queue's thread, by the first step.
   make_ = [model = owner->model_, rows = to_rows(info[1]), options = std::move(options)] {
     return std::make_unique<Decoder>(*model, rows, options);

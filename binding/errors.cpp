@@ -16,7 +16,8 @@ std::string one_line(const std::string& text) {
   const auto end = text.find_last_not_of('\n');
   if (interpreted && end != std::string::npos) {
     const auto begin = text.find_last_of('\n', end);
-    return text.substr(begin == std::string::npos ? 0 : begin + 1, begin == std::string::npos ? end + 1 : end - begin);
+    return text.substr(begin == std::string::npos ? 0 : begin + 1,
+                       begin == std::string::npos ? end + 1 : end - begin);
   }
   return text.substr(0, text.find('\n'));
 }

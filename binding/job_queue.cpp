@@ -46,7 +46,9 @@ struct JobQueue::Progress final : JobQueue::Delivery {
   double share;
 };
 
-std::shared_ptr<JobQueue> JobQueue::create(Napi::Env env) { return std::shared_ptr<JobQueue>(new JobQueue(env)); }
+std::shared_ptr<JobQueue> JobQueue::create(Napi::Env env) {
+  return std::shared_ptr<JobQueue>(new JobQueue(env));
+}
 
 JobQueue::JobQueue(Napi::Env env)
     : env_(env), messenger_(Messenger::New(env, "attention-bypass", 0, 1)), thread_([this] { run(); }) {
@@ -79,10 +81,12 @@ void JobQueue::end() noexcept {
   messenger_.Release();
 }
 
-Napi::Promise JobQueue::submit(Napi::Env env, Work work, std::shared_ptr<Control> control, Napi::Value on_progress) {
+Napi::Promise JobQueue::submit(Napi::Env env, Work work, std::shared_ptr<Control> control,
+                               Napi::Value on_progress) {
   auto job = std::make_unique<Job>(env, std::move(work), std::move(control), shared_from_this());
   if (on_progress.IsFunction()) {
-    job->on_progress = std::make_shared<Napi::FunctionReference>(Napi::Persistent(on_progress.As<Napi::Function>()));
+    job->on_progress =
+        std::make_shared<Napi::FunctionReference>(Napi::Persistent(on_progress.As<Napi::Function>()));
     job->control->on_progress = [this, receiver = std::weak_ptr(job->on_progress),
                                  last = std::chrono::steady_clock::time_point()](double share) mutable {
       const auto now = std::chrono::steady_clock::now();
@@ -94,7 +98,8 @@ Napi::Promise JobQueue::submit(Napi::Env env, Work work, std::shared_ptr<Control
   }
   const auto promise = job->deferred.Promise();
   if (ended()) {
-    job->deferred.Reject(Failure{"DISPOSED", "expected a model in use but it has been disposed of", ""}.error(env).Value());
+    job->deferred.Reject(
+        Failure{"DISPOSED", "expected a model in use but it has been disposed of", ""}.error(env).Value());
     return promise;
   }
   if (pending_++ == 0) messenger_.Ref(env);

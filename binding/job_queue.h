@@ -15,12 +15,12 @@
 
 namespace attention_bypass::binding {
 
-// One thread that runs a model's work in the order in which it came, away from Node's event loop and from libuv's
-// pool. Made and destroyed on Node's thread.
+// One thread that runs a model's work in the order in which it came, away from Node's event loop and from
+// libuv's pool. Made and destroyed on Node's thread.
 class JobQueue : public std::enable_shared_from_this<JobQueue> {
  public:
-  // Runs on the queue's thread, where nothing of Node may be touched; returns what turns its result into a value,
-  // on Node's thread.
+  // Runs on the queue's thread, where nothing of Node may be touched; returns what turns its result into a
+  // value, on Node's thread.
   using Settle = std::function<Napi::Value(Napi::Env)>;
   using Work = std::function<Settle()>;
 

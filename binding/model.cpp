@@ -9,10 +9,11 @@
 namespace attention_bypass::binding {
 
 Napi::Function ModelHandle::define(Napi::Env env) {
-  return DefineClass(env, "Model",
-                     {InstanceMethod<&ModelHandle::load>("load"), InstanceMethod<&ModelHandle::save>("save"),
-                      InstanceMethod<&ModelHandle::logits>("logits"), InstanceMethod<&ModelHandle::score>("score"),
-                      InstanceMethod<&ModelHandle::close>("close")});
+  return DefineClass(
+      env, "Model",
+      {InstanceMethod<&ModelHandle::load>("load"), InstanceMethod<&ModelHandle::save>("save"),
+       InstanceMethod<&ModelHandle::logits>("logits"), InstanceMethod<&ModelHandle::score>("score"),
+       InstanceMethod<&ModelHandle::close>("close")});
 }
 
 ModelHandle::ModelHandle(const Napi::CallbackInfo& info)
@@ -71,7 +72,8 @@ Napi::Value ModelHandle::score(const Napi::CallbackInfo& info) {
   request.plan = to_plan(info[1]);
   request.scores = to_scores_request(info[0]);
   request.decode = object.Get("decode").As<Napi::Boolean>();
-  const auto work = [model = model_, request = std::move(request), control = given.control]() -> JobQueue::Settle {
+  const auto work = [model = model_, request = std::move(request),
+                     control = given.control]() -> JobQueue::Settle {
     return [result = score_rows(**model, request, *control)](Napi::Env env) {
       auto scores = to_object(env, result.scores).As<Napi::Object>();
       scores.Set("decoded", to_int32_array(env, result.decoded));

@@ -1,5 +1,5 @@
-// Opens shared libraries for all that comes after them. Linked to no libtorch, so that the libtorch of choice can
-// be opened by absolute path before the addon that needs it.
+// Opens shared libraries for all that comes after them. Linked to no libtorch, so that the libtorch of choice
+// can be opened by absolute path before the addon that needs it.
 
 #include <dlfcn.h>
 #include <napi.h>

@@ -48,7 +48,8 @@ std::vector<TokenRow> to_rows(const Napi::Value& value) {
 BypassPlan to_plan(const Napi::Value& value) {
   const auto array = value.As<Napi::Uint8Array>();
   BypassPlan plan;
-  for (size_t index = 0; index < array.ElementLength(); ++index) plan.push_back(static_cast<BypassMode>(array[index]));
+  for (size_t index = 0; index < array.ElementLength(); ++index)
+    plan.push_back(static_cast<BypassMode>(array[index]));
   return plan;
 }
 
@@ -95,7 +96,8 @@ WeightSource to_source(const Napi::Value& value) {
 
 Sampling to_sampling(const Napi::Value& value) {
   const auto object = value.As<Napi::Object>();
-  return {to_number(object.Get("temperature")), to_integer(object.Get("topK")), to_number(object.Get("topP"))};
+  return {to_number(object.Get("temperature")), to_integer(object.Get("topK")),
+          to_number(object.Get("topP"))};
 }
 
 TokenScoresRequest to_scores_request(const Napi::Value& value) {
@@ -113,7 +115,8 @@ TokenScoresRequest to_scores_request(const Napi::Value& value) {
 std::map<std::string, std::string> to_string_map(const Napi::Value& value) {
   const auto object = value.As<Napi::Object>();
   std::map<std::string, std::string> values;
-  for (const auto& name : to_strings(object.GetPropertyNames())) values.emplace(name, to_string(object.Get(name)));
+  for (const auto& name : to_strings(object.GetPropertyNames()))
+    values.emplace(name, to_string(object.Get(name)));
   return values;
 }
 
@@ -125,7 +128,8 @@ Napi::Value to_float32_array(Napi::Env env, const std::vector<float>& values) {
 
 Napi::Value to_int32_array(Napi::Env env, const std::vector<int64_t>& values) {
   auto array = Napi::Int32Array::New(env, values.size());
-  std::transform(values.begin(), values.end(), array.Data(), [](int64_t value) { return static_cast<int32_t>(value); });
+  std::transform(values.begin(), values.end(), array.Data(),
+                 [](int64_t value) { return static_cast<int32_t>(value); });
   return array;
 }
 

@@ -7,8 +7,8 @@ namespace attention_bypass {
 Architecture build_architecture(const ModelConfig& config, Checkpoint& checkpoint,
                                 const at::TensorOptions& options, Control& control) {
   ArchitectureBuilder builder(config, checkpoint, options);
-  Architecture architecture = config.family == Family::gpt_neox ? build_gpt_neox(builder, control)
-                                                                : build_gpt_neo(builder, control);
+  Architecture architecture =
+      config.family == Family::gpt_neox ? build_gpt_neox(builder, control) : build_gpt_neo(builder, control);
   checkpoint.finish();
   architecture.root.eval();
   return architecture;
@@ -20,9 +20,10 @@ at::Tensor ArchitectureBuilder::weight(const std::string& name, at::IntArrayRef 
 }
 
 torch::jit::Module ArchitectureBuilder::embedding(const std::string& name, int64_t count) {
-  return script.build("Embedding",
-                      {ScriptBuilder::parameter("weight", weight(name + ".weight", {count, config.hidden_size}))},
-                      R"(
+  return script.build(
+      "Embedding",
+      {ScriptBuilder::parameter("weight", weight(name + ".weight", {count, config.hidden_size}))},
+      R"(
 def forward(self, ids: Tensor) -> Tensor:
     return torch.embedding(self.weight, ids)
 )");

@@ -36,7 +36,8 @@ Checkpoint::Checkpoint(Weights weights, const ModelConfig& config) : weights_(st
     outer_ = ends_with(stored_, core_) ? stored_.substr(0, stored_.size() - core_.size()) : stored_;
     return;
   }
-  throw Error("TENSOR_MISSING", "expected a tensor " + core_ + anchor + " in the weights but found none among " +
+  throw Error("TENSOR_MISSING", "expected a tensor " + core_ + anchor +
+                                    " in the weights but found none among " +
                                     std::to_string(weights_.size()) + " tensors");
 }
 
@@ -59,7 +60,8 @@ at::Tensor Checkpoint::take(const std::string& name, at::IntArrayRef shape) {
                                     " that the config asks for but received " + text_of(tensor.sizes()));
   }
   if (!tensor.is_floating_point()) {
-    throw Error("TENSOR_DTYPE", "expected tensor " + stored + " to hold floating-point weights but received " +
+    throw Error("TENSOR_DTYPE", "expected tensor " + stored +
+                                    " to hold floating-point weights but received " +
                                     c10::toString(tensor.scalar_type()));
   }
   return tensor;

@@ -9,8 +9,8 @@
 
 namespace attention_bypass {
 
-// Generation from a batch of prompts, a token for each row at a time. After a step that threw, a decoder is of no
-// more use.
+// Generation from a batch of prompts, a token for each row at a time. After a step that threw, a decoder is
+// of no more use.
 class Decoder {
  public:
   struct Options {

@@ -22,13 +22,15 @@ at::Device device_of(const std::string& name) {
   if (!device.is_cuda()) return device;
   const auto here = platform();
   if (!here.cuda) {
-    throw Error("DEVICE_UNAVAILABLE", "expected a CUDA device for device \"" + name + "\" but this libtorch " +
+    throw Error("DEVICE_UNAVAILABLE", "expected a CUDA device for device \"" + name +
+                                          "\" but this libtorch " +
                                           (at::hasCUDA() ? "finds none" : "is built without CUDA"));
   }
   const int index = device.has_index() ? device.index() : 0;
   if (index >= here.cuda_devices) {
     throw Error("DEVICE_UNAVAILABLE", "expected device \"" + name + "\" to be one of " +
-                                          std::to_string(here.cuda_devices) + " CUDA devices, numbered from 0");
+                                          std::to_string(here.cuda_devices) +
+                                          " CUDA devices, numbered from 0");
   }
   return at::Device(at::kCUDA, static_cast<at::DeviceIndex>(index));
 }

@@ -1,5 +1,5 @@
-// GPT-Neo: learned positions, attention that alternates between the whole context and a window, scores that are
-// not scaled, a serial residual stream.
+// GPT-Neo: learned positions, attention that alternates between the whole context and a window, scores that
+// are not scaled, a serial residual stream.
 
 #include <string>
 
@@ -55,8 +55,8 @@ Architecture build_gpt_neo(ArchitectureBuilder& builder, Control& control) {
     const std::string name = "transformer.h." + number;
     Architecture::Block parts = {builder.norm(name + ".ln_1"), attention(builder, name + ".attn.attention"),
                                  builder.norm(name + ".ln_2"), builder.mlp(name + ".mlp", "c_fc", "c_proj")};
-    const auto attn = builder.script.build("GPTNeoAttention",
-                                           {ScriptBuilder::module("attention", parts.attention)}, R"(
+    const auto attn =
+        builder.script.build("GPTNeoAttention", {ScriptBuilder::module("attention", parts.attention)}, R"(
 def forward(self, x: Tensor, mask: Optional[Tensor]) -> Tensor:
     return self.attention.forward(x, mask)
 )");
@@ -71,7 +71,8 @@ def forward(self, hidden: Tensor, mask: Optional[Tensor]) -> Tensor:
 )"));
     architecture.blocks.push_back(parts);
     const int64_t window = config.windows[static_cast<size_t>(index)];
-    const std::string mask = window == 0 ? "None" : "self.local_mask(positions, " + std::to_string(window) + ")";
+    const std::string mask =
+        window == 0 ? "None" : "self.local_mask(positions, " + std::to_string(window) + ")";
     walk += "    hidden = getattr(self.transformer.h, \"" + number + "\").forward(hidden, " + mask + ")\n";
   }
 

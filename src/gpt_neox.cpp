@@ -1,5 +1,5 @@
-// GPT-NeoX, the architecture of Pythia: rotary position embedding on a part of each head, and a residual stream
-// to which attention and MLP either add side by side (parallel) or one after the other (serial).
+// GPT-NeoX, the architecture of Pythia: rotary position embedding on a part of each head, and a residual
+// stream to which attention and MLP either add side by side (parallel) or one after the other (serial).
 
 #include <string>
 
@@ -31,12 +31,13 @@ torch::jit::Module attention(ArchitectureBuilder& builder, const std::string& na
       builder.linear(name + ".dense", config.hidden_size, config.hidden_size, config.attention_bias);
   // Rows of query_key_value stand head by head: a head's queries, its keys, its values.
   const std::string value_bias =
-      config.attention_bias ? "self.query_key_value.bias.view([self.heads, 3, -1]).select(1, 2).flatten()" : "None";
-  return builder.script.build("GPTNeoXAttention",
-                              {ScriptBuilder::module("query_key_value", query_key_value),
-                               ScriptBuilder::module("dense", dense),
-                               ScriptBuilder::attribute("heads", config.head_count)},
-                              R"(
+      config.attention_bias ? "self.query_key_value.bias.view([self.heads, 3, -1]).select(1, 2).flatten()"
+                            : "None";
+  return builder.script.build(
+      "GPTNeoXAttention",
+      {ScriptBuilder::module("query_key_value", query_key_value), ScriptBuilder::module("dense", dense),
+       ScriptBuilder::attribute("heads", config.head_count)},
+      R"(
 def rotate(self, x: Tensor, rotation: Tensor) -> Tensor:
     size = rotation.size(-1)
     part = x.narrow(-1, 0, size)
@@ -62,7 +63,7 @@ def short_circuit(self, x: Tensor) -> Tensor:
     weight = self.query_key_value.weight
     weight = weight.view([self.heads, 3, -1, weight.size(1)]).select(1, 2).flatten(0, 1)
     return self.dense.forward(torch.linear(x, weight, )" +
-                                  value_bias + R"())
+          value_bias + R"())
 
 def forward(self, x: Tensor, rotation: Tensor) -> Tensor:
     queries, keys, values = self.project(x, rotation)
@@ -84,7 +85,8 @@ Architecture build_gpt_neox(ArchitectureBuilder& builder, Control& control) {
     control.advance(1);
     const std::string number = std::to_string(index);
     const std::string name = "gpt_neox.layers." + number;
-    Architecture::Block parts = {builder.norm(name + ".input_layernorm"), attention(builder, name + ".attention"),
+    Architecture::Block parts = {builder.norm(name + ".input_layernorm"),
+                                 attention(builder, name + ".attention"),
                                  builder.norm(name + ".post_attention_layernorm"),
                                  builder.mlp(name + ".mlp", "dense_h_to_4h", "dense_4h_to_h")};
     blocks.push_back(builder.script.build("GPTNeoXBlock",

@@ -4,10 +4,12 @@
 
 namespace attention_bypass {
 
-KeyValueCache::KeyValueCache(const ModelConfig& config, const BypassPlan& plan, int64_t rows, int64_t capacity,
-                             const at::TensorOptions& options)
+KeyValueCache::KeyValueCache(const ModelConfig& config, const BypassPlan& plan, int64_t rows,
+                             int64_t capacity, const at::TensorOptions& options)
     : capacity_(capacity), key_positions_(at::empty({rows, 0}, options.dtype(at::kLong))) {
-  const auto space = [&] { return at::empty({rows, config.head_count, capacity, config.head_size()}, options); };
+  const auto space = [&] {
+    return at::empty({rows, config.head_count, capacity, config.head_size()}, options);
+  };
   for (const auto mode : plan) {
     if (mode == BypassMode::none) {
       blocks_.emplace_back(space(), space());
@@ -48,7 +50,8 @@ void KeyValueCache::keep_rows(const at::Tensor& indices) {
     if (!keys.defined()) continue;
     // Only the columns in use are worth moving.
     for (auto* tensor : {&keys, &values}) {
-      auto kept = at::empty({indices.size(0), tensor->size(1), capacity_, tensor->size(3)}, tensor->options());
+      auto kept =
+          at::empty({indices.size(0), tensor->size(1), capacity_, tensor->size(3)}, tensor->options());
       kept.narrow(2, 0, columns_).copy_(tensor->narrow(2, 0, columns_).index_select(0, indices));
       *tensor = kept;
     }

@@ -10,9 +10,9 @@
 
 namespace attention_bypass {
 
-// The keys and values that each block's attention has computed, in memory set aside once. Columns are shared by
-// all rows in the order in which they were written; a column's position in a row is kept apart, so that a row
-// can have gaps (key position hidden_position) and rows of unequal length need no moving about.
+// The keys and values that each block's attention has computed, in memory set aside once. Columns are shared
+// by all rows in the order in which they were written; a column's position in a row is kept apart, so that a
+// row can have gaps (key position hidden_position) and rows of unequal length need no moving about.
 class KeyValueCache {
  public:
   // No memory is set aside for the blocks that the plan bypasses.
@@ -23,8 +23,8 @@ class KeyValueCache {
   // without gaps.
   void extend(const at::Tensor& key_positions, bool even);
 
-  // Writes a block's keys and values, (rows, heads, new columns, head size), into the columns that extend made
-  // last, and returns all that the block has.
+  // Writes a block's keys and values, (rows, heads, new columns, head size), into the columns that extend
+  // made last, and returns all that the block has.
   std::pair<at::Tensor, at::Tensor> store(int64_t block, const at::Tensor& keys, const at::Tensor& values);
 
   // Hides, in each row, all positions from the given one on, and drops the columns that are of no use then.
@@ -39,7 +39,7 @@ class KeyValueCache {
   int64_t capacity_;
   int64_t columns_ = 0;
   bool dense_ = true;
-  at::Tensor key_positions_;                             // (rows, columns)
+  at::Tensor key_positions_;                               // (rows, columns)
   std::vector<std::pair<at::Tensor, at::Tensor>> blocks_;  // (rows, heads, capacity, head size)
 };
 

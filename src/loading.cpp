@@ -10,7 +10,8 @@ std::unique_ptr<Model> load_model(const ModelConfig& config, const WeightSource&
   const c10::InferenceMode inference;
   control.expect(static_cast<double>(config.block_count));
   Checkpoint checkpoint(map_tensors(source.tensors), config);
-  auto model = std::make_unique<Model>(config, build_architecture(config, checkpoint, options, control), options);
+  auto model =
+      std::make_unique<Model>(config, build_architecture(config, checkpoint, options, control), options);
   if (!source.traced.empty()) check_against_trace(*model, source.traced, control);
   return model;
 }

@@ -20,8 +20,8 @@ class Model {
   Model(ModelConfig config, Architecture architecture, const at::TensorOptions& options);
 
   // From tokens to the residual stream after the last block, (rows, longest, hidden size). With a cache, the
-  // batch's tokens come behind those that the cache holds, and are added to it. Advances the control by a unit
-  // for each token and block.
+  // batch's tokens come behind those that the cache holds, and are added to it. Advances the control by a
+  // unit for each token and block.
   at::Tensor forward(const TokenBatch& batch, const BypassPlan& plan, KeyValueCache* cache,
                      Control& control) const;
 

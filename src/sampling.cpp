@@ -16,7 +16,8 @@ int64_t sample_token(const float* logits, int64_t count, const Sampling& samplin
   };
   const bool limited = sampling.top_k > 0 && sampling.top_k < count;
   const auto kept = candidates.begin() + (limited ? sampling.top_k : count);
-  if (limited || sampling.top_p < 1) std::partial_sort(candidates.begin(), kept, candidates.end(), more_probable);
+  if (limited || sampling.top_p < 1)
+    std::partial_sort(candidates.begin(), kept, candidates.end(), more_probable);
   candidates.erase(kept, candidates.end());
 
   const double highest = *std::max_element(logits, logits + count);
@@ -33,7 +34,8 @@ int64_t sample_token(const float* logits, int64_t count, const Sampling& samplin
   // The standard library's distributions differ between implementations; 53 bits as a share of 1 do not.
   const double share = static_cast<double>(random() >> 11) * 0x1.0p-53;
   const auto drawn = std::upper_bound(cumulative.begin(), cumulative.end(), share * cumulative.back());
-  const auto index = std::min<std::ptrdiff_t>(drawn - cumulative.begin(), static_cast<std::ptrdiff_t>(cumulative.size()) - 1);
+  const auto index = std::min<std::ptrdiff_t>(drawn - cumulative.begin(),
+                                              static_cast<std::ptrdiff_t>(cumulative.size()) - 1);
   return candidates[static_cast<size_t>(index)];
 }
 

@@ -126,19 +126,21 @@ ScoringResult score_rows(const Model& model, const ScoringRequest& request, Cont
     }
   }
   int64_t longest_stretch = 0;
-  for (const auto& stretch : stretches) longest_stretch = std::max(longest_stretch, stretch.end - stretch.first);
+  for (const auto& stretch : stretches)
+    longest_stretch = std::max(longest_stretch, stretch.end - stretch.first);
   std::optional<KeyValueCache> cache;
   if (request.decode) {
-    cache.emplace(model.config(), request.plan, static_cast<int64_t>(request.rows.size()), longest + longest_stretch,
-                  model.options());
+    cache.emplace(model.config(), request.plan, static_cast<int64_t>(request.rows.size()),
+                  longest + longest_stretch, model.options());
   }
   const auto decodable = static_cast<double>(request.decode ? targets.size() : 0);
   control.expect((static_cast<double>(batch.ids.numel()) + decodable) *
                  static_cast<double>(model.config().block_count));
   const auto hidden = model.forward(batch, request.plan, cache ? &*cache : nullptr, control);
   ScoringResult result;
-  result.scores = score_tokens(model, hidden.flatten(0, 1).index_select(0, at::tensor(sources, at::kLong).to(model.device())),
-                               at::tensor(targets, at::kLong).to(model.device()), request.scores, control);
+  result.scores = score_tokens(
+      model, hidden.flatten(0, 1).index_select(0, at::tensor(sources, at::kLong).to(model.device())),
+      at::tensor(targets, at::kLong).to(model.device()), request.scores, control);
   if (request.decode) {
     result.decoded = result.scores.predicted;
     Continuation(model, request, stretches, *cache, result.decoded).run(control);

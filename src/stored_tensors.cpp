@@ -11,8 +11,9 @@ namespace {
 
 at::ScalarType scalar_type(const StoredTensor& tensor) {
   static const std::map<std::string, at::ScalarType> types = {
-      {"F64", at::kDouble}, {"F32", at::kFloat}, {"F16", at::kHalf},  {"BF16", at::kBFloat16}, {"I64", at::kLong},
-      {"I32", at::kInt},    {"I16", at::kShort}, {"I8", at::kChar},   {"U8", at::kByte},       {"BOOL", at::kBool},
+      {"F64", at::kDouble}, {"F32", at::kFloat}, {"F16", at::kHalf},  {"BF16", at::kBFloat16},
+      {"I64", at::kLong},   {"I32", at::kInt},   {"I16", at::kShort}, {"I8", at::kChar},
+      {"U8", at::kByte},    {"BOOL", at::kBool},
   };
   const auto found = types.find(tensor.dtype);
   if (found != types.end()) return found->second;
@@ -42,12 +43,13 @@ Weights map_tensors(const std::vector<StoredTensor>& tensors) {
     const uint64_t length = stored.end - stored.begin;
     const uint64_t needed = extent(stored) * c10::elementSize(type);
     if (needed > length) {
-      throw Error("TENSOR_SHAPE", "expected the shape of tensor " + stored.name + " in " + stored.file + " to take " +
-                                      std::to_string(length) + " bytes but it takes " + std::to_string(needed));
+      throw Error("TENSOR_SHAPE", "expected the shape of tensor " + stored.name + " in " + stored.file +
+                                      " to take " + std::to_string(length) + " bytes but it takes " +
+                                      std::to_string(needed));
     }
     const auto owner = std::make_shared<at::DataPtr>(file->bytes(stored.begin, length));
-    weights.emplace(stored.name, at::from_blob(
-                                     owner->get(), stored.shape, stored.strides, [owner](void*) {}, type));
+    weights.emplace(stored.name,
+                    at::from_blob(owner->get(), stored.shape, stored.strides, [owner](void*) {}, type));
   }
   return weights;
 }

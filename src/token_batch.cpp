@@ -31,7 +31,8 @@ TokenBatch TokenBatch::of(const std::vector<TokenRow>& rows, at::Device device) 
   return batch;
 }
 
-TokenBatch TokenBatch::step(const TokenRow& tokens, const std::vector<int64_t>& positions, at::Device device) {
+TokenBatch TokenBatch::step(const TokenRow& tokens, const std::vector<int64_t>& positions,
+                            at::Device device) {
   TokenBatch batch;
   batch.lengths.assign(tokens.size(), 1);
   batch.even = std::all_of(positions.begin(), positions.end(),

@@ -34,7 +34,8 @@ TorchArchive read(caffe2::serialize::PyTorchStreamReader& reader, const std::str
     if (begins_with(name, extra)) archive.extra.emplace(name.substr(extra.size()), content(name));
     if (begins_with(name, data)) {
       const uint64_t begin = reader.getRecordOffset(name);
-      archive.storages.emplace(name.substr(data.size()), TorchArchive::Record{begin, begin + reader.getRecordSize(name)});
+      archive.storages.emplace(name.substr(data.size()),
+                               TorchArchive::Record{begin, begin + reader.getRecordSize(name)});
     }
   }
   return archive;
@@ -43,7 +44,8 @@ TorchArchive read(caffe2::serialize::PyTorchStreamReader& reader, const std::str
 }  // namespace
 
 TorchArchive open_torch_archive(const std::string& path) {
-  if (!std::filesystem::exists(path)) throw Error("WEIGHTS_MISSING", "expected a file " + path + " but found none");
+  if (!std::filesystem::exists(path))
+    throw Error("WEIGHTS_MISSING", "expected a file " + path + " but found none");
   try {
     caffe2::serialize::PyTorchStreamReader reader(path);
     return read(reader, path);

@@ -11,16 +11,15 @@ namespace {
 
 at::Tensor logits_of(const c10::IValue& output) {
   if (output.isTensor()) return output.toTensor();
-  if (output.isTuple() && !output.toTuple()->elements().empty()) return logits_of(output.toTuple()->elements()[0]);
+  if (output.isTuple() && !output.toTuple()->elements().empty())
+    return logits_of(output.toTuple()->elements()[0]);
   if (output.isGenericDict() && output.toGenericDict().contains("logits")) {
     return logits_of(output.toGenericDict().at("logits"));
   }
   return {};
 }
 
-double tolerance(at::ScalarType type) {
-  return type == at::kFloat || type == at::kDouble ? 2e-4 : 5e-2;
-}
+double tolerance(at::ScalarType type) { return type == at::kFloat || type == at::kDouble ? 2e-4 : 5e-2; }
 
 }  // namespace
 
@@ -33,19 +32,21 @@ void check_against_trace(const Model& model, const std::string& path, Control& c
                                        std::string(error.what_without_backtrace()));
   }
   const auto parameters = traced.parameters();
-  const auto traced_type =
-      parameters.size() == 0 ? at::kFloat : (*parameters.begin()).scalar_type();
-  const double allowed = std::max(tolerance(traced_type), tolerance(c10::typeMetaToScalarType(model.options().dtype())));
+  const auto traced_type = parameters.size() == 0 ? at::kFloat : (*parameters.begin()).scalar_type();
+  const double allowed =
+      std::max(tolerance(traced_type), tolerance(c10::typeMetaToScalarType(model.options().dtype())));
   const BypassPlan plain(static_cast<size_t>(model.config().block_count), BypassMode::none);
   std::mt19937_64 random(2025);
   double best = INFINITY;
   std::string reason = "it returned no logits";
-  // A trace can be bound to the length that it was made with, so several are tried, and one that agrees is enough.
+  // A trace can be bound to the length that it was made with, so several are tried, and one that agrees is
+  // enough.
   for (const int64_t length : {16, 24, 12, 8, 10, 20, 32, 64, 128}) {
     if (length > model.config().context_length) continue;
     control.check();
     TokenRow tokens(static_cast<size_t>(length));
-    for (auto& token : tokens) token = static_cast<int64_t>(random() % static_cast<uint64_t>(model.config().vocabulary_size));
+    for (auto& token : tokens)
+      token = static_cast<int64_t>(random() % static_cast<uint64_t>(model.config().vocabulary_size));
     const auto batch = TokenBatch::of({tokens}, model.device());
     at::Tensor expected;
     try {
@@ -63,7 +64,8 @@ void check_against_trace(const Model& model, const std::string& path, Control& c
       reason = "its logits have another shape";
       continue;
     }
-    const double difference = (expected - actual).abs().max().item<double>() / expected.abs().max().item<double>();
+    const double difference =
+        (expected - actual).abs().max().item<double>() / expected.abs().max().item<double>();
     best = std::min(best, difference);
     if (difference <= allowed) return;
   }

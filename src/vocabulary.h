@@ -9,7 +9,8 @@
 
 namespace attention_bypass {
 
-// How tokens would be sampled: logits divided by the temperature, then the most probable top_k alone (0: all).
+// How tokens would be sampled: logits divided by the temperature, then the most probable top_k alone (0:
+// all).
 struct SamplingScheme {
   double temperature = 1;
   int64_t top_k = 0;
@@ -29,8 +30,8 @@ struct TokenScores {
   std::vector<int64_t> predicted;            // argmax p, the lowest id where several are as good
 };
 
-// Scores targets (n) from the residual stream at the positions before them (n, hidden size). The vocabulary is
-// projected in chunks of positions, each reduced at once, so that n x vocabulary never exists.
+// Scores targets (n) from the residual stream at the positions before them (n, hidden size). The vocabulary
+// is projected in chunks of positions, each reduced at once, so that n x vocabulary never exists.
 TokenScores score_tokens(const Model& model, const at::Tensor& hidden, const at::Tensor& targets,
                          const TokenScoresRequest& request, Control& control);
 
