@@ -43,7 +43,8 @@ function blockNumbers(blocks: Blocks, count: number): readonly number[] {
   if (!("from" in blocks)) return blocks;
   const { from, to = Math.max(from, count - 1) } = blocks;
   if (from > to) throw invalidArgument("bypass.blocks.to", `a block from ${from} on`, to);
-  return range(from, Math.min(to, count));
+  // A number that is out of range is refused like one in a list, without the numbers before it.
+  return to < count ? range(from, to) : [to];
 }
 
 /** The bypass as the addon takes it. Throws INVALID_ARGUMENT, BLOCK_OUT_OF_RANGE, BLOCK_DUPLICATE. */

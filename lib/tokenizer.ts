@@ -31,6 +31,7 @@ export class Tokenizer {
 
   /** Bytes that are no whole character come out as U+FFFD. */
   decode(tokens: ArrayLike<number>): string {
+    if (tokens.length === 0) return "";
     // Cleaning up would take away spaces that the model did write.
     return this.#tokenizer.decode(Array.from(tokens), { clean_up_tokenization_spaces: false });
   }

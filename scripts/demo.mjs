@@ -43,5 +43,6 @@ for (const mode of ["zero", "short-circuit"]) {
 }
 console.log("\nThat continuation, scored as a memorized suffix, with the attention of one block bypassed:");
 console.table(table);
-if (values.model.startsWith(root)) console.log("The model of this demo has random weights: it shows the workings, and nothing about trained models.");
+if (values.model.startsWith(root))
+  console.log("The model of this demo has random weights: it shows the workings, and nothing about trained models.");
 await model.dispose();

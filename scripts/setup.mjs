@@ -41,6 +41,7 @@ function installPackages() {
 function compileLibrary() {
   if (upToDate(["dist/index.cjs", "dist/index.js"], ["lib", "binding/index.d.cts", "tsdown.config.ts", "package.json"]))
     return;
+  rmSync(at("dist"), { recursive: true, force: true });
   run(tool("tsdown"), ["--logLevel", "warn"], "The message above names the line.");
 }
 

@@ -25,6 +25,11 @@ class Model {
   at::Tensor forward(const TokenBatch& batch, const BypassPlan& plan, KeyValueCache* cache,
                      Control& control) const;
 
+  // What the output embedding costs for a token, in blocks' costs; the units in which controls advance.
+  double head_cost() const {
+    return static_cast<double>(config_.vocabulary_size) / (12.0 * static_cast<double>(config_.hidden_size));
+  }
+
   // Logits in float32 from the residual stream, final norm included: (..., hidden size) -> (..., vocabulary).
   at::Tensor unembed(const at::Tensor& hidden) const;
 

@@ -53,7 +53,7 @@ class Continuation {
     cache_.hide_from(positions);
     double tokens = 0;
     for (const auto& row : rows_) tokens += static_cast<double>(row.end - row.position - 1);
-    control.expect(tokens * static_cast<double>(model_.config().block_count));
+    control.expect(tokens * (static_cast<double>(model_.config().block_count) + model_.head_cost()));
     while (!rows_.empty()) {
       step(control);
       drop_finished();
@@ -80,6 +80,7 @@ class Continuation {
     const auto batch = TokenBatch::step(tokens, positions, model_.device());
     const auto hidden = model_.forward(batch, plan_, &cache_, control).select(1, 0);
     const auto best = model_.unembed(hidden).argmax(1).to(at::kCPU);
+    control.advance(static_cast<double>(rows_.size()) * model_.head_cost());
     for (size_t index = 0; index < rows_.size(); ++index) {
       auto& row = rows_[index];
       if (row.finished()) continue;
@@ -133,9 +134,11 @@ ScoringResult score_rows(const Model& model, const ScoringRequest& request, Cont
     cache.emplace(model.config(), request.plan, static_cast<int64_t>(request.rows.size()),
                   longest + longest_stretch, model.options());
   }
-  const auto decodable = static_cast<double>(request.decode ? targets.size() : 0);
-  control.expect((static_cast<double>(batch.ids.numel()) + decodable) *
-                 static_cast<double>(model.config().block_count));
+  const auto blocks = static_cast<double>(model.config().block_count);
+  const auto scored = static_cast<double>(targets.size());
+  // At worst every row leaves the true tokens at once.
+  control.expect(static_cast<double>(batch.ids.numel()) * blocks + scored * model.head_cost() +
+                 (request.decode ? scored * (blocks + model.head_cost()) : 0));
   const auto hidden = model.forward(batch, request.plan, cache ? &*cache : nullptr, control);
   ScoringResult result;
   result.scores = score_tokens(

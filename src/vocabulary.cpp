@@ -50,6 +50,7 @@ TokenScores score_tokens(const Model& model, const at::Tensor& hidden, const at:
     if (request.entropy) {
       append(scores.entropy, log_probabilities.exp().mul_(log_probabilities).sum(1).neg_());
     }
+    control.advance(static_cast<double>(count) * model.head_cost());
   }
   return scores;
 }

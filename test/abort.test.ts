@@ -36,7 +36,8 @@ const calls: Record<string, (options: OperationOptions) => Promise<unknown>> = {
 
 const listeners = (signal: AbortSignal): number => getEventListeners(signal, "abort").length;
 
-const same = (one: Float32Array, other: Float32Array): boolean => Buffer.from(one.buffer).equals(Buffer.from(other.buffer));
+const same = (one: Float32Array, other: Float32Array): boolean =>
+  Buffer.from(one.buffer).equals(Buffer.from(other.buffer));
 
 /** What a call rejects with. */
 const reasonOf = (call: Promise<unknown>): Promise<unknown> =>

@@ -101,7 +101,11 @@ for (const [name, round] of Object.entries(rounds)) {
   // Half precision has weights of its own in memory; float32 is the mapped file.
   for (const dtype of name === "loads and calls" ? ["float32", "bfloat16"] : ["float32"]) {
     t.test(`200 ${name} in ${dtype}`, async (t) => {
-      const { code, stdout, stderr } = await runScript(prompt + round + measure, [folder, dtype, name.includes("left") ? "2" : "1"], ["--expose-gc"]);
+      const { code, stdout, stderr } = await runScript(
+        prompt + round + measure,
+        [folder, dtype, name.includes("left") ? "2" : "1"],
+        ["--expose-gc"],
+      );
       t.equal(code, 0, stderr);
       const samples: Sample[] = JSON.parse(stdout);
       const [first, last] = [samples[0] as Sample, samples.at(-1) as Sample];

@@ -35,11 +35,7 @@ function comesWhole(t: Test, tokenizer: Tokenizer, text: string, tokens = tokeni
   const { pieces, rest, stream } = streamed(tokenizer, tokens);
   t.equal([...pieces, rest].join(""), text, `${title}: all of it`);
   t.equal(stream.text, text, `${title}: collected`);
-  t.ok(
-    !pieces.some((piece) => /\uFFFD|\p{Surrogate}/u.test(piece)),
-    `${title}: whole characters`,
-    { pieces },
-  );
+  t.ok(!pieces.some((piece) => /\uFFFD|\p{Surrogate}/u.test(piece)), `${title}: whole characters`, { pieces });
   return pieces;
 }
 

@@ -1,0 +1,84 @@
+// Where no libtorch fits, the refusal says what was looked at, and the process goes on to use one that does.
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import path from "node:path";
+import t, { type Test } from "tap";
+import { root, runScript } from "./support/child.ts";
+import { fixture, temporaryFolder } from "./support/fixtures.ts";
+
+t.setTimeout(300_000);
+
+const { config } = JSON.parse(await readFile(path.join(root, "package.json"), "utf8")) as { config: { libtorch: string } };
+const series = config.libtorch.split(".").slice(0, 2).join(".");
+
+interface Attempt {
+  code: string;
+  message: string;
+  typed: boolean;
+  listed: boolean;
+  /** A second attempt, with the libtorch that the tests run on. */
+  loads: boolean;
+}
+
+/** Loads a model in a process whose libtorch is said to be in a folder, and then without that. */
+async function attempt(t: Test, folder: string): Promise<Attempt> {
+  const source = `
+    import { AttentionBypassError, errorCodes, loadModel } from "attention-bypass";
+    const [model, libtorch] = process.argv.slice(-2);
+    const before = process.env.ATTENTION_BYPASS_LIBTORCH;
+    process.env.ATTENTION_BYPASS_LIBTORCH = libtorch;
+    const error = await loadModel(model, { device: "cpu" }).catch((error) => error);
+    if (before === undefined) delete process.env.ATTENTION_BYPASS_LIBTORCH;
+    else process.env.ATTENTION_BYPASS_LIBTORCH = before;
+    const loads = await loadModel(model, { device: "cpu" }).then((model) => model.logits([1])).then(() => true, () => false);
+    const { code, message } = error;
+    const typed = error instanceof AttentionBypassError;
+    console.log(JSON.stringify({ code, message, typed, listed: errorCodes.includes(code), loads }));
+  `;
+  const { code, stdout, stderr } = await runScript(source, [fixture("neox-serial"), folder]);
+  t.equal(code, 0, "the process lives", { stderr });
+  return JSON.parse(stdout);
+}
+
+function isRefusal(t: Test, attempt: Attempt, code: string, ...said: string[]): void {
+  t.match(attempt, { code, typed: true, listed: true, loads: true });
+  t.notMatch(attempt.message, /\n/, "one line");
+  for (const part of said) t.ok(attempt.message.includes(part), `it says ${part}`, { message: attempt.message });
+}
+
+/** A folder that looks like libtorch's. */
+async function pretended(t: Test, version: string | undefined, libraries: string[]): Promise<string> {
+  const folder = await temporaryFolder(t);
+  if (version !== undefined) await writeFile(path.join(folder, "version.py"), `__version__ = '${version}'\n`);
+  await mkdir(path.join(folder, "lib"));
+  for (const name of libraries) await writeFile(path.join(folder, "lib", name), "");
+  return folder;
+}
+
+t.test("a folder that does not exist", async (t) => {
+  const folder = path.join(await temporaryFolder(t), "missing");
+  isRefusal(t, await attempt(t, folder), "LIBTORCH_NOT_FOUND", folder, config.libtorch, "libtorch_cpu.so", "pip install");
+});
+
+t.test("a folder without libtorch", async (t) => {
+  const folder = await pretended(t, config.libtorch, []);
+  isRefusal(t, await attempt(t, folder), "LIBTORCH_NOT_FOUND", folder, config.libtorch, "libtorch_cpu.so", "pip install");
+});
+
+t.test("another version", async (t) => {
+  for (const version of ["1.13.1", "2.9.0+cpu", `${series}1.0`]) {
+    const folder = await pretended(t, version, ["libc10.so", "libtorch_cpu.so"]);
+    isRefusal(t, await attempt(t, folder), "LIBTORCH_NOT_FOUND", folder, `version ${version}`, `built for ${series}`);
+  }
+});
+
+t.test("a version that can't be told", async (t) => {
+  const folder = await pretended(t, undefined, ["libc10.so", "libtorch_cpu.so"]);
+  isRefusal(t, await attempt(t, folder), "LIBTORCH_NOT_FOUND", folder, "version");
+});
+
+t.test("libraries that do not load", async (t) => {
+  const folder = await pretended(t, config.libtorch, ["libc10.so", "libtorch_cpu.so"]);
+  isRefusal(t, await attempt(t, folder), "LIBTORCH_LOAD_FAILED", folder, "libc10.so");
+  const partial = await pretended(t, config.libtorch, ["libtorch_cpu.so"]);
+  isRefusal(t, await attempt(t, partial), "LIBTORCH_LOAD_FAILED", partial, "libc10.so");
+});
