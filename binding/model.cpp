@@ -50,6 +50,7 @@ Napi::Value ModelHandle::logits(const Napi::CallbackInfo& info) {
   const Controlled given(info[2]);
   const auto work = [model = model_, rows = to_rows(info[0]), plan = to_plan(info[1]),
                      control = given.control]() -> JobQueue::Settle {
+    const c10::InferenceMode inference;
     const auto batch = TokenBatch::of(rows, (*model)->device());
     control->expect(static_cast<double>(batch.ids.numel() * (*model)->config().block_count));
     auto logits = (*model)->unembed((*model)->forward(batch, plan, nullptr, *control));

@@ -170,7 +170,7 @@ type Enter = <Value>(work: () => Promise<Value>) => Promise<Value>;
 
 /** Decodes until every row is done. Yields each row's piece of each step. */
 async function* decode(
-  { addon, native }: Session,
+  { addon, native, decoders }: Session,
   { prompts, rows, plan, seeds, ...options }: GenerationPlan,
   operation: OperationOptions,
   enter: Enter,
@@ -179,6 +179,7 @@ async function* decode(
     ...options,
     seeds: Float64Array.from(seeds),
   });
+  decoders.add(decoder);
   let going = rows;
   try {
     while (going.length > 0) {
@@ -197,6 +198,7 @@ async function* decode(
       going = kept.map((index) => going[index] as GenerationRow);
     }
   } finally {
+    decoders.delete(decoder);
     // Queued behind work that may still run; who left need not wait for it.
     void decoder.close();
   }

@@ -3,6 +3,7 @@ import { loadAddon } from "./addon.js";
 import { toNativeConfig } from "./config.js";
 import { AttentionBypassError } from "./errors.js";
 import { type Dtype, Model } from "./model.js";
+import type { NativeDecoder } from "./native.js";
 import { type OperationOptions, run } from "./operation.js";
 import { type ModelSource, openSource } from "./source.js";
 import { findTokenizer, parseTokenizer, readTokenizer, Tokenizer } from "./tokenizer.js";
@@ -62,16 +63,18 @@ export async function loadModel(path: string, options: LoadModelOptions = {}): P
   }
   const automatic = (cuda ? source.config.weightsDtype : undefined) ?? "float32";
   const dtype = checked.dtype === "auto" ? automatic : checked.dtype;
+  const tokenizer = json && new Tokenizer(json, path);
   const native = new addon.Model();
-  const session = {
-    addon,
-    native,
-    config: source.config,
-    tokenizer: json && new Tokenizer(json, path),
-  };
   const nativeOptions = { device, dtype, threads: checked.threads ?? 0 };
-  await run(addon, options, (control) =>
-    native.load(toNativeConfig(source.config), source.weights, nativeOptions, control),
-  );
+  try {
+    await run(addon, options, (control) =>
+      native.load(toNativeConfig(source.config), source.weights, nativeOptions, control),
+    );
+  } catch (error) {
+    // Its thread would stay until the garbage collector comes by. Not waited for: an abort need not be.
+    void native.close();
+    throw error;
+  }
+  const session = { addon, native, config: source.config, tokenizer, decoders: new Set<NativeDecoder>() };
   return new Model(session, device, dtype);
 }

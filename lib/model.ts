@@ -93,8 +93,15 @@ export class Model {
 
   /** Frees the weights after the calls that are at work. Calls that come later throw DISPOSED. Safe to call again. */
   dispose(): Promise<void> {
-    this.#disposed ??= this.#gate.close().then(() => this.#session.native.close());
+    this.#disposed ??= this.#dispose();
     return this.#disposed;
+  }
+
+  async #dispose(): Promise<void> {
+    const { native, decoders } = this.#session;
+    await this.#gate.close();
+    await Promise.all([...decoders].map((decoder) => decoder.close()));
+    await native.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -19,6 +19,28 @@ function untilAborted<Value>(work: Promise<Value>, signal: AbortSignal | undefin
   });
 }
 
+/** A receiver of progress that never falls and ends at 1; what the caller's receiver throws ends the work. */
+class Progress {
+  thrown: { error: unknown } | undefined;
+  #last = 0;
+
+  constructor(
+    private readonly receiver: (share: number) => void,
+    private readonly abort: () => void,
+  ) {}
+
+  report(share: number): void {
+    if (share <= this.#last || this.thrown) return;
+    this.#last = share;
+    try {
+      this.receiver(share);
+    } catch (error) {
+      this.thrown = { error };
+      this.abort();
+    }
+  }
+}
+
 /** Runs native work under a signal; errors come with codes and the caller's stack. */
 export async function run<Value>(
   addon: Addon,
@@ -26,12 +48,17 @@ export async function run<Value>(
   work: (control: NativeControl) => Promise<Value>,
 ): Promise<Value> {
   signal?.throwIfAborted();
-  const control = new addon.Control(onProgress);
+  const progress = onProgress && new Progress(onProgress, () => control.abort());
+  const control = new addon.Control(progress && ((share) => progress.report(share)));
   const abort = () => control.abort();
   signal?.addEventListener("abort", abort, { once: true });
   try {
-    return await untilAborted(work(control), signal);
+    const value = await untilAborted(work(control), signal);
+    progress?.report(1);
+    if (progress?.thrown) throw progress.thrown.error;
+    return value;
   } catch (error) {
+    if (progress?.thrown) throw progress.thrown.error;
     signal?.throwIfAborted();
     throw fromNative(error);
   } finally {

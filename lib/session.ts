@@ -1,6 +1,6 @@
 import type { ModelConfig } from "./config.js";
 import { AttentionBypassError } from "./errors.js";
-import type { Addon, NativeModel } from "./native.js";
+import type { Addon, NativeDecoder, NativeModel } from "./native.js";
 import type { Tokenizer } from "./tokenizer.js";
 
 /** A loaded model as the calls on it see it. */
@@ -9,6 +9,8 @@ export interface Session {
   readonly native: NativeModel;
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer | undefined;
+  /** At work or paused; each keeps the weights. */
+  readonly decoders: Set<NativeDecoder>;
 }
 
 /** Lets work in until it is closed, and then waits for what is in. */

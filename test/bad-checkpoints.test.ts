@@ -105,6 +105,13 @@ spoiled(
   "config.json",
   "JSON",
 );
+spoiled(
+  "a config of several lines that is not JSON",
+  "neox-serial",
+  withFile("config.json", '{\n "vocab_size": x\n}\n'),
+  "CONFIG_INVALID",
+  "config.json",
+);
 spoiled("an empty config", "neox-serial", withFile("config.json", ""), "CONFIG_INVALID", "config.json");
 spoiled("a config that is no object", "neox-serial", withFile("config.json", "null"), "CONFIG_INVALID", "null");
 
@@ -219,6 +226,7 @@ for (const [name, shard] of [
 }
 const index = "model.safetensors.index.json";
 spoiled("an index that is not JSON", "neox-sharded", withFile(index, "{"), "WEIGHTS_INVALID", index, "JSON");
+spoiled("an index of several lines that is not JSON", "neox-sharded", withFile(index, "{\n x\n}"), "WEIGHTS_INVALID", index);
 spoiled("an index without a map", "neox-sharded", withFile(index, "{}"), "WEIGHTS_INVALID", index, "weight_map");
 
 for (const [title, size] of [
@@ -237,6 +245,7 @@ const embedding = "gpt_neox.embed_in.weight";
 for (const [title, bytes] of [
   ["garbage of a great length", Buffer.alloc(500, 0xa5)],
   ["garbage of a small length", safetensors("\x01\x02 garbage \x03")],
+  ["several lines that are not JSON", safetensors("{\n garbage\n}")],
   ["null", safetensors("null")],
   ["a list", safetensors("[1, 2]")],
   ["a string", safetensors('"text"')],

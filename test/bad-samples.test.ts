@@ -100,7 +100,11 @@ const jsonl: [title: string, content: string, code: ErrorCode, ...said: string[]
 for (const [index, [title, content, code, ...said]] of jsonl.entries()) {
   refusedFile(`.jsonl of ${title}`, `${index}.jsonl`, content, {}, code, ...said);
 }
-refusedFile(".jsonl of text ids without a prefixLength", "whole.jsonl", '{"text": [1, 2, 3]}\n', {}, "INVALID_ARGUMENT", "prefixLength");
+t.test(".jsonl of text ids without a prefixLength", async (t) => {
+  const file = path.join(folder, "whole.jsonl");
+  await writeFile(file, '{"text": [1, 2, 3]}\n');
+  await refuses(t, "prefixLength", () => model.scoreMemorization(file), "INVALID_ARGUMENT", "prefixLength", "undefined");
+});
 refusedFile(".jsonl of text ids shorter than the prefix", "short.jsonl", '{"text": [1, 2]}\n', { prefixLength }, "PREFIX_TOO_LONG", "line 1", "2 tokens");
 refusedFile(".jsonl with nothing in it", "empty.jsonl", "", { prefixLength }, "INVALID_ARGUMENT", "at least one row");
 refusedFile(".jsonl of blank lines", "blank.jsonl", "\n \n", { prefixLength }, "INVALID_ARGUMENT", "at least one row");
