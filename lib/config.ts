@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { AttentionBypassError } from "./errors.js";
 import type { NativeConfig } from "./native.js";
-import { describe, positiveNumber, validate, wholeNumber } from "./validation.js";
+import { describe, positiveNumber, share, validate, wholeNumber } from "./validation.js";
 
 /** The shape of a model, in one vocabulary for both families. */
 export interface ModelConfig {
@@ -50,7 +50,7 @@ const ropeFields = v.looseObject({
   rope_type: v.nullish(v.string()),
   type: v.nullish(v.string()),
   rope_theta: v.nullish(positiveNumber),
-  partial_rotary_factor: v.nullish(v.pipe(v.number(), v.minValue(0), v.maxValue(1))),
+  partial_rotary_factor: v.nullish(share),
 });
 
 const neoxFields = v.looseObject({
@@ -62,7 +62,7 @@ const neoxFields = v.looseObject({
   layer_norm_eps: v.nullish(positiveNumber, 1e-5),
   use_parallel_residual: v.nullish(v.boolean(), true),
   attention_bias: v.nullish(v.boolean(), true),
-  rotary_pct: v.nullish(v.pipe(v.number(), v.minValue(0), v.maxValue(1)), 0.25),
+  rotary_pct: v.nullish(share, 0.25),
   rotary_emb_base: v.nullish(positiveNumber, 10000),
   rope_theta: v.nullish(positiveNumber),
   rope_parameters: v.nullish(ropeFields),

@@ -9,7 +9,7 @@ import { tokenizerJson } from "./load-model.js";
 import type { Dtype } from "./model.js";
 import { type OperationOptions, run } from "./operation.js";
 import { archiveMark, openSource } from "./source.js";
-import { longCall, validate } from "./validation.js";
+import { longCall, pathText, validate } from "./validation.js";
 
 export interface ConvertOptions extends OperationOptions {
   /** Of the weights in the archive; "auto" keeps the checkpoint's where its config says one, else float32. Defaults
@@ -25,16 +25,14 @@ const schema = v.strictObject({
   tokenizer: v.optional(v.string()),
 });
 
-const pathSchema = v.pipe(v.string(), v.nonEmpty("a path"));
-
 /**
  * Writes a model as one TorchScript archive with its config and tokenizer inside, from all that `loadModel` takes. It
  * loads here, and in Python by `torch.jit.load(path)(input_ids)`. The file appears whole or not at all.
  * Throws what `loadModel` throws, and WRITE_FAILED.
  */
 export async function convert(from: string, to: string, options: ConvertOptions = {}): Promise<void> {
-  validate(pathSchema, from, "from");
-  validate(pathSchema, to, "to");
+  validate(pathText, from, "from");
+  validate(pathText, to, "to");
   const checked = validate(schema, options, "options");
   options.signal?.throwIfAborted();
   const { addon } = await loadAddon();
@@ -53,17 +51,18 @@ export async function convert(from: string, to: string, options: ConvertOptions 
     await run(addon, options, (control) =>
       native.load(toNativeConfig(source.config), source.weights, nativeOptions, control),
     );
-    await run(addon, { signal: options.signal }, (control) => native.save(unfinished, extra, control)).catch(
-      (error: unknown) => {
-        options.signal?.throwIfAborted();
-        throw new AttentionBypassError("WRITE_FAILED", `expected to write ${to} but ${(error as Error).message}`, {
-          cause: error,
-        });
-      },
-    );
-    await rename(unfinished, to);
+    try {
+      await run(addon, { signal: options.signal }, (control) => native.save(unfinished, extra, control));
+      await rename(unfinished, to);
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      throw new AttentionBypassError("WRITE_FAILED", `expected to write ${to} but ${(error as Error).message}`, {
+        cause: error,
+      });
+    }
   } finally {
     await native.close();
-    await rm(unfinished, { force: true });
+    // Where it can't be removed, it could not be written either, which has been said.
+    await rm(unfinished, { force: true }).catch(() => undefined);
   }
 }

@@ -79,7 +79,8 @@ export class AttentionBypassError extends Error {
     message: string,
     options?: ErrorOptions & { trace?: string | undefined },
   ) {
-    super(message, options);
+    // What other parts say of a failure may come in several lines.
+    super(message.replace(/\s*\n\s*/g, " ").trim(), options);
     if (options?.trace !== undefined) this.trace = options.trace;
   }
 

@@ -56,7 +56,13 @@ const stopItem = v.union([v.pipe(v.string(), v.nonEmpty("text that is not empty"
 const schema = v.strictObject({
   ...longCall,
   maxNewTokens: v.optional(wholeNumber(1)),
-  temperature: v.optional(v.pipe(v.number(), v.finite(), v.minValue(0, "a number from 0 up")), 0),
+  temperature: v.optional(
+    v.pipe(
+      v.number(),
+      v.check((value: number) => Number.isFinite(value) && value >= 0, "a number from 0 up"),
+    ),
+    0,
+  ),
   topK: v.optional(wholeNumber(1)),
   topP: v.optional(
     v.pipe(

@@ -7,7 +7,7 @@ import type { NativeDecoder } from "./native.js";
 import { type OperationOptions, run } from "./operation.js";
 import { type ModelSource, openSource } from "./source.js";
 import { findTokenizer, parseTokenizer, readTokenizer, Tokenizer } from "./tokenizer.js";
-import { longCall, validate, wholeNumber } from "./validation.js";
+import { longCall, pathText, validate } from "./validation.js";
 
 export type Device = "auto" | "cpu" | "cuda" | `cuda:${number}`;
 
@@ -23,6 +23,17 @@ export interface LoadModelOptions extends OperationOptions {
   tokenizer?: string;
 }
 
+/** More threads no machine runs, and a process that asked for many more would not live. */
+const mostThreads = 1024;
+
+const threadCount = v.pipe(
+  v.number(),
+  v.check(
+    (value: number) => Number.isInteger(value) && value >= 1 && value <= mostThreads,
+    `a whole number from 1 to ${mostThreads}`,
+  ),
+);
+
 const schema = v.strictObject({
   ...longCall,
   device: v.optional(
@@ -30,11 +41,9 @@ const schema = v.strictObject({
     "auto",
   ),
   dtype: v.optional(v.picklist(["auto", "float32", "bfloat16", "float16"]), "auto"),
-  threads: v.optional(wholeNumber(1)),
+  threads: v.optional(threadCount),
   tokenizer: v.optional(v.string()),
 });
-
-const pathSchema = v.pipe(v.string(), v.nonEmpty("a path"));
 
 /** The parsed tokenizer.json for a model, from the first place that has one. */
 export async function tokenizerJson(source: ModelSource, chosen: string | undefined): Promise<object | undefined> {
@@ -50,7 +59,7 @@ export async function tokenizerJson(source: ModelSource, chosen: string | undefi
  * ARCHITECTURE, ACTIVATION, ROPE_SCALING, WEIGHTS, TENSOR, ARCHIVE, TRACE, TOKENIZER, LIBTORCH, ADDON.
  */
 export async function loadModel(path: string, options: LoadModelOptions = {}): Promise<Model> {
-  validate(pathSchema, path, "path");
+  validate(pathText, path, "path");
   const checked = validate(schema, options, "options");
   options.signal?.throwIfAborted();
   const { addon, cudaRefusal } = await loadAddon();

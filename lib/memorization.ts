@@ -5,7 +5,7 @@ import { type OperationOptions, run, step } from "./operation.js";
 import { readSamples, type Sample, type Samples } from "./samples.js";
 import type { Session } from "./session.js";
 import { requireContext, toNativeRows } from "./tokens.js";
-import { invalidArgument, longCall, positiveNumber, validate, wholeNumber } from "./validation.js";
+import { invalidArgument, longCall, positiveNumber, share, validate, wholeNumber } from "./validation.js";
 
 /** What can be measured of a row whose first tokens, the prefix, the model is given. Natural logarithms. */
 export interface MemorizationScores {
@@ -167,9 +167,8 @@ export async function scoreMemorization<Metric extends MemorizationMetric = Memo
  * sequence is (n, p)-discoverably extractable. Infinity where it can't come.
  */
 export function samplesToExtract(extractionProbability: number, p: number): number {
-  const probability = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
-  const once = validate(probability, extractionProbability, "extractionProbability");
-  const wanted = validate(probability, p, "p");
+  const once = validate(share, extractionProbability, "extractionProbability");
+  const wanted = validate(share, p, "p");
   if (wanted === 0) return 0;
   if (once === 1) return 1;
   return Math.max(1, Math.ceil(Math.log1p(-wanted) / Math.log1p(-once)));

@@ -57,7 +57,7 @@ export async function readSafetensorsHeader(file: string): Promise<NativeTensor[
         `expected a safetensors header in ${file} but ${(error as Error).message}`,
       );
     }
-    const { __metadata__, ...rows } = json as Record<string, unknown>;
+    const { __metadata__, ...rows } = validate(v.looseObject({}), json, file, "WEIGHTS_INVALID");
     const tensors = Object.entries(validate(headerFields, rows, file, "WEIGHTS_INVALID")).map(([name, row]) => {
       const [from, to] = row.data_offsets;
       const { dtype, shape } = row;

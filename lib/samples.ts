@@ -137,7 +137,8 @@ export async function readSamples(
   if (!Array.isArray(samples)) throw invalidArgument("samples", "rows of token ids, or the path of a file", samples);
   return (samples as readonly unknown[]).slice(0, rows).map((row, index) => {
     const name = `samples[${index}]`;
-    if (!Array.isArray(row) && !ArrayBuffer.isView(row)) throw invalidArgument(name, "an array of token ids", row);
+    if (!Array.isArray(row) && (!ArrayBuffer.isView(row) || row instanceof DataView))
+      throw invalidArgument(name, "an array of token ids", row);
     return split(toTokenIds(row as unknown as ArrayLike<number | bigint>, context.config, name), prefixLength, name);
   });
 }

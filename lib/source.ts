@@ -114,10 +114,10 @@ async function openArchiveSource(addon: Addon, file: string): Promise<ModelSourc
  */
 export async function openSource(addon: Addon, place: string): Promise<ModelSource> {
   const found = await stat(place).catch((error: unknown) => {
-    if (systemCode(error) !== "ENOENT" && systemCode(error) !== "ENOTDIR") throw error;
     throw new AttentionBypassError(
       "FILE_NOT_FOUND",
-      `expected a model in ${place} but there is no such file or folder`,
+      `expected a model in ${place} but there is no such file or folder (${systemCode(error)})`,
+      { cause: error },
     );
   });
   if (!found.isDirectory() && !place.endsWith(".safetensors")) return openArchiveSource(addon, place);

@@ -25,12 +25,13 @@ export function requireTokenizer(tokenizer: Tokenizer | undefined, name: string)
 export function toTokenIds(ids: ArrayLike<number | bigint>, config: ModelConfig, name: string): Int32Array {
   const tokens = new Int32Array(ids.length);
   for (let index = 0; index < ids.length; index++) {
-    const id = Number(ids[index]);
-    if (!Number.isInteger(id) || id < 0 || id >= config.vocabularySize) {
+    const value = ids[index];
+    const id = typeof value === "bigint" ? Number(value) : value;
+    if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id >= config.vocabularySize) {
       throw new AttentionBypassError(
         "TOKEN_OUT_OF_RANGE",
         `expected token ids from 0 to ${config.vocabularySize - 1} for ${name} but received ` +
-          `${describe(ids[index])} at position ${index}`,
+          `${describe(value)} at position ${index}`,
       );
     }
     tokens[index] = id;

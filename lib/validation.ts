@@ -46,6 +46,16 @@ export const positiveNumber = v.pipe(
   v.check((value: number) => Number.isFinite(value) && value > 0, "a number above 0"),
 );
 
+export const share = v.pipe(
+  v.number(),
+  v.check((value: number) => value >= 0 && value <= 1, "a number from 0 to 1"),
+);
+
+export const pathText = v.pipe(
+  v.string(),
+  v.check((value: string) => value !== "" && !value.includes("\0"), "a path"),
+);
+
 /** What every long call takes. */
 export const longCall = {
   signal: v.optional(v.instance(AbortSignal)),

@@ -26,7 +26,14 @@ uint64_t extent(const StoredTensor& tensor) {
   uint64_t elements = 1;
   for (size_t axis = 0; axis < tensor.shape.size(); ++axis) {
     if (tensor.shape[axis] == 0) return 0;
-    elements += static_cast<uint64_t>((tensor.shape[axis] - 1) * tensor.strides[axis]);
+    uint64_t steps = 0;
+    if (tensor.shape[axis] < 0 || tensor.strides[axis] < 0 ||
+        __builtin_mul_overflow(static_cast<uint64_t>(tensor.shape[axis] - 1),
+                               static_cast<uint64_t>(tensor.strides[axis]), &steps) ||
+        __builtin_add_overflow(elements, steps, &elements) || elements > INT64_MAX / sizeof(double)) {
+      throw Error("TENSOR_SHAPE", "expected tensor " + tensor.name + " in " + tensor.file +
+                                      " to have a shape that a file can hold");
+    }
   }
   return elements;
 }

@@ -226,7 +226,13 @@ for (const [name, shard] of [
 }
 const index = "model.safetensors.index.json";
 spoiled("an index that is not JSON", "neox-sharded", withFile(index, "{"), "WEIGHTS_INVALID", index, "JSON");
-spoiled("an index of several lines that is not JSON", "neox-sharded", withFile(index, "{\n x\n}"), "WEIGHTS_INVALID", index);
+spoiled(
+  "an index of several lines that is not JSON",
+  "neox-sharded",
+  withFile(index, "{\n x\n}"),
+  "WEIGHTS_INVALID",
+  index,
+);
 spoiled("an index without a map", "neox-sharded", withFile(index, "{}"), "WEIGHTS_INVALID", index, "weight_map");
 
 for (const [title, size] of [

@@ -7,7 +7,9 @@ import { fixture, temporaryFolder } from "./support/fixtures.ts";
 
 t.setTimeout(300_000);
 
-const { config } = JSON.parse(await readFile(path.join(root, "package.json"), "utf8")) as { config: { libtorch: string } };
+const { config } = JSON.parse(await readFile(path.join(root, "package.json"), "utf8")) as {
+  config: { libtorch: string };
+};
 const series = config.libtorch.split(".").slice(0, 2).join(".");
 
 interface Attempt {
@@ -56,12 +58,28 @@ async function pretended(t: Test, version: string | undefined, libraries: string
 
 t.test("a folder that does not exist", async (t) => {
   const folder = path.join(await temporaryFolder(t), "missing");
-  isRefusal(t, await attempt(t, folder), "LIBTORCH_NOT_FOUND", folder, config.libtorch, "libtorch_cpu.so", "pip install");
+  isRefusal(
+    t,
+    await attempt(t, folder),
+    "LIBTORCH_NOT_FOUND",
+    folder,
+    config.libtorch,
+    "libtorch_cpu.so",
+    "pip install",
+  );
 });
 
 t.test("a folder without libtorch", async (t) => {
   const folder = await pretended(t, config.libtorch, []);
-  isRefusal(t, await attempt(t, folder), "LIBTORCH_NOT_FOUND", folder, config.libtorch, "libtorch_cpu.so", "pip install");
+  isRefusal(
+    t,
+    await attempt(t, folder),
+    "LIBTORCH_NOT_FOUND",
+    folder,
+    config.libtorch,
+    "libtorch_cpu.so",
+    "pip install",
+  );
 });
 
 t.test("another version", async (t) => {

@@ -46,7 +46,11 @@ const npy: [title: string, content: Uint8Array, ...said: string[]][] = [
   ["float64", npyBytes("<f8", [2, 3], Float64Array.from(ids)), "f8"],
   ["float16", npyBytes("<f2", [2, 3], Uint16Array.from(ids)), "f2"],
   ["booleans", npyBytes("|b1", [2, 3], Uint8Array.from([0, 1, 0, 1, 0, 1])), "b1"],
-  ["big-endian integers", npyBytes(">i4", [2, 3], Buffer.from("000000010000000200000003000000040000000500000006", "hex")), ">i4"],
+  [
+    "big-endian integers",
+    npyBytes(">i4", [2, 3], Buffer.from("000000010000000200000003000000040000000500000006", "hex")),
+    ">i4",
+  ],
   ["Python objects", npyBytes("|O", [2, 3], Uint8Array.from(ids))],
   ["one axis", npyBytes("<i4", [6], Int32Array.from(ids)), "(6)"],
   ["three axes", npyBytes("<i4", [1, 2, 3], Int32Array.from(ids)), "(1, 2, 3)"],
@@ -59,10 +63,32 @@ for (const [index, [title, content, ...said]] of npy.entries()) {
 t.test(".npy without rows", async (t) => {
   const file = path.join(folder, "empty.npy");
   await writeFile(file, npyBytes("<i4", [0, 3], new Int32Array(0)));
-  await refuses(t, "rows", () => model.scoreMemorization(file, { prefixLength }), "INVALID_ARGUMENT", file, "at least one row");
+  await refuses(
+    t,
+    "rows",
+    () => model.scoreMemorization(file, { prefixLength }),
+    "INVALID_ARGUMENT",
+    file,
+    "at least one row",
+  );
 });
-refusedFile(".npy without columns", "narrow.npy", npyBytes("<i4", [2, 0], new Int32Array(0)), { prefixLength }, "PREFIX_TOO_LONG", "row 0");
-refusedFile(".npy shorter than the prefix", "short.npy", matrix, { prefixLength: 3 }, "PREFIX_TOO_LONG", "row 0", "3 tokens");
+refusedFile(
+  ".npy without columns",
+  "narrow.npy",
+  npyBytes("<i4", [2, 0], new Int32Array(0)),
+  { prefixLength },
+  "PREFIX_TOO_LONG",
+  "row 0",
+);
+refusedFile(
+  ".npy shorter than the prefix",
+  "short.npy",
+  matrix,
+  { prefixLength: 3 },
+  "PREFIX_TOO_LONG",
+  "row 0",
+  "3 tokens",
+);
 
 for (const [descr, data, received] of [
   ["<i4", Int32Array.of(1, 2, 3, 4, -5, 6), "-5"],
@@ -72,12 +98,27 @@ for (const [descr, data, received] of [
 ] as const) {
   const content = npyBytes(descr, [2, 3], data);
   const said = ["row 1", `received ${received} at position 1`];
-  refusedFile(`.npy of ${descr} outside the vocabulary`, `outside${descr.slice(1)}.npy`, content, { prefixLength }, "TOKEN_OUT_OF_RANGE", ...said);
+  refusedFile(
+    `.npy of ${descr} outside the vocabulary`,
+    `outside${descr.slice(1)}.npy`,
+    content,
+    { prefixLength },
+    "TOKEN_OUT_OF_RANGE",
+    ...said,
+  );
 }
 t.test("a row longer than the context", async (t) => {
   const file = path.join(folder, "long.npy");
   await writeFile(file, npyBytes("<u1", [1, 49], new Uint8Array(49)));
-  await refuses(t, "row", () => model.scoreMemorization(file, { prefixLength }), "CONTEXT_TOO_LONG", "row 0", "48", "49");
+  await refuses(
+    t,
+    "row",
+    () => model.scoreMemorization(file, { prefixLength }),
+    "CONTEXT_TOO_LONG",
+    "row 0",
+    "48",
+    "49",
+  );
 });
 
 const line = '{"prefix": [1, 2], "suffix": [3]}\n';
@@ -93,7 +134,13 @@ const jsonl: [title: string, content: string, code: ErrorCode, ...said: string[]
   ["null among ids", '{"prefix": [1, null], "suffix": [3]}\n', "SAMPLES_INVALID", "line 1"],
   ["an empty prefix", '{"prefix": [], "suffix": [3]}\n', "SAMPLES_INVALID", "line 1", "at least a token"],
   ["an empty suffix", '{"prefix": [3], "suffix": []}\n', "SAMPLES_INVALID", "line 1", "at least a token"],
-  ["ids outside the vocabulary", `${line}{"prefix": [1], "suffix": [2, 67]}\n`, "TOKEN_OUT_OF_RANGE", "line 2", "received 67 at position 1"],
+  [
+    "ids outside the vocabulary",
+    `${line}{"prefix": [1], "suffix": [2, 67]}\n`,
+    "TOKEN_OUT_OF_RANGE",
+    "line 2",
+    "received 67 at position 1",
+  ],
   ["fractions", '{"prefix": [1.5], "suffix": [2]}\n', "TOKEN_OUT_OF_RANGE", "line 1", "received 1.5"],
   ["text", '{"prefix": "a", "suffix": "b"}\n', "TOKENIZER_MISSING", "line 1", "tokenizer"],
 ];
@@ -103,9 +150,24 @@ for (const [index, [title, content, code, ...said]] of jsonl.entries()) {
 t.test(".jsonl of text ids without a prefixLength", async (t) => {
   const file = path.join(folder, "whole.jsonl");
   await writeFile(file, '{"text": [1, 2, 3]}\n');
-  await refuses(t, "prefixLength", () => model.scoreMemorization(file), "INVALID_ARGUMENT", "prefixLength", "undefined");
+  await refuses(
+    t,
+    "prefixLength",
+    () => model.scoreMemorization(file),
+    "INVALID_ARGUMENT",
+    "prefixLength",
+    "undefined",
+  );
 });
-refusedFile(".jsonl of text ids shorter than the prefix", "short.jsonl", '{"text": [1, 2]}\n', { prefixLength }, "PREFIX_TOO_LONG", "line 1", "2 tokens");
+refusedFile(
+  ".jsonl of text ids shorter than the prefix",
+  "short.jsonl",
+  '{"text": [1, 2]}\n',
+  { prefixLength },
+  "PREFIX_TOO_LONG",
+  "line 1",
+  "2 tokens",
+);
 refusedFile(".jsonl with nothing in it", "empty.jsonl", "", { prefixLength }, "INVALID_ARGUMENT", "at least one row");
 refusedFile(".jsonl of blank lines", "blank.jsonl", "\n \n", { prefixLength }, "INVALID_ARGUMENT", "at least one row");
 refusedFile(".jsonl that is binary", "binary.jsonl", matrix, { prefixLength }, "SAMPLES_INVALID", "line 1");
@@ -120,6 +182,11 @@ t.test("samples that are not there", async (t) => {
     await refuses(t, file, () => model.scoreMemorization(file, { prefixLength }), "SAMPLES_INVALID", file);
   }
   for (const file of ["x\0.npy", "x\0.jsonl"]) {
-    await refuses(t, "a path with a null byte", () => model.scoreMemorization(file, { prefixLength }), "SAMPLES_INVALID");
+    await refuses(
+      t,
+      "a path with a null byte",
+      () => model.scoreMemorization(file, { prefixLength }),
+      "SAMPLES_INVALID",
+    );
   }
 });

@@ -41,7 +41,10 @@ function among(probabilities: number[], tokens: number[]): number[] {
 function nucleus(probabilities: number[], topP: number): number[] {
   const tokens = byProbability(probabilities);
   let sum = 0;
-  const last = tokens.findIndex((token) => (sum += probabilities[token] as number) >= topP);
+  const last = tokens.findIndex((token) => {
+    sum += probabilities[token] as number;
+    return sum >= topP;
+  });
   return tokens.slice(0, last + 1);
 }
 

@@ -132,6 +132,7 @@ t.test("stop strings", async (t) => {
     ["the first of two in the list", "a B c D", ["B", "D"], "a ", true],
     ["two that begin alike", "one endless two", ["end.", "endless"], "one ", true],
     ["two that begin alike, the shorter comes", "one end. two", ["endless", "end."], "one ", true],
+    ["two that the same token completes", "xabc", ["bc", "abc"], "x", true],
     ["one that another contains", "xaby", ["b", "xabz"], "xa", true],
     ["of divided characters", "é😀中 end", ["😀中"], "é", true],
     ["that begin with half of another character", "😁😀", ["😀"], "😁", true],

@@ -65,3 +65,29 @@ t.test("a model takes the tokenizer beside it, the one it is given, and none", a
   t.same(fromFile.tokenizer?.encode(text), ids, "from one file");
   for (const model of [without, given, beside, fromFile]) await model.dispose();
 });
+
+t.test("no tokens are added, whatever the tokenizer would add", async (t) => {
+  const folder = await temporaryFolder(t);
+  await writeByteTokenizer(folder, characters67);
+  const template = (ids: string[]) =>
+    ids.map((id) => (id.length === 1 ? { Sequence: { id, type_id: 0 } } : { SpecialToken: { id, type_id: 0 } }));
+  const post_processor = {
+    type: "TemplateProcessing",
+    single: template(["<|endoftext|>", "A"]),
+    pair: template(["<|endoftext|>", "A", "B"]),
+    special_tokens: { "<|endoftext|>": { id: "<|endoftext|>", ids: [0], tokens: ["<|endoftext|>"] } },
+  };
+  const plain = await readTokenizer(folder);
+  const ids = new Tokenizer(plain, "plain").encode("text");
+  t.equal(ids.length, 4);
+  t.same(new Tokenizer({ ...plain, post_processor }, "adding").encode("text"), ids);
+});
+
+t.test("no tokens are no text", async (t) => {
+  const folder = await temporaryFolder(t);
+  await writeByteTokenizer(folder, characters67);
+  const tokenizer = new Tokenizer(await readTokenizer(folder), "bytes");
+  t.equal(tokenizer.decode([]), "");
+  t.equal(tokenizer.decode(new Int32Array(0)), "");
+  t.same(tokenizer.encode(""), []);
+});
