@@ -35,7 +35,12 @@ function upToDate(results, sources) {
 
 function installPackages() {
   if (existsSync(tool("tsdown")) && upToDate(["node_modules/.package-lock.json"], ["package-lock.json"])) return;
-  run("npm", ["ci", "--no-audit", "--no-fund"], "npm must reach a registry once; see `npm config get registry`.");
+  // Not `npm ci`, which refuses to work where a registry lacks other platforms' optional packages.
+  run(
+    "npm",
+    ["install", "--no-save", "--no-audit", "--no-fund"],
+    "npm must reach a registry once; see `npm config get registry`.",
+  );
 }
 
 function compileLibrary() {
