@@ -1,4 +1,4 @@
-import { AttentionBypassError, type ErrorCode, errorCodes } from "attention-bypass";
+import { AttentionBypassError, type ErrorCode, errorCodes, type Model } from "attention-bypass";
 import type { Test } from "tap";
 
 /** Asserts that work is refused with this code, in one line that says all of these things. */
@@ -23,4 +23,27 @@ export async function refuses(
   // What a schema says of itself is no sentence of ours.
   t.notMatch(error.message, /expected Invalid|undefined is not|Cannot read/, `${name}: a sentence`);
   for (const part of said) t.ok(error.message.includes(part), `${name}: says ${part}`, { message: error.message });
+}
+
+/** Makes what asserts as `refuses` does, and that a model then works as before. */
+export async function refusedBy(model: Model): Promise<typeof refuses> {
+  const good = await model.logits([1, 2, 3]);
+  return async (t, name, work, code, ...said) => {
+    await refuses(t, name, work, code, ...said);
+    t.same(await model.logits([1, 2, 3]), good, `${name}: the model works on`);
+  };
+}
+
+/** What a caller without types may pass. */
+// biome-ignore lint/suspicious/noExplicitAny: that is the point
+export type Anything = any;
+
+export async function all(stream: AsyncIterable<unknown>): Promise<void> {
+  for await (const _ of stream);
+}
+
+/** As a message shows a value, where that is plain. */
+export function shown(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  return typeof value === "object" && value !== null ? "" : typeof value === "function" ? "a function" : String(value);
 }
