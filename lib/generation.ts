@@ -185,7 +185,8 @@ async function* decode(
     ...options,
     seeds: Float64Array.from(seeds),
   });
-  decoders.add(decoder);
+  const held = new WeakRef(decoder);
+  decoders.add(held);
   let going = rows;
   try {
     while (going.length > 0) {
@@ -204,7 +205,7 @@ async function* decode(
       going = kept.map((index) => going[index] as GenerationRow);
     }
   } finally {
-    decoders.delete(decoder);
+    decoders.delete(held);
     // Queued behind work that may still run; who left need not wait for it.
     void decoder.close();
   }

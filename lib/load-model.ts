@@ -84,6 +84,6 @@ export async function loadModel(path: string, options: LoadModelOptions = {}): P
     void native.close();
     throw error;
   }
-  const session = { addon, native, config: source.config, tokenizer, decoders: new Set<NativeDecoder>() };
+  const session = { addon, native, config: source.config, tokenizer, decoders: new Set<WeakRef<NativeDecoder>>() };
   return new Model(session, device, dtype);
 }

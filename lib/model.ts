@@ -100,7 +100,7 @@ export class Model {
   async #dispose(): Promise<void> {
     const { native, decoders } = this.#session;
     await this.#gate.close();
-    await Promise.all([...decoders].map((decoder) => decoder.close()));
+    await Promise.all([...decoders].map((decoder) => decoder.deref()?.close()));
     await native.close();
   }
 

@@ -103,9 +103,10 @@ async function readLines(
   context: TokenContext,
 ): Promise<Sample[]> {
   const samples: Sample[] = [];
-  const input = createReadStream(file, "utf8");
   let number = 0;
+  let input: ReturnType<typeof createReadStream> | undefined;
   try {
+    input = createReadStream(file, "utf8");
     for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
       number++;
       if (line.trim() === "") continue;
@@ -115,7 +116,7 @@ async function readLines(
   } catch (error) {
     throw error instanceof AttentionBypassError ? error : unreadable(file, error);
   } finally {
-    input.destroy();
+    input?.destroy();
   }
   return samples;
 }

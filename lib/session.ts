@@ -9,8 +9,8 @@ export interface Session {
   readonly native: NativeModel;
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer | undefined;
-  /** At work or paused; each keeps the weights. */
-  readonly decoders: Set<NativeDecoder>;
+  /** At work or paused; each keeps the weights. A stream that nobody holds any more must not be held here. */
+  readonly decoders: Set<WeakRef<NativeDecoder>>;
 }
 
 /** Lets work in until it is closed, and then waits for what is in. */

@@ -12,13 +12,10 @@ export interface Outcome {
 
 /** Runs an ECMAScript module, given as text, in a process of its own that can import the package. */
 export function runScript(source: string, args: string[] = [], flags: string[] = []): Promise<Outcome> {
-  // Without what the test runner adds to see into its own processes.
-  const env = Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => name !== "NODE_OPTIONS" && !name.startsWith("_TAPJS")),
-  );
-  const child = spawn(process.execPath, [...flags, "--input-type=module", "--eval", source, "--", ...args], {
+  const command = [process.execPath, ...flags, "--input-type=module", "--eval", source, "--", ...args];
+  // The test runner puts a loader of its own into the NODE_OPTIONS of every process; env takes it out again.
+  const child = spawn("env", ["-u", "NODE_OPTIONS", ...command], {
     cwd: root,
-    env,
     timeout: 240_000,
     killSignal: "SIGKILL",
   });
