@@ -1,8 +1,15 @@
 #include "job_queue.h"
 
 #include <chrono>
+#include <set>
 
 namespace attention_bypass::binding {
+
+namespace {
+
+thread_local std::set<JobQueue*> live_queues;
+
+}  // namespace
 
 struct JobQueue::Job final : JobQueue::Delivery {
   Job(Napi::Env env, Work the_work, std::shared_ptr<Control> the_control, std::shared_ptr<JobQueue> the_queue)
@@ -55,9 +62,15 @@ JobQueue::JobQueue(Napi::Env env)
   messenger_.Unref(env);
   // Hooks run in the reverse order of their making: the thread has ended before its messenger goes.
   napi_add_env_cleanup_hook(env_, end_at_exit, this);
+  live_queues.insert(this);
 }
 
 JobQueue::~JobQueue() { end(); }
+
+void JobQueue::end_all() noexcept {
+  const auto queues = live_queues;
+  for (auto* queue : queues) end_at_exit(queue);
+}
 
 void JobQueue::end_at_exit(void* queue) {
   // A waiting job owns the queue too.
@@ -68,6 +81,7 @@ void JobQueue::end_at_exit(void* queue) {
 void JobQueue::end() noexcept {
   if (ended()) return;
   napi_remove_env_cleanup_hook(env_, end_at_exit, this);
+  live_queues.erase(this);
   std::deque<std::unique_ptr<Job>> left;
   {
     const std::lock_guard lock(mutex_);

@@ -58,7 +58,10 @@ function open(libtorch: Libtorch): LoadedAddon {
       cudaRefusal = message(error);
     }
   }
-  return { addon: binding.loadAddon(libtorch.series), libtorch, cudaRefusal };
+  const addon = binding.loadAddon(libtorch.series);
+  // process.exit() does not wait for threads, and takes the ground from under them.
+  process.once("exit", () => addon.endAll());
+  return { addon, libtorch, cudaRefusal };
 }
 
 async function load(): Promise<LoadedAddon> {

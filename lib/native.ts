@@ -151,6 +151,8 @@ export interface Addon {
     plan: NativePlan,
     options: NativeDecoderOptions,
   ) => NativeDecoder;
+  /** Ends all work, at the process's exit. */
+  endAll(): void;
   platform(): NativePlatform;
   /** Throws {@link NativeError}. */
   openArchive(path: string): NativeArchive;

@@ -18,7 +18,14 @@ t.test("the addon is what lib/native.ts says", async (t) => {
   await (await esm.loadModel(fixture("neox-serial"), { device: "cpu" })).dispose();
   const binding = require("../binding/index.cjs") as { series(): string[]; loadAddon(series: string): Addon };
   const addon = binding.loadAddon("2.13");
-  const exported = names<Addon>({ Control: true, Model: true, Decoder: true, platform: true, openArchive: true });
+  const exported = names<Addon>({
+    Control: true,
+    Model: true,
+    Decoder: true,
+    platform: true,
+    openArchive: true,
+    endAll: true,
+  });
   t.same(Object.keys(addon).sort(), exported);
   const methods = (one: { prototype: object }) =>
     Object.getOwnPropertyNames(one.prototype)
