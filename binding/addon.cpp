@@ -49,7 +49,8 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("Control", ControlHandle::define(env));
   exports.Set("Model", ModelHandle::define(env));
   exports.Set("Decoder", DecoderHandle::define(env));
-  exports.Set("endAll", Napi::Function::New(env, [](const Napi::CallbackInfo&) { JobQueue::end_all(); }, "endAll"));
+  exports.Set("endAll",
+              Napi::Function::New(env, [](const Napi::CallbackInfo&) { JobQueue::end_all(); }, "endAll"));
   exports.Set("platform", Napi::Function::New(env, platform_of, "platform"));
   exports.Set("openArchive", Napi::Function::New(env, open_archive, "openArchive"));
   return exports;

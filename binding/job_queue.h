@@ -30,8 +30,8 @@ class JobQueue : public std::enable_shared_from_this<JobQueue> {
   // Ends the thread once the running job has; jobs that wait are dropped, and later ones refused.
   void end() noexcept;
 
-  // Ends all queues of the calling thread's environment. process.exit() runs no cleanup hooks on the main thread,
-  // and static objects must not go while queues still use them.
+  // Ends all queues of the calling thread's environment. process.exit() runs no cleanup hooks on the main
+  // thread, and static objects must not go while queues still use them.
   static void end_all() noexcept;
 
   bool ended() const noexcept { return !thread_.joinable(); }

@@ -6,9 +6,32 @@
 
 namespace {
 
-void open(const Napi::CallbackInfo& info) {
-  const std::string path = info[0].As<Napi::String>();
-  if (dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL) == nullptr) throw Napi::Error::New(info.Env(), dlerror());
+// Away from the event loop: libtorch takes a good part of a second to open.
+class OpenWorker final : public Napi::AsyncWorker {
+ public:
+  OpenWorker(Napi::Env env, std::string path)
+      : Napi::AsyncWorker(env, "attention-bypass:open"), path_(std::move(path)), deferred_(env) {}
+
+  Napi::Promise promise() const { return deferred_.Promise(); }
+
+  void Execute() override {
+    if (dlopen(path_.c_str(), RTLD_NOW | RTLD_GLOBAL) == nullptr) SetError(dlerror());
+  }
+
+  void OnOK() override { deferred_.Resolve(Env().Undefined()); }
+  void OnError(const Napi::Error& error) override { deferred_.Reject(error.Value()); }
+
+ private:
+  std::string path_;
+  Napi::Promise::Deferred deferred_;
+};
+
+Napi::Value open(const Napi::CallbackInfo& info) {
+  // The worker frees itself once it has settled its promise.
+  auto* worker = new OpenWorker(info.Env(), info[0].As<Napi::String>());
+  const auto promise = worker->promise();
+  worker->Queue();
+  return promise;
 }
 
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {

@@ -35,13 +35,13 @@ function message(error: unknown): string {
  * The libraries are opened by absolute path before the addon that needs them, so that neither LD_LIBRARY_PATH nor
  * another libtorch in the system's folders decides which one it gets.
  */
-function open(libtorch: Libtorch): LoadedAddon {
+async function open(libtorch: Libtorch): Promise<LoadedAddon> {
   const preload = binding.loadPreload();
   const library = (name: string) => path.join(libtorch.libraries, name);
   let cudaRefusal: string | undefined;
   try {
-    preload.open(library("libc10.so"));
-    preload.open(library("libtorch_cpu.so"));
+    await preload.open(library("libc10.so"));
+    await preload.open(library("libtorch_cpu.so"));
   } catch (error) {
     throw new AttentionBypassError(
       "LIBTORCH_LOAD_FAILED",
@@ -53,7 +53,7 @@ function open(libtorch: Libtorch): LoadedAddon {
   }
   if (existsSync(library("libtorch_cuda.so"))) {
     try {
-      preload.open(library("libtorch_cuda.so"));
+      await preload.open(library("libtorch_cuda.so"));
     } catch (error) {
       cudaRefusal = message(error);
     }

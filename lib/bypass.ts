@@ -21,11 +21,14 @@ export interface Bypass {
 }
 
 const schema = v.strictObject({
-  blocks: v.union([
-    v.array(v.number()),
-    v.strictObject({ quartile: v.picklist([1, 2, 3, 4]) }),
-    v.strictObject({ from: wholeNumber(0), to: v.optional(wholeNumber(0)) }),
-  ]),
+  blocks: v.union(
+    [
+      v.array(v.number()),
+      v.strictObject({ quartile: v.picklist([1, 2, 3, 4]) }),
+      v.strictObject({ from: wholeNumber(0), to: v.optional(wholeNumber(0)) }),
+    ],
+    "block numbers, { quartile } or { from, to }",
+  ),
   mode: v.optional(v.picklist(["zero", "short-circuit"]), "zero"),
 });
 

@@ -85,7 +85,7 @@ export class AttentionBypassError extends Error {
   }
 
   /** libtorch's own account of the failure, where there is one; many lines long. */
-  readonly trace?: string;
+  declare readonly trace?: string;
 }
 
 function isNativeError(error: unknown): error is NativeError {

@@ -67,7 +67,9 @@ const schema = v.strictObject({
   prefixLength: v.optional(wholeNumber(1)),
   bypass: v.optional(v.any()),
   rows: v.optional(wholeNumber(1)),
-  metrics: v.optional(v.array(v.picklist(memorizationMetrics)), [...memorizationMetrics]),
+  metrics: v.optional(v.pipe(v.array(v.picklist(memorizationMetrics)), v.nonEmpty("at least one metric")), [
+    ...memorizationMetrics,
+  ]),
   batchSize: v.optional(wholeNumber(1), 64),
   temperature: v.optional(positiveNumber, 1),
   topK: v.optional(wholeNumber(1)),

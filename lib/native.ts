@@ -160,5 +160,5 @@ export interface Addon {
 
 /** The small addon that opens libtorch for the other one. */
 export interface Preload {
-  open(path: string): void;
+  open(path: string): Promise<void>;
 }

@@ -30,7 +30,8 @@ export function validate<Schema extends v.GenericSchema>(
   if (issue.type === "strict_object" && issue.expected === "never") {
     throw new AttentionBypassError(code, `expected no option of the name ${place}`);
   }
-  const expected = issue.kind === "validation" ? issue.message : (issue.expected ?? issue.message);
+  const expected =
+    issue.kind === "validation" || issue.type === "union" ? issue.message : (issue.expected ?? issue.message);
   throw new AttentionBypassError(code, `expected ${expected} for ${place} but received ${describe(issue.input)}`);
 }
 

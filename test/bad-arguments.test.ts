@@ -73,7 +73,7 @@ const options: Record<string, Record<string, unknown[]>> = {
     ...bypass,
     prefixLength: [undefined, ...notCounts],
     rows: notCounts,
-    metrics: ["exactMatch", null, {}, ["perplexity"], [5], [null]],
+    metrics: ["exactMatch", null, {}, [], ["perplexity"], [5], [null]],
     batchSize: notCounts,
     temperature: [...notNumbers, 0, -1, Number.NaN, Number.POSITIVE_INFINITY],
     topK: notCounts,

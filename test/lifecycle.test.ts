@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { loadModel, type Model } from "attention-bypass";
 import t from "tap";
+import { runScript } from "./support/child.ts";
 import { fixture, temporaryFolder } from "./support/fixtures.ts";
 import { randomTokens, writeRandomModel } from "./support/random-model.ts";
 
@@ -44,6 +45,25 @@ t.test("the event loop goes on while a model loads and runs", async (t) => {
     t.ok(ticks >= 5, `${name}: ${ticks} ticks`);
   }
   await model.dispose();
+});
+
+t.test("the event loop goes on while libtorch itself is loaded", async (t) => {
+  const { stdout, stderr } = await runScript(
+    `import { loadModel } from "attention-bypass";
+    let last = performance.now(), longest = 0;
+    const look = () => { const now = performance.now(); longest = Math.max(longest, now - last); last = now; };
+    const timer = setInterval(look, 5);
+    const began = last;
+    const model = await loadModel(process.argv[1], { device: "cpu" });
+    look();
+    clearInterval(timer);
+    console.log(JSON.stringify({ longest, whole: performance.now() - began }));
+    await model.dispose();`,
+    [fixture("neox-serial")],
+  );
+  t.equal(stderr, "");
+  const { longest, whole } = JSON.parse(stdout);
+  t.ok(longest < whole / 2, `held up for ${Math.round(longest)} ms of ${Math.round(whole)} ms`);
 });
 
 t.test("progress never falls and ends at 1", async (t) => {
