@@ -36,7 +36,9 @@ export interface LibtorchSearch {
 /** Where this package keeps what it brings: $ATTENTION_BYPASS_CACHE, or the user's cache folder. */
 export function cacheFolder(): string {
   const { ATTENTION_BYPASS_CACHE: own, XDG_CACHE_HOME: users } = process.env;
-  return own ?? path.join(users ?? path.join(homedir(), ".cache"), "attention-bypass");
+  if (own) return path.resolve(own);
+  // By the specification of base directories a path that is empty or relative counts as none.
+  return path.join(users && path.isAbsolute(users) ? users : path.join(homedir(), ".cache"), "attention-bypass");
 }
 
 /** The folder in the cache for one version of libtorch, unpacked from PyTorch's wheel. */

@@ -12,6 +12,8 @@ const { config } = JSON.parse(await readFile(path.join(root, "package.json"), "u
 };
 const series = config.libtorch.split(".").slice(0, 2).join(".");
 
+const lacksLibtorch = ["LIBTORCH_NOT_FOUND", config.libtorch, "libtorch_cpu.so", "pip install"] as const;
+
 interface Attempt {
   code: string;
   message: string;
@@ -58,28 +60,12 @@ async function pretended(t: Test, version: string | undefined, libraries: string
 
 t.test("a folder that does not exist", async (t) => {
   const folder = path.join(await temporaryFolder(t), "missing");
-  isRefusal(
-    t,
-    await attempt(t, folder),
-    "LIBTORCH_NOT_FOUND",
-    folder,
-    config.libtorch,
-    "libtorch_cpu.so",
-    "pip install",
-  );
+  isRefusal(t, await attempt(t, folder), ...lacksLibtorch, folder);
 });
 
 t.test("a folder without libtorch", async (t) => {
   const folder = await pretended(t, config.libtorch, []);
-  isRefusal(
-    t,
-    await attempt(t, folder),
-    "LIBTORCH_NOT_FOUND",
-    folder,
-    config.libtorch,
-    "libtorch_cpu.so",
-    "pip install",
-  );
+  isRefusal(t, await attempt(t, folder), ...lacksLibtorch, folder);
 });
 
 t.test("another version", async (t) => {
@@ -99,4 +85,23 @@ t.test("libraries that do not load", async (t) => {
   isRefusal(t, await attempt(t, folder), "LIBTORCH_LOAD_FAILED", folder, "libc10.so");
   const partial = await pretended(t, config.libtorch, ["libtorch_cpu.so"]);
   isRefusal(t, await attempt(t, partial), "LIBTORCH_LOAD_FAILED", partial, "libc10.so");
+});
+
+t.test("where the cache is", async (t) => {
+  const script = `import { diagnose } from "attention-bypass";
+    console.log(JSON.stringify((await diagnose()).attempts[0].path));`;
+  const place = async (variables: Record<string, string>) => {
+    const set = `for (const name of ["ATTENTION_BYPASS_LIBTORCH", "ATTENTION_BYPASS_CACHE", "XDG_CACHE_HOME"]) delete process.env[name];
+      Object.assign(process.env, ${JSON.stringify({ HOME: "/home/somebody", ...variables })});`;
+    return JSON.parse((await runScript(script.replace(";", `;${set}`))).stdout) as string;
+  };
+  const inside = `libtorch-${config.libtorch}/torch`;
+  t.equal(await place({}), `/home/somebody/.cache/attention-bypass/${inside}`);
+  t.equal(await place({ XDG_CACHE_HOME: "/var/caches" }), `/var/caches/attention-bypass/${inside}`);
+  // The specification of base directories wants an absolute path, and anything else ignored.
+  for (const none of ["", "caches"]) {
+    t.equal(await place({ XDG_CACHE_HOME: none }), `/home/somebody/.cache/attention-bypass/${inside}`);
+  }
+  t.equal(await place({ ATTENTION_BYPASS_CACHE: "/mine", XDG_CACHE_HOME: "/var/caches" }), `/mine/${inside}`);
+  t.equal(await place({ ATTENTION_BYPASS_CACHE: "" }), `/home/somebody/.cache/attention-bypass/${inside}`);
 });
