@@ -17,6 +17,6 @@ export {
 export type { Dtype, Model } from "./model.js";
 export type { OperationOptions } from "./operation.js";
 export type { Perplexity, PerplexityOptions } from "./perplexity.js";
-export type { Samples } from "./samples.js";
+export type { SampleRow, Samples } from "./samples.js";
 export type { Tokenizer } from "./tokenizer.js";
 export type { Tokens } from "./tokens.js";

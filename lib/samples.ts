@@ -3,15 +3,18 @@ import { readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { parse as parseNpy } from "npyjs";
 import * as v from "valibot";
-import { AttentionBypassError, systemCode } from "./errors.js";
+import { AttentionBypassError, type ErrorCode, systemCode } from "./errors.js";
 import { requireTokenizer, type TokenContext, type Tokens, toTokenIds } from "./tokens.js";
 import { describe, invalidArgument } from "./validation.js";
 
+/** A sequence in two parts, or one that `prefixLength` divides. Text needs a tokenizer. */
+export type SampleRow = Tokens | { prefix: string | Tokens; suffix: string | Tokens } | { text: string | Tokens };
+
 /**
- * Sequences to score: rows of token ids, or the path of a file: an .npy array of integers (rows, length), or JSON
- * lines of `{ "prefix", "suffix" }` or `{ "text" }`, each of these text or an array of token ids.
+ * Sequences to score, or the path of a file with them: an .npy array of integers (rows, length), or JSON lines of
+ * `{ "prefix", "suffix" }` or `{ "text" }`, each of these text or an array of token ids.
  */
-export type Samples = readonly Tokens[] | string;
+export type Samples = readonly SampleRow[] | string;
 
 /** A sequence and where its suffix begins. */
 export interface Sample {
@@ -19,8 +22,8 @@ export interface Sample {
   prefixLength: number;
 }
 
-const content = v.union([v.string(), v.array(v.number())]);
-const lineFields = v.union([v.object({ prefix: content, suffix: content }), v.object({ text: content })]);
+const content = v.union([v.string(), v.array(v.number()), v.instance(Int32Array), v.instance(BigInt64Array)]);
+const rowFields = v.union([v.object({ prefix: content, suffix: content }), v.object({ text: content })]);
 
 function unreadable(file: string, error: unknown): AttentionBypassError {
   const code = systemCode(error) === "ENOENT" ? "FILE_NOT_FOUND" : "SAMPLES_INVALID";
@@ -67,21 +70,22 @@ async function readNpy(file: string, rows: number | undefined, context: TokenCon
   });
 }
 
-function readLine(line: string, name: string, prefixLength: number | undefined, context: TokenContext): Sample {
-  let json: unknown;
-  try {
-    json = JSON.parse(line);
-  } catch (error) {
-    throw new AttentionBypassError("SAMPLES_INVALID", `expected JSON in ${name} but ${(error as Error).message}`);
-  }
-  const fields = v.safeParse(lineFields, json);
+/** A sample from `{ prefix, suffix }` or `{ text }`; other fields are for those who wrote them. */
+function fromFields(
+  row: unknown,
+  name: string,
+  code: ErrorCode,
+  prefixLength: number | undefined,
+  context: TokenContext,
+): Sample {
+  const fields = v.safeParse(rowFields, row);
   if (!fields.success) {
     throw new AttentionBypassError(
-      "SAMPLES_INVALID",
-      `expected {"prefix", "suffix"} or {"text"} of text or token ids in ${name} but received ${describe(json)}`,
+      code,
+      `expected token ids, { prefix, suffix } or { text } for ${name} but received ${describe(row)}`,
     );
   }
-  const encode = (value: string | number[]) =>
+  const encode = (value: string | Tokens) =>
     toTokenIds(
       typeof value === "string" ? requireTokenizer(context.tokenizer, name).encode(value) : value,
       context.config,
@@ -91,9 +95,19 @@ function readLine(line: string, name: string, prefixLength: number | undefined, 
   const prefix = encode(fields.output.prefix);
   const suffix = encode(fields.output.suffix);
   if (prefix.length === 0 || suffix.length === 0) {
-    throw new AttentionBypassError("SAMPLES_INVALID", `expected a prefix and a suffix of at least a token in ${name}`);
+    throw new AttentionBypassError(code, `expected a prefix and a suffix of at least a token in ${name}`);
   }
   return { tokens: Int32Array.from([...prefix, ...suffix]), prefixLength: prefix.length };
+}
+
+function fromLine(line: string, name: string, prefixLength: number | undefined, context: TokenContext): Sample {
+  let row: unknown;
+  try {
+    row = JSON.parse(line);
+  } catch (error) {
+    throw new AttentionBypassError("SAMPLES_INVALID", `expected JSON in ${name} but ${(error as Error).message}`);
+  }
+  return fromFields(row, name, "SAMPLES_INVALID", prefixLength, context);
 }
 
 async function readLines(
@@ -111,7 +125,7 @@ async function readLines(
       number++;
       if (line.trim() === "") continue;
       if (rows !== undefined && samples.length >= rows) break;
-      samples.push(readLine(line, `line ${number} of ${file}`, prefixLength, context));
+      samples.push(fromLine(line, `line ${number} of ${file}`, prefixLength, context));
     }
   } catch (error) {
     throw error instanceof AttentionBypassError ? error : unreadable(file, error);
@@ -135,11 +149,12 @@ export async function readSamples(
     return tokens.map((row, index) => split(row, prefixLength, `row ${index} of ${samples}`));
   }
   if (typeof samples === "string") return readLines(samples, rows, prefixLength, context);
-  if (!Array.isArray(samples)) throw invalidArgument("samples", "rows of token ids, or the path of a file", samples);
+  if (!Array.isArray(samples)) throw invalidArgument("samples", "rows, or the path of a file", samples);
   return (samples as readonly unknown[]).slice(0, rows).map((row, index) => {
     const name = `samples[${index}]`;
-    if (!Array.isArray(row) && (!ArrayBuffer.isView(row) || row instanceof DataView))
-      throw invalidArgument(name, "an array of token ids", row);
-    return split(toTokenIds(row as unknown as ArrayLike<number | bigint>, context.config, name), prefixLength, name);
+    if (Array.isArray(row) || (ArrayBuffer.isView(row) && !(row instanceof DataView))) {
+      return split(toTokenIds(row as unknown as ArrayLike<number | bigint>, context.config, name), prefixLength, name);
+    }
+    return fromFields(row, name, "INVALID_ARGUMENT", prefixLength, context);
   });
 }

@@ -127,7 +127,7 @@ const jsonl: [title: string, content: string, code: ErrorCode, ...said: string[]
   ["no JSON further down", `${line}\n${line}{"prefix": [1`, "SAMPLES_INVALID", "line 4", "JSON"],
   ["a list", "[1, 2, 3]\n", "SAMPLES_INVALID", "line 1", "prefix", "an array of 3"],
   ["null", "null\n", "SAMPLES_INVALID", "line 1", "null"],
-  ["other fields", `${line}{"context": [1, 2]}\n`, "SAMPLES_INVALID", "line 2", '{"prefix", "suffix"}', '{"text"}'],
+  ["other fields", `${line}{"context": [1, 2]}\n`, "SAMPLES_INVALID", "line 2", "{ prefix, suffix }", "{ text }"],
   ["a prefix alone", '{"prefix": [1, 2]}\n', "SAMPLES_INVALID", "line 1", "suffix"],
   ["null for text", '{"text": null}\n', "SAMPLES_INVALID", "line 1"],
   ["ids as text", '{"prefix": ["1"], "suffix": [3]}\n', "SAMPLES_INVALID", "line 1"],

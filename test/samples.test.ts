@@ -117,6 +117,18 @@ t.test("tokens of other calls as typed arrays", async (t) => {
   }
 });
 
+t.test("rows in two parts", async (t) => {
+  const parts = rows.map((row) => ({
+    prefix: row.slice(0, prefixLength),
+    suffix: Int32Array.from(row.slice(prefixLength)),
+  }));
+  t.same(await model.scoreMemorization(parts, { batchSize: 1 }), expected);
+  const whole = rows.map((row) => ({ text: BigInt64Array.from(row, BigInt), repetitions: 1 }));
+  t.same(await model.scoreMemorization(whole, { batchSize: 1, prefixLength }), expected, "one part, and another field");
+  const mixed = rows.map((row, index) => parts[index % 2 === 0 ? index : -1] ?? row);
+  t.same(await model.scoreMemorization(mixed, { batchSize: 1, prefixLength }), expected, "and whole rows among them");
+});
+
 t.test("JSON lines of token ids", async (t) => {
   const split = rows.map((row) => ({ prefix: row.slice(0, prefixLength), suffix: row.slice(prefixLength) }));
   const files = {
@@ -162,6 +174,7 @@ t.test("JSON lines of text", async (t) => {
     same,
     "ids and text",
   );
+  t.same(await model.scoreMemorization(mixed, { batchSize: 1 }), same, "without a file");
 });
 
 t.test("prefixes and suffixes of their own lengths", async (t) => {

@@ -1,0 +1,189 @@
+"""Trains the tokenizer and one of the embedded models on the corpus, in one pass over it.
+
+    python scripts/embedded/train.py gpt-neox CORPUS_FOLDER MODEL_FOLDER --threads 2
+
+Writes a Hugging Face checkpoint (float16), tokenizer.json, training.json (settings and versions) and training.csv (the
+log). The seed is fixed; the same versions and number of threads give the same weights.
+"""
+import argparse
+import csv
+import json
+import math
+import platform
+import time
+from pathlib import Path
+
+import numpy as np
+import tokenizers
+import torch
+import transformers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import GPTNeoConfig, GPTNeoForCausalLM, GPTNeoXConfig, GPTNeoXForCausalLM
+
+SEED = 2025
+VOCABULARY_SIZE = 2048
+CONTEXT_LENGTH = 256
+END_OF_TEXT = "<|endoftext|>"
+
+BATCH_ROWS = 32
+PEAK_LEARNING_RATE = 3e-3
+FINAL_SHARE = 0.05  # of the peak, where the cosine ends
+WARMUP_SHARE = 0.03
+WEIGHT_DECAY = 0.01
+ADAM_BETAS = (0.9, 0.98)
+CLIP_NORM = 1.0
+
+
+def train_tokenizer(text_file):
+    """Byte-level BPE; digits stand alone, so that no number is a token of its own."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY_SIZE,
+        special_tokens=[END_OF_TEXT],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train([str(text_file)], trainer)
+    return tokenizer
+
+
+def make_model(family, end_of_text):
+    common = {
+        "vocab_size": VOCABULARY_SIZE,
+        "max_position_embeddings": CONTEXT_LENGTH,
+        "bos_token_id": end_of_text,
+        "eos_token_id": end_of_text,
+        "attention_dropout": 0.0,
+    }
+    if family == "gpt-neox":
+        # Pythia's shape: parallel residual, a quarter of each head rotary, untied.
+        return GPTNeoXForCausalLM(
+            GPTNeoXConfig(
+                **common,
+                hidden_size=128,
+                num_hidden_layers=8,
+                num_attention_heads=4,
+                intermediate_size=512,
+                rotary_pct=0.25,
+                use_parallel_residual=True,
+                tie_word_embeddings=False,
+                hidden_dropout=0.0,
+            )
+        )
+    return GPTNeoForCausalLM(
+        GPTNeoConfig(
+            **common,
+            hidden_size=144,
+            num_layers=8,
+            num_heads=6,
+            intermediate_size=576,
+            attention_types=[[["global", "local"], 4]],
+            window_size=64,
+            resid_dropout=0.0,
+            embed_dropout=0.0,
+        )
+    )
+
+
+def token_rows(tokenizer, text_file):
+    """All documents one after the other, an end-of-text token after each, in rows of the context's length."""
+    end = tokenizer.token_to_id(END_OF_TEXT)
+    documents = text_file.read_text().splitlines()
+    tokens = [token for encoding in tokenizer.encode_batch(documents) for token in (*encoding.ids, end)]
+    count = len(tokens) // CONTEXT_LENGTH
+    return torch.from_numpy(np.array(tokens[: count * CONTEXT_LENGTH], dtype=np.int64)).view(count, CONTEXT_LENGTH)
+
+
+def learning_rate(step, steps):
+    warmup = max(1, round(WARMUP_SHARE * steps))
+    if step < warmup:
+        return PEAK_LEARNING_RATE * (step + 1) / warmup
+    share = (step - warmup) / max(1, steps - warmup)
+    return PEAK_LEARNING_RATE * (FINAL_SHARE + (1 - FINAL_SHARE) * 0.5 * (1 + math.cos(math.pi * share)))
+
+
+def parameter_groups(model):
+    matrices = [parameter for parameter in model.parameters() if parameter.ndim > 1]
+    others = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
+    return [{"params": matrices, "weight_decay": WEIGHT_DECAY}, {"params": others, "weight_decay": 0.0}]
+
+
+def train(model, rows, log_file):
+    optimizer = torch.optim.AdamW(parameter_groups(model), lr=PEAK_LEARNING_RATE, betas=ADAM_BETAS, fused=True)
+    batches = rows.split(BATCH_ROWS)
+    began = time.perf_counter()
+    with log_file.open("w", newline="") as file:
+        log = csv.writer(file, lineterminator="\n")
+        log.writerow(["step", "tokens", "learning_rate", "loss"])
+        losses = []
+        for step, batch in enumerate(batches):
+            rate = learning_rate(step, len(batches))
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            with torch.autocast("cpu", torch.bfloat16):
+                logits = model(batch, use_cache=False).logits
+            loss = torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1).float(), batch[:, 1:].flatten())
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP_NORM)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            losses.append(loss.item())
+            if (step + 1) % 20 == 0 or step + 1 == len(batches):
+                log.writerow([step + 1, (step + 1) * batch.numel(), f"{rate:.6f}", f"{np.mean(losses):.4f}"])
+                file.flush()
+                seconds = time.perf_counter() - began
+                print(f"step {step + 1} of {len(batches)}, loss {np.mean(losses):.4f}, {seconds:.0f} s", flush=True)
+                losses = []
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("family", choices=["gpt-neox", "gpt-neo"])
+    parser.add_argument("corpus", type=Path), parser.add_argument("model", type=Path)
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(SEED)
+    torch.use_deterministic_algorithms(True)
+
+    text_file = args.corpus / "train.txt"
+    tokenizer = train_tokenizer(text_file)
+    rows = token_rows(tokenizer, text_file)
+    rows = rows[torch.randperm(len(rows))]
+    model = make_model(args.family, tokenizer.token_to_id(END_OF_TEXT))
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    print(f"{parameters} parameters, {rows.numel()} tokens", flush=True)
+
+    args.model.mkdir(parents=True, exist_ok=True)
+    train(model, rows, args.model / "training.csv")
+    model.half().save_pretrained(args.model)
+    tokenizer.save(str(args.model / "tokenizer.json"))
+    settings = {
+        "seed": SEED,
+        "parameters": parameters,
+        "tokens": rows.numel(),
+        "batchRows": BATCH_ROWS,
+        "rowLength": CONTEXT_LENGTH,
+        "peakLearningRate": PEAK_LEARNING_RATE,
+        "finalShare": FINAL_SHARE,
+        "warmupShare": WARMUP_SHARE,
+        "weightDecay": WEIGHT_DECAY,
+        "adamBetas": ADAM_BETAS,
+        "clipNorm": CLIP_NORM,
+        "threads": args.threads,
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+            "tokenizers": tokenizers.__version__,
+        },
+    }
+    (args.model / "training.json").write_text(json.dumps(settings, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
