@@ -33,7 +33,7 @@ export interface ModelConfig {
 }
 
 const size = wholeNumber(1);
-const tokenIds = v.nullish(v.union([wholeNumber(0), v.array(wholeNumber(0))]));
+const tokenIds = v.nullish(v.union([wholeNumber(0), v.array(wholeNumber(0))], "a token id or several"));
 const dtypeName = v.nullish(v.string());
 
 const commonFields = {
