@@ -7,12 +7,12 @@ def arranged(rng, query, answer, others):
 
 
 def recall_row(rng):
-    """Which of four things that the context names is whose."""
+    """Which of four colours that the context names a thing has."""
     cast = Cast(rng, 4)
     told = rng.sample([possession(cast, name, rng) for name in cast.names], 4)
     name = rng.choice(cast.names)
     begin, answer = recall(cast, name)
-    others = [thing for owner, thing in cast.thing.items() if owner != name]
+    others = [colour for owner, colour in cast.colour.items() if owner != name]
     return arranged(rng, " ".join([*told, begin]), answer, others)
 
 

@@ -11,6 +11,11 @@ PEOPLE = (
 ).split()
 WOMEN = set("Mara Elsa Hanna Petra Wren Lida Nessa Greta Dalia Tilda Vera Junia Orla Yara Ada Bela Rosa Fenna Ines".split())
 
+SURNAMES = (
+    "Fenwick Oakes Harrow Lindqvist Marlow Tanner Brook Ashby Quill Storm Hollis Vane Thorne Calder Pike Rowan Sedge "
+    "Winter Farrow Birch Locke Merrow Stone Tully"
+).split()
+
 # Town, its river, its region, what it is known for, its market day.
 TOWNS = {
     "Oldbury": ("Senn", "north", "bells", "Monday"),
@@ -31,7 +36,6 @@ TRADES = "baker weaver miller sailor teacher potter smith gardener tailor farmer
 COLOURS = "red blue green yellow black white brown grey silver golden purple orange".split()
 THINGS = "kite drum lamp basket violin wagon cup scarf bell hammer mirror ladder box chair book lantern".split()
 FRUITS = "apples plums pears figs cherries lemons nuts melons".split()
-ANIMALS = "dog cat goat horse hen duck donkey rabbit".split()
 PLURALS = {
     "key": "keys", "lamp": "lamps", "basket": "baskets", "window": "windows", "bridge": "bridges", "wagon": "wagons",
     "boat": "boats", "coat": "coats", "shelf": "shelves", "knife": "knives", "child": "children", "box": "boxes",
@@ -96,42 +100,43 @@ def pronoun(name):
 
 
 class Cast:
-    """People of one document, and what is true of them in it."""
+    """People of one document, and what is true of them in it and nowhere else."""
 
     def __init__(self, rng: random.Random, size):
         self.names = rng.sample(PEOPLE, size)
         distinct = lambda values: dict(zip(self.names, rng.sample(values, size)))
+        self.surname = distinct(SURNAMES)
         self.town = distinct(list(TOWNS))
         self.trade = distinct(TRADES)
-        things, colours = rng.sample(THINGS, size), rng.sample(COLOURS, size)
-        self.thing = {name: f"{colour} {thing}" for name, colour, thing in zip(self.names, colours, things)}
-        self.animal = distinct(ANIMALS)
+        self.thing = distinct(THINGS)
+        self.colour = distinct(COLOURS)
+
+    def full(self, name):
+        return f"{name} {self.surname[name]}"
+
+
+def introduction(cast, name, rng):
+    town, trade = cast.town[name], cast.trade[name]
+    return rng.choice([
+        f"{cast.full(name)} is {article(trade)} {trade} in {town}.",
+        f"{cast.full(name)} lives in {town} and works as {article(trade)} {trade}.",
+        f"In {town} there lives {article(trade)} {trade} called {cast.full(name)}.",
+    ])  # fmt: skip
 
 
 def possession(cast, name, rng):
-    thing = cast.thing[name]
+    thing, colour = cast.thing[name], cast.colour[name]
     return rng.choice([
-        f"{name} has {article(thing)} {thing}.",
-        f"{name} bought {article(thing)} {thing}.",
-        f"{name} keeps {article(thing)} {thing} at home.",
-        f"There is {article(thing)} {thing} that belongs to {name}.",
+        f"{name} has {article(thing)} {thing}, and the {thing} is {colour}.",
+        f"The {thing} of {cast.full(name)} is {colour}.",
+        f"{name} keeps {article(colour)} {colour} {thing}.",
     ])  # fmt: skip
 
 
 def recall(cast, name):
     """How a document comes back to what somebody has; the sentence that the recall task breaks off."""
-    return f"{name} still has the", cast.thing[name]
-
-
-def introduction(cast, name, rng):
-    town, trade = cast.town[name], cast.trade[name]
-    animal = cast.animal[name]
-    return rng.choice([
-        f"{name} is {article(trade)} {trade} in {town}.",
-        f"{name} lives in {town} and works as {article(trade)} {trade}.",
-        f"In {town} there lives {article(trade)} {trade} called {name}, with {article(animal)} {animal}.",
-        f"{name} came from {town} with {article(animal)} {animal}.",
-    ])  # fmt: skip
+    thing, companion = cast.thing[name], "her" if name in WOMEN else "him"
+    return f"{name} has the {thing} with {companion}, and the {thing} is", cast.colour[name]
 
 
 def return_to(cast, name, rng):
@@ -140,24 +145,17 @@ def return_to(cast, name, rng):
     return rng.choice([
         f"{begin} {end}.",
         f"{begin} {end}.",
-        f"The {cast.thing[name]} belongs to {name}.",
-        f"{capital(pronoun(name))} is back in {cast.town[name]} now, said a friend of {name}.",
-        f"Everybody in {cast.town[name]} knows {name}.",
+        f"Then came {cast.full(name)} with the {cast.colour[name]} {cast.thing[name]}.",
+        f"Everybody in {cast.town[name]} knows {cast.full(name)}.",
     ])  # fmt: skip
 
 
 def people(rng):
     cast = Cast(rng, rng.randint(2, 4))
-    told = [introduction(cast, name, rng) for name in cast.names if rng.random() < 0.6]
+    told = [introduction(cast, name, rng) for name in cast.names]
     told += rng.sample([possession(cast, name, rng) for name in cast.names], len(cast.names))
-    if rng.random() < 0.5:
-        one, other = rng.sample(cast.names, 2)
-        told.append(rng.choice([
-            f"{one} and {other} met at the {rng.choice(['bridge', 'well', 'market', 'mill'])}.",
-            f"{one} helped {other} with the {rng.choice(['harvest', 'washing', 'roof', 'wagon'])}.",
-            f"One day {one} wrote a letter to {other}.",
-        ]))  # fmt: skip
-    told += [return_to(cast, name, rng) for name in rng.sample(cast.names, len(cast.names))]
+    for _ in range(2):
+        told += [return_to(cast, name, rng) for name in rng.sample(cast.names, len(cast.names))]
     return " ".join(told)
 
 
