@@ -4,6 +4,8 @@
 #include <dlfcn.h>
 #include <napi.h>
 
+#include <memory>
+
 namespace {
 
 // Away from the event loop: libtorch takes a good part of a second to open.
@@ -15,7 +17,14 @@ class OpenWorker final : public Napi::AsyncWorker {
   Napi::Promise promise() const { return deferred_.Promise(); }
 
   void Execute() override {
-    if (dlopen(path_.c_str(), RTLD_NOW | RTLD_GLOBAL) == nullptr) SetError(dlerror());
+    // Static objects of a library are made here, and what they throw may be anything.
+    try {
+      if (dlopen(path_.c_str(), RTLD_NOW | RTLD_GLOBAL) == nullptr) SetError(dlerror());
+    } catch (const std::exception& error) {
+      SetError(error.what());
+    } catch (...) {
+      SetError(path_ + " failed at its start");
+    }
   }
 
   void OnOK() override { deferred_.Resolve(Env().Undefined()); }
@@ -27,10 +36,11 @@ class OpenWorker final : public Napi::AsyncWorker {
 };
 
 Napi::Value open(const Napi::CallbackInfo& info) {
-  // The worker frees itself once it has settled its promise.
-  auto* worker = new OpenWorker(info.Env(), info[0].As<Napi::String>());
+  auto worker = std::make_unique<OpenWorker>(info.Env(), info[0].As<Napi::String>());
   const auto promise = worker->promise();
   worker->Queue();
+  // It frees itself once it has settled its promise.
+  (void)worker.release();
   return promise;
 }
 

@@ -51,9 +51,9 @@ export interface GenerationPiece {
 }
 
 const seedNumber = wholeNumber(0, "a whole number from 0 to 2^53 - 1");
-const seeds = "a whole number from 0 to 2^53 - 1, or one for each prompt";
-const stops = "text that is not empty or a token id, or a list of these";
-const stopItem = v.union([v.pipe(v.string(), v.nonEmpty("text that is not empty")), wholeNumber(0)], stops);
+const expectedSeeds = "a whole number from 0 to 2^53 - 1, or one for each prompt";
+const expectedStops = "text that is not empty or a token id, or a list of these";
+const stopItem = v.union([v.pipe(v.string(), v.nonEmpty("text that is not empty")), wholeNumber(0)], expectedStops);
 
 const schema = v.strictObject({
   ...longCall,
@@ -73,8 +73,8 @@ const schema = v.strictObject({
     ),
     1,
   ),
-  seed: v.optional(v.union([seedNumber, v.array(seedNumber)], seeds)),
-  stop: v.optional(v.union([stopItem, v.array(stopItem)], stops), []),
+  seed: v.optional(v.union([seedNumber, v.array(seedNumber)], expectedSeeds)),
+  stop: v.optional(v.union([stopItem, v.array(stopItem)], expectedStops), []),
   stopAtEndOfText: v.optional(v.boolean(), true),
   bypass: v.optional(v.any()),
 });

@@ -88,12 +88,14 @@ t.test("libraries that do not load", async (t) => {
 });
 
 t.test("where the cache is", async (t) => {
-  const script = `import { diagnose } from "attention-bypass";
-    console.log(JSON.stringify((await diagnose()).attempts[0].path));`;
   const place = async (variables: Record<string, string>) => {
-    const set = `for (const name of ["ATTENTION_BYPASS_LIBTORCH", "ATTENTION_BYPASS_CACHE", "XDG_CACHE_HOME"]) delete process.env[name];
-      Object.assign(process.env, ${JSON.stringify({ HOME: "/home/somebody", ...variables })});`;
-    return JSON.parse((await runScript(script.replace(";", `;${set}`))).stdout) as string;
+    const { stdout } = await runScript(`
+      import { diagnose } from "attention-bypass";
+      for (const name of ["ATTENTION_BYPASS_LIBTORCH", "ATTENTION_BYPASS_CACHE", "XDG_CACHE_HOME"]) delete process.env[name];
+      Object.assign(process.env, ${JSON.stringify({ HOME: "/home/somebody", ...variables })});
+      console.log(JSON.stringify((await diagnose()).attempts[0].path));
+    `);
+    return JSON.parse(stdout) as string;
   };
   const inside = `libtorch-${config.libtorch}/torch`;
   t.equal(await place({}), `/home/somebody/.cache/attention-bypass/${inside}`);

@@ -1,7 +1,7 @@
 // Samples score the same whichever way they are written down.
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
-import { loadModel, type Samples } from "attention-bypass";
+import { loadModel, type SampleRow, type Samples } from "attention-bypass";
 import t from "tap";
 import { fixture, temporaryFolder } from "./support/fixtures.ts";
 import { npyBytes } from "./support/npy.ts";
@@ -125,7 +125,7 @@ t.test("rows in two parts", async (t) => {
   t.same(await model.scoreMemorization(parts, { batchSize: 1 }), expected);
   const whole = rows.map((row) => ({ text: BigInt64Array.from(row, BigInt), repetitions: 1 }));
   t.same(await model.scoreMemorization(whole, { batchSize: 1, prefixLength }), expected, "one part, and another field");
-  const mixed = rows.map((row, index) => parts[index % 2 === 0 ? index : -1] ?? row);
+  const mixed = rows.map((row, index) => (index % 2 === 0 ? row : (parts[index] as SampleRow)));
   t.same(await model.scoreMemorization(mixed, { batchSize: 1, prefixLength }), expected, "and whole rows among them");
 });
 
