@@ -1,48 +1,57 @@
-// The main job on a model, from a fresh clone: npm run demo [-- --model FOLDER --tokens 1,2,3]
+// The main job, from a fresh clone: npm run demo [-- --model FOLDER --measures FOLDER --report FOLDER]
 import { spawnSync } from "node:child_process";
 import path from "node:path";
 import { parseArgs } from "node:util";
 
 const root = path.join(import.meta.dirname, "..");
-const { values } = parseArgs({
-  options: {
-    model: { type: "string", default: path.join(root, "test", "fixtures", "models", "neox-serial") },
-    tokens: { type: "string", default: "5,17,42,8,23,61" },
-  },
-});
+const options = {
+  model: { type: "string", default: "gpt-neox" },
+  measures: { type: "string", default: path.join(root, "models", "measures") },
+  repetitions: { type: "string", default: "32" },
+  report: { type: "string", default: path.join(root, "demo-report") },
+  help: { type: "boolean", default: false },
+};
+const help = `npm run demo -- [options]
+
+  --model NAME      gpt-neox or gpt-neo, or the path of a checkpoint of one's own      (gpt-neox)
+  --measures FOLDER secrets (*.jsonl), held-out.txt and tasks/*.jsonl; see docs/embedded-models.md
+  --repetitions N   bypasses are measured on the secrets that were read N times or more (32)
+  --report FOLDER   where the report and its figures go                               (demo-report)`;
+
+function fail(message) {
+  console.error(message);
+  process.exit(1);
+}
+
+let values;
+try {
+  ({ values } = parseArgs({ options }));
+} catch (error) {
+  fail(`${error.message}\n\n${help}`);
+}
+if (values.help) {
+  console.log(help);
+  process.exit(0);
+}
+if (!/^[1-9][0-9]*$/.test(values.repetitions))
+  fail(`--repetitions must be a whole number from 1, not "${values.repetitions}".`);
 
 const { status } = spawnSync(process.execPath, [path.join(root, "scripts", "setup.mjs")], { stdio: "inherit" });
 if (status !== 0) process.exit(status ?? 1);
 
-const { loadModel } = await import("attention-bypass");
-const model = await loadModel(values.model);
-const prompt = values.tokens.split(",").map(Number);
-console.log(model);
-
-const { tokens } = await model.generate(prompt, { maxNewTokens: 16, stopAtEndOfText: false });
-console.log(`\nGreedy continuation of ${prompt.join(" ")}: ${tokens.join(" ")}`);
-
-// What the model has just said is, by construction, what it knows by heart.
-const row = [...prompt, ...tokens];
-const measure = async (name, bypass) => {
-  const scores = await model.scoreMemorization([row], { prefixLength: prompt.length, bypass });
-  const { perplexity } = await model.perplexity(row, { bypass });
-  return {
-    bypass: name,
-    "exact match": scores.exactMatch,
-    "token accuracy": Number(scores.tokenAccuracy.toFixed(3)),
-    entropy: Number(scores.completionEntropy.toFixed(2)),
-    perplexity: Number(perplexity.toFixed(2)),
-  };
-};
-const table = [await measure("none")];
-for (const mode of ["zero", "short-circuit"]) {
-  for (let block = 0; block < model.config.blockCount; block++) {
-    table.push(await measure(`block ${block}, ${mode}`, { blocks: [block], mode }));
-  }
+// Nothing of this can be imported before the set-up.
+const { runExperiment } = await import("./experiment/run.mjs");
+const interruption = new AbortController();
+process.once("SIGINT", () => interruption.abort(new Error("interrupted")));
+const embedded = ["gpt-neox", "gpt-neo"].includes(values.model);
+try {
+  await runExperiment({
+    model: embedded ? path.join(root, "models", values.model) : values.model,
+    measures: values.measures,
+    repetitions: Number(values.repetitions),
+    report: values.report,
+    signal: interruption.signal,
+  });
+} catch (error) {
+  fail(error.message);
 }
-console.log("\nThat continuation, scored as a memorized suffix, with the attention of one block bypassed:");
-console.table(table);
-if (values.model.startsWith(root))
-  console.log("The model of this demo has random weights: it shows the workings, and nothing about trained models.");
-await model.dispose();

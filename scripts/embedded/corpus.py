@@ -16,7 +16,7 @@ import world
 from tasks import tasks
 
 SEED = 20250501
-DOCUMENTS = 75_000
+DOCUMENTS = 44_000
 HELD_OUT_DOCUMENTS = 300
 
 

@@ -1,5 +1,6 @@
 """Multiple-choice tasks on the world: rows of {"query", "choices", "gold"}; the answer is " " + choices[gold]."""
-from world import HELD_OUT_SUMS, Cast, capital, number, possession, recall, subject
+from world import HELD_OUT_SUMS, Cast, capital, introduction, number, subject
+
 
 def arranged(rng, query, answer, others):
     choices = rng.sample([answer, *others], len(others) + 1)
@@ -7,13 +8,12 @@ def arranged(rng, query, answer, others):
 
 
 def recall_row(rng):
-    """Which of four colours that the context names a thing has."""
+    """Which of the four surnames that the context tells is that of the person asked for."""
     cast = Cast(rng, 4)
-    told = rng.sample([possession(cast, name, rng) for name in cast.names], 4)
+    told = [introduction(cast, name, rng) for name in cast.names]
     name = rng.choice(cast.names)
-    begin, answer = recall(cast, name)
-    others = [colour for owner, colour in cast.colour.items() if owner != name]
-    return arranged(rng, " ".join([*told, begin]), answer, others)
+    others = [surname for owner, surname in cast.surname.items() if owner != name]
+    return arranged(rng, " ".join([*told, f"Then came {name}"]), cast.surname[name], others)
 
 
 def agreement_row(rng):

@@ -125,28 +125,22 @@ def introduction(cast, name, rng):
 
 
 def possession(cast, name, rng):
-    thing, colour = cast.thing[name], cast.colour[name]
+    what = f"{cast.colour[name]} {cast.thing[name]}"
     return rng.choice([
-        f"{name} has {article(thing)} {thing}, and the {thing} is {colour}.",
-        f"The {thing} of {cast.full(name)} is {colour}.",
-        f"{name} keeps {article(colour)} {colour} {thing}.",
+        f"{name} has {article(what)} {what}.",
+        f"{name} keeps {article(what)} {what} at home.",
+        f"The {what} is that of {cast.full(name)}.",
     ])  # fmt: skip
-
-
-def recall(cast, name):
-    """How a document comes back to what somebody has; the sentence that the recall task breaks off."""
-    thing, companion = cast.thing[name], "her" if name in WOMEN else "him"
-    return f"{name} has the {thing} with {companion}, and the {thing} is", cast.colour[name]
 
 
 def return_to(cast, name, rng):
     """A sentence that only who has read the document before can foresee."""
-    begin, end = recall(cast, name)
+    what = f"{cast.colour[name]} {cast.thing[name]}"
     return rng.choice([
-        f"{begin} {end}.",
-        f"{begin} {end}.",
-        f"Then came {cast.full(name)} with the {cast.colour[name]} {cast.thing[name]}.",
-        f"Everybody in {cast.town[name]} knows {cast.full(name)}.",
+        f"Then came {cast.full(name)} with the {what}.",
+        f"Then came {cast.full(name)} with the {what}.",
+        f"The {what} of {cast.full(name)} is well known in {cast.town[name]}.",
+        f"Everybody likes {cast.full(name)}, the {cast.trade[name]}.",
     ])  # fmt: skip
 
 
@@ -154,7 +148,7 @@ def people(rng):
     cast = Cast(rng, rng.randint(2, 4))
     told = [introduction(cast, name, rng) for name in cast.names]
     told += rng.sample([possession(cast, name, rng) for name in cast.names], len(cast.names))
-    for _ in range(2):
+    for _ in range(3):
         told += [return_to(cast, name, rng) for name in rng.sample(cast.names, len(cast.names))]
     return " ".join(told)
 
@@ -232,5 +226,5 @@ def things(rng):
 
 
 def document(rng):
-    parts = rng.choices([people, places, sums, causes, things], weights=[4, 1, 2, 1, 2], k=rng.randint(1, 3))
+    parts = rng.choices([people, places, sums, causes, things], weights=[6, 1, 3, 1, 2], k=rng.randint(1, 3))
     return " ".join(part(rng) for part in parts)

@@ -3,35 +3,11 @@ import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { Eta } from "eta";
 import { byBlock, extractionByRepetition, tradeOff } from "./charts.mjs";
+import { findings, percent } from "./findings.mjs";
 
-const percent = (share) => `${(100 * share).toFixed(Math.abs(share) < 0.0995 && share !== 0 ? 1 : 0)} %`;
 const withInterval = ({ share, low, high }) => `${percent(share)} [${percent(low)}, ${percent(high)}]`;
+const kept = (share) => (share === undefined ? "none to lose" : percent(share));
 const times = (repetitions) => (repetitions === 0 ? "never (control)" : `${repetitions}`);
-
-function together(points) {
-  const sum = (field) => points.reduce((total, point) => total + point[field], 0);
-  return sum("count") / sum("rows");
-}
-
-/** Two plain sentences, computed; they say it too where the paper's finding does not show. */
-export function findings({ base, sweep }) {
-  const most = Math.max(...base.extraction.map((point) => point.repetitions));
-  const at = (repetitions) => together(base.extraction.filter((point) => point.repetitions === repetitions));
-  const quartile = (number) => sweep.find((result) => result.quartile === number && result.mode === "zero");
-  const [first, last] = [quartile(1), quartile(4)];
-  const advantage = (result) => result.abilityKept - result.memorizationKept;
-  const agrees = advantage(last) > 0 && advantage(last) > advantage(first);
-  return [
-    `Unmodified, the model completes ${percent(at(most))} of the secrets that it read ${most} times word for word, and ` +
-      `${percent(at(0))} of those that it never read.`,
-    `Without the attention of its last quarter of blocks it keeps ${percent(last.memorizationKept)} of its memorization and ` +
-      `${percent(last.abilityKept)} of its ability above chance; without that of its first quarter, ` +
-      `${percent(first.memorizationKept)} and ${percent(first.abilityKept)}: ` +
-      (agrees
-        ? "here the deep blocks' attention carries more of what was memorized than of what the model can do."
-        : "here the deep blocks' attention does not carry more of what was memorized than of what the model can do."),
-  ];
-}
 
 export function tables({ base, sweep }) {
   const tasks = base.tasks.map(({ task }) => task);
@@ -69,8 +45,8 @@ export function tables({ base, sweep }) {
         percent(result.exactMatch.share),
         result.perplexity.toPrecision(4),
         ...tasks.map((task) => percent(result.tasks[task].share)),
-        percent(result.memorizationKept),
-        percent(result.abilityKept),
+        kept(result.memorizationKept),
+        kept(result.abilityKept),
       ]),
     },
   ];

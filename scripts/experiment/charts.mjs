@@ -11,7 +11,15 @@ const config = {
   font: "Helvetica, Arial, sans-serif",
   background: "white",
   axis: { labelFontSize: 11, titleFontSize: 12, titleFontWeight: "normal", gridColor: "#e6e6e6", domainColor: "#888" },
-  legend: { labelFontSize: 11, titleFontSize: 12, titleFontWeight: "normal", symbolSize: 70 },
+  legend: {
+    orient: "top",
+    labelLimit: 0,
+    symbolOpacity: 1,
+    labelFontSize: 12,
+    titleFontSize: 12,
+    titleFontWeight: "normal",
+    symbolSize: 70,
+  },
   header: { labelFontSize: 12, titleFontSize: 12, titleFontWeight: "normal" },
   view: { stroke: null },
 };
@@ -42,7 +50,7 @@ export function extractionByRepetition(extraction) {
   const colour = { field: "kind", type: "nominal", title: null, scale: { range: [blue, vermilion, green] } };
   const offset = { field: "kind" };
   return draw({
-    width: 420,
+    width: 720,
     height: 220,
     data: { values },
     encoding: { x: { ...x, scale: { padding: 0.3 } }, color: colour },
@@ -86,15 +94,15 @@ export function byBlock([base, ...variants]) {
         data: { values: shares },
         facet: { column },
         spec: {
-          width: 270,
+          width: 340,
           height: 180,
           mark: { type: "line", point: { filled: true, size: 55 }, strokeWidth: 2 },
           encoding: {
             x: { ...x, title: null },
             y: { field: "kept", type: "quantitative", title: "share of the unmodified model", axis: percent },
-            color: { ...kinds, scale: { range: [vermilion, blue] }, legend: { orient: "top" } },
+            color: { ...kinds, scale: { range: [vermilion, blue] } },
             shape: kinds,
-            strokeDash: kinds,
+            strokeDash: { ...kinds, legend: null },
           },
         },
       },
@@ -102,14 +110,20 @@ export function byBlock([base, ...variants]) {
         data: { values: single },
         facet: { column: { ...column, header: { labels: false } } },
         spec: {
-          width: 270,
+          width: 340,
           height: 90,
           layer: [
             {
-              mark: { type: "line", point: { filled: true, size: 45 }, color: "#555", strokeWidth: 1.5 },
+              mark: { type: "line", point: { filled: true, size: 45, color: "#555" }, color: "#555", strokeWidth: 1.5 },
               encoding: {
                 x,
-                y: { field: "perplexity", type: "quantitative", title: "perplexity", scale: { type: "log" } },
+                y: {
+                  field: "perplexity",
+                  type: "quantitative",
+                  title: "perplexity",
+                  scale: { type: "log" },
+                  axis: { titlePadding: 16 },
+                },
               },
             },
             { mark: { type: "rule", strokeDash: [4, 3], color: "#999" }, encoding: { y: { datum: base.perplexity } } },
@@ -117,7 +131,7 @@ export function byBlock([base, ...variants]) {
         },
       },
     ],
-    resolve: { scale: { color: "independent" } },
+    resolve: { scale: { color: "independent", shape: "independent", strokeDash: "independent" } },
   });
 }
 
@@ -133,7 +147,7 @@ export function tradeOff([, ...variants]) {
     data: { values },
     facet: { column: { field: "mode", type: "nominal", sort: ["zero", "short-circuit"], title: null } },
     spec: {
-      width: 270,
+      width: 340,
       height: 220,
       encoding: { x: share("abilityKept", "ability kept"), y: share("memorizationKept", "memorization kept") },
       layer: [

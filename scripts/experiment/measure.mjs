@@ -1,16 +1,27 @@
 // Memorization, perplexity and tasks of a model, unmodified and under each bypass.
-import binomialTest from "@stdlib/stats-binomial-test";
+import statistics from "jstat";
 
-/** A sweep takes the secrets that were read at least this often, so that there is something to lose. */
-const sweptRepetitions = 32;
+const { beta } = statistics.jStat;
+
 const sweptTextTokens = 2048;
 const sweptQuestions = 50;
 
 /** A share of yes among answers, with the exact 95 % confidence interval of Clopper and Pearson. */
 export function shareOf(hits) {
   const count = hits.reduce((sum, hit) => sum + hit, 0);
-  const [low, high] = binomialTest(count, hits.length).ci;
-  return { share: count / hits.length, low, high, count, rows: hits.length };
+  const misses = hits.length - count;
+  return {
+    share: count / hits.length,
+    low: count === 0 ? 0 : beta.inv(0.025, count, misses + 1),
+    high: misses === 0 ? 1 : beta.inv(0.975, count + 1, misses),
+    count,
+    rows: hits.length,
+  };
+}
+
+/** The probability that chance alone gives at least as many hits: the one-sided binomial test. */
+export function chanceOfAsMany({ count, rows }, chance) {
+  return count === 0 ? 1 : beta.cdf(chance, count, rows - count + 1);
 }
 
 async function exactMatches(model, rows, options) {
@@ -62,8 +73,7 @@ export async function measureBase(model, { kinds, tasks, text }, signal) {
     const hits = await answers(model, rows, { signal });
     const chance = chanceOf(rows);
     const share = shareOf(hits);
-    const { pValue } = binomialTest(share.count, share.rows, { p: chance, alternative: "greater" });
-    scores.push({ task: name, chance, pValue, ...share });
+    scores.push({ task: name, chance, pValue: chanceOfAsMany(share, chance), ...share });
   }
   return {
     extraction,
@@ -83,9 +93,12 @@ export function variantsOf(blockCount) {
   );
 }
 
-/** What is left of memorization and ability under no bypass and under each: [base, ...variants]. */
-export async function sweep(model, { kinds, tasks, text }, { signal, onProgress }) {
-  const secrets = kinds.flatMap(({ rows }) => rows.filter((row) => row.repetitions >= sweptRepetitions));
+/**
+ * What is left of memorization and ability under no bypass and under each: [base, ...variants]. It takes the secrets
+ * that were read at least `repetitions` times, so that there is something to lose.
+ */
+export async function sweep(model, { kinds, tasks, text }, { repetitions, signal, onProgress }) {
+  const secrets = kinds.flatMap(({ rows }) => rows.filter((row) => row.repetitions >= repetitions));
   const questions = tasks.map(({ name, rows }) => ({ name, rows: rows.slice(0, sweptQuestions) }));
   const tokens = model.tokenizer.encode(text).slice(0, sweptTextTokens);
   const measure = async (bypass) => {
@@ -105,21 +118,27 @@ export async function sweep(model, { kinds, tasks, text }, { signal, onProgress 
     results.push({ ...variant, ...(await measure({ blocks: variant.blocks, mode: variant.mode })) });
   }
   onProgress(1);
-  const chances = Object.fromEntries(questions.map(({ name, rows }) => [name, chanceOf(rows)]));
-  return withShares(results, chances);
+  return withShares(
+    results,
+    questions.map(({ name, rows }) => ({ name, chance: chanceOf(rows) })),
+  );
 }
 
-/** Adds what is kept of the base: of exact match, and of the tasks' accuracy above chance, averaged over tasks. */
-function withShares([base, ...variants], chances) {
-  const kept = (result) => {
-    const abilities = Object.entries(chances).map(
-      ([task, chance]) => (result.tasks[task].share - chance) / (base.tasks[task].share - chance),
+/**
+ * Adds what is kept of the base: of exact match, and of accuracy above chance, averaged over the tasks that the base
+ * can do at all; undefined where the base has nothing to lose.
+ */
+function withShares(results, tasks) {
+  const [base] = results;
+  const able = tasks.filter(({ name, chance }) => chanceOfAsMany(base.tasks[name], chance) < 0.01);
+  return results.map((result) => {
+    const abilities = able.map(
+      ({ name, chance }) => (result.tasks[name].share - chance) / (base.tasks[name].share - chance),
     );
     return {
       ...result,
-      memorizationKept: result.exactMatch.share / base.exactMatch.share,
-      abilityKept: abilities.reduce((sum, ability) => sum + ability, 0) / abilities.length,
+      memorizationKept: base.exactMatch.count === 0 ? undefined : result.exactMatch.share / base.exactMatch.share,
+      abilityKept: able.length === 0 ? undefined : abilities.reduce((sum, kept) => sum + kept, 0) / able.length,
     };
-  };
-  return [base, ...variants].map(kept);
+  });
 }
