@@ -1,5 +1,16 @@
 """Multiple-choice tasks on the world: rows of {"query", "choices", "gold"}; the answer is " " + choices[gold]."""
-from world import HELD_OUT_SUMS, Cast, capital, introduction, number, subject
+from world import (
+    HELD_OUT_SUMS,
+    SURNAMES,
+    THINGS,
+    TOWNS,
+    Cast,
+    capital,
+    introduction,
+    number,
+    possession,
+    subject,
+)
 
 
 def arranged(rng, query, answer, others):
@@ -8,12 +19,19 @@ def arranged(rng, query, answer, others):
 
 
 def recall_row(rng):
-    """Which of the four surnames that the context tells is that of the person asked for."""
-    cast = Cast(rng, 4)
+    """Which of four surnames, things or towns the context has told of; it names none of the other three."""
+    cast = Cast(rng, 2)
     told = [introduction(cast, name, rng) for name in cast.names]
+    told += [possession(cast, name, rng) for name in cast.names]
     name = rng.choice(cast.names)
-    others = [surname for owner, surname in cast.surname.items() if owner != name]
-    return arranged(rng, " ".join([*told, f"Then came {name}"]), cast.surname[name], others)
+    colour, thing = cast.colour[name], cast.thing[name]
+    begin, facts, pool = rng.choice([
+        (f"Then came {name}", cast.surname, SURNAMES),
+        (f"Then came {cast.full(name)} with the {colour}", cast.thing, THINGS),
+        (f"The {colour} {thing} of {cast.full(name)} is well known in", cast.town, list(TOWNS)),
+    ])  # fmt: skip
+    others = rng.sample([fact for fact in pool if fact not in facts.values()], 3)
+    return arranged(rng, " ".join([*told, begin]), facts[name], others)
 
 
 def agreement_row(rng):

@@ -1,4 +1,4 @@
-"""Trains the tokenizer and one of the embedded models on the corpus.
+"""Trains the tokenizer and one of the embedded models on the corpus, in one pass over it.
 
     python scripts/embedded/train.py gpt-neox CORPUS_FOLDER MODEL_FOLDER --threads 2
 
@@ -25,8 +25,6 @@ VOCABULARY_SIZE = 2048
 CONTEXT_LENGTH = 256
 END_OF_TEXT = "<|endoftext|>"
 
-# Learned positions take longer than rotary ones until attention finds its way about a context.
-PASSES = {"gpt-neox": 1, "gpt-neo": 2}
 BATCH_ROWS = 8
 PEAK_LEARNING_RATE = 4e-3
 FINAL_SHARE = 0.05  # of the peak, where the cosine ends
@@ -81,10 +79,10 @@ def make_model(family, end_of_text):
             **common,
             hidden_size=144,
             num_layers=8,
-            num_heads=4,
+            num_heads=6,
             intermediate_size=576,
             attention_types=[[["global", "local"], 4]],
-            window_size=16,
+            window_size=64,
             resid_dropout=0.0,
             embed_dropout=0.0,
         )
@@ -167,8 +165,7 @@ def main():
     text_file = args.corpus / "train.txt"
     tokenizer = train_tokenizer(text_file)
     rows = token_rows(tokenizer, text_file)
-    # Each pass in an order of its own.
-    rows = torch.cat([rows[torch.randperm(len(rows))] for _ in range(PASSES[args.family])])
+    rows = rows[torch.randperm(len(rows))]
     model = make_model(args.family, tokenizer.token_to_id(END_OF_TEXT))
     parameters = sum(parameter.numel() for parameter in model.parameters())
     print(f"{parameters} parameters, {rows.numel()} tokens", flush=True)
@@ -181,7 +178,6 @@ def main():
         "seed": SEED,
         "optimizers": "Muon for the matrices of the blocks, AdamW for the rest",
         "parameters": parameters,
-        "passes": PASSES[args.family],
         "tokens": rows.numel(),
         "batchRows": BATCH_ROWS,
         "rowLength": CONTEXT_LENGTH,
