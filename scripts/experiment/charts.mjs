@@ -1,5 +1,5 @@
 // The figures, drawn by Vega-Lite without a browser. Colours are those of Okabe and Ito, which colour-blind people tell
-// apart; shapes and dashes say the same again.
+// apart; shapes say the same again.
 import * as vega from "vega";
 import { compile } from "vega-lite";
 
@@ -102,7 +102,6 @@ export function byBlock([base, ...variants]) {
             y: { field: "kept", type: "quantitative", title: "share of the unmodified model", axis: percent },
             color: { ...kinds, scale: { range: [vermilion, blue] } },
             shape: kinds,
-            strokeDash: { ...kinds, legend: null },
           },
         },
       },
@@ -122,7 +121,7 @@ export function byBlock([base, ...variants]) {
                   type: "quantitative",
                   title: "perplexity",
                   scale: { type: "log" },
-                  axis: { titlePadding: 16 },
+                  axis: { titlePadding: 16, tickCount: 3, grid: false },
                 },
               },
             },
@@ -131,7 +130,7 @@ export function byBlock([base, ...variants]) {
         },
       },
     ],
-    resolve: { scale: { color: "independent", shape: "independent", strokeDash: "independent" } },
+    resolve: { scale: { color: "independent", shape: "independent" } },
   });
 }
 
