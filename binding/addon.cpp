@@ -21,6 +21,14 @@ Napi::Value platform_of(const Napi::CallbackInfo& info) {
   return object;
 }
 
+Napi::Value free_memory_of(const Napi::CallbackInfo& info) {
+  try {
+    return Napi::Number::New(info.Env(), static_cast<double>(free_memory(device_of(to_string(info[0])))));
+  } catch (...) {
+    throw Failure::of(std::current_exception()).error(info.Env());
+  }
+}
+
 Napi::Value open_archive(const Napi::CallbackInfo& info) {
   const auto env = info.Env();
   try {
@@ -52,6 +60,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("endAll",
               Napi::Function::New(env, [](const Napi::CallbackInfo&) { JobQueue::end_all(); }, "endAll"));
   exports.Set("platform", Napi::Function::New(env, platform_of, "platform"));
+  exports.Set("freeMemory", Napi::Function::New(env, free_memory_of, "freeMemory"));
   exports.Set("openArchive", Napi::Function::New(env, open_archive, "openArchive"));
   return exports;
 }

@@ -3,6 +3,7 @@
 #include "device.h"
 #include "handles.h"
 #include "loading.h"
+#include "operations.h"
 #include "scoring.h"
 #include "values.h"
 
@@ -25,12 +26,13 @@ Napi::Value ModelHandle::load(const Napi::CallbackInfo& info) {
   const auto work = [model = model_, config = to_config(info[0]), source = to_source(info[1]),
                      device = to_string(options.Get("device")), dtype = to_string(options.Get("dtype")),
                      threads = options.Get("threads").As<Napi::Number>().Int32Value(),
+                     offload = options.Get("offload").As<Napi::Boolean>().Value(),
                      control = given.control]() -> JobQueue::Settle {
     // A thread's own number; the one that libtorch starts with is read before any model can have changed it.
     static const int default_threads = at::get_num_threads();
     at::set_num_threads(threads > 0 ? threads : default_threads);
-    const auto tensors = at::TensorOptions(device_of(device)).dtype(dtype_of(dtype));
-    *model = load_model(config, source, tensors, *control);
+    const Placement placement{at::TensorOptions(device_of(device)).dtype(dtype_of(dtype)), offload};
+    *model = load_model(config, source, placement, *control);
     return [](Napi::Env env) { return env.Undefined(); };
   };
   return queue_->submit(info.Env(), work, given.control, given.on_progress);
@@ -52,7 +54,8 @@ Napi::Value ModelHandle::logits(const Napi::CallbackInfo& info) {
                      control = given.control]() -> JobQueue::Settle {
     const c10::InferenceMode inference;
     const auto batch = TokenBatch::of(rows, (*model)->device());
-    control->expect(static_cast<double>(batch.ids.numel() * (*model)->config().block_count));
+    control->expect(static_cast<double>(batch.ids.numel() * (*model)->config().block_count) *
+                    Operations((*model)->config()).block());
     auto logits = (*model)->unembed((*model)->forward(batch, plan, nullptr, *control));
     // Behind a row's end nothing was asked for, and nothing that looks like an answer is given.
     if (!batch.even) {
@@ -65,21 +68,10 @@ Napi::Value ModelHandle::logits(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value ModelHandle::score(const Napi::CallbackInfo& info) {
-  const auto object = info[0].As<Napi::Object>();
-  const Controlled given(info[2]);
-  ScoringRequest request;
-  request.rows = to_rows(object.Get("rows"));
-  request.first = to_integers(object.Get("first"));
-  request.plan = to_plan(info[1]);
-  request.scores = to_scores_request(info[0]);
-  request.decode = object.Get("decode").As<Napi::Boolean>();
-  const auto work = [model = model_, request = std::move(request),
+  const Controlled given(info[1]);
+  const auto work = [model = model_, request = to_scoring_request(info[0]),
                      control = given.control]() -> JobQueue::Settle {
-    return [result = score_rows(**model, request, *control)](Napi::Env env) {
-      auto scores = to_object(env, result.scores).As<Napi::Object>();
-      scores.Set("decoded", to_int32_array(env, result.decoded));
-      return scores;
-    };
+    return [result = score_rows(**model, request, *control)](Napi::Env env) { return to_object(env, result); };
   };
   return queue_->submit(info.Env(), work, given.control, given.on_progress);
 }

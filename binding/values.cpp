@@ -100,15 +100,18 @@ Sampling to_sampling(const Napi::Value& value) {
           to_number(object.Get("topP"))};
 }
 
-TokenScoresRequest to_scores_request(const Napi::Value& value) {
+ScoringRequest to_scoring_request(const Napi::Value& value) {
   const auto object = value.As<Napi::Object>();
-  TokenScoresRequest request;
-  request.entropy = to_boolean(object.Get("entropy"));
-  const auto scheme = object.Get("scheme");
-  if (scheme.IsObject()) {
-    const auto fields = scheme.As<Napi::Object>();
-    request.scheme = SamplingScheme{to_number(fields.Get("temperature")), to_integer(fields.Get("topK"))};
-  }
+  ScoringRequest request;
+  request.rows = to_rows(object.Get("rows"));
+  request.first = to_integers(object.Get("first"));
+  const auto decode = object.Get("decode").As<Napi::Uint8Array>();
+  for (size_t row = 0; row < decode.ElementLength(); ++row) request.decode.push_back(decode[row] != 0);
+  const auto plans = object.Get("plans").As<Napi::Array>();
+  for (uint32_t plan = 0; plan < plans.Length(); ++plan) request.plans.push_back(to_plan(plans[plan]));
+  const auto scheme = object.Get("scheme").As<Napi::Object>();
+  request.scheme = {to_number(scheme.Get("temperature")), to_integer(scheme.Get("topK"))};
+  request.memory = to_integer(object.Get("memory"));
   return request;
 }
 
@@ -143,12 +146,22 @@ Napi::Value to_float32_array(Napi::Env env, const at::Tensor& tensor) {
   return Napi::Float32Array::New(env, count, buffer, 0);
 }
 
-Napi::Value to_object(Napi::Env env, const TokenScores& scores) {
+Napi::Value to_object(Napi::Env env, const ScoringResult& result) {
+  auto plans = Napi::Array::New(env, result.plans.size());
+  for (size_t plan = 0; plan < result.plans.size(); ++plan) {
+    const auto& scores = result.plans[plan];
+    auto object = Napi::Object::New(env);
+    object.Set("logLikelihood", to_float32_array(env, scores.log_likelihood));
+    object.Set("entropy", to_float32_array(env, scores.entropy));
+    object.Set("schemeLogLikelihood", to_float32_array(env, scores.scheme_log_likelihood));
+    object.Set("predicted", to_int32_array(env, scores.predicted));
+    object.Set("decoded", to_int32_array(env, scores.decoded));
+    plans.Set(static_cast<uint32_t>(plan), object);
+  }
   auto object = Napi::Object::New(env);
-  object.Set("logLikelihood", to_float32_array(env, scores.log_likelihood));
-  object.Set("entropy", to_float32_array(env, scores.entropy));
-  object.Set("schemeLogLikelihood", to_float32_array(env, scores.scheme_log_likelihood));
-  object.Set("predicted", to_int32_array(env, scores.predicted));
+  object.Set("plans", plans);
+  object.Set("rows", static_cast<double>(result.rows));
+  object.Set("operations", result.operations);
   return object;
 }
 

@@ -11,7 +11,7 @@
 #include "control.h"
 #include "loading.h"
 #include "sampling.h"
-#include "vocabulary.h"
+#include "scoring.h"
 
 namespace attention_bypass::binding {
 
@@ -24,14 +24,14 @@ BypassPlan to_plan(const Napi::Value& value);
 ModelConfig to_config(const Napi::Value& value);
 WeightSource to_source(const Napi::Value& value);
 Sampling to_sampling(const Napi::Value& value);
-TokenScoresRequest to_scores_request(const Napi::Value& value);
+ScoringRequest to_scoring_request(const Napi::Value& value);
 std::map<std::string, std::string> to_string_map(const Napi::Value& value);
 
 Napi::Value to_float32_array(Napi::Env env, const std::vector<float>& values);
 Napi::Value to_int32_array(Napi::Env env, const std::vector<int64_t>& values);
 // The tensor's own memory, float32 on the CPU.
 Napi::Value to_float32_array(Napi::Env env, const at::Tensor& tensor);
-Napi::Value to_object(Napi::Env env, const TokenScores& scores);
+Napi::Value to_object(Napi::Env env, const ScoringResult& result);
 Napi::Value to_object(Napi::Env env, const std::map<std::string, std::string>& values);
 
 }  // namespace attention_bypass::binding

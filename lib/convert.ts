@@ -4,9 +4,9 @@ import path from "node:path";
 import * as v from "valibot";
 import { loadAddon, packageVersion } from "./addon.js";
 import { toNativeConfig } from "./config.js";
+import type { Dtype } from "./dtype.js";
 import { AttentionBypassError } from "./errors.js";
 import { tokenizerJson } from "./load-model.js";
-import type { Dtype } from "./model.js";
 import { type OperationOptions, run } from "./operation.js";
 import { archiveMark, openSource } from "./source.js";
 import { longCall, pathText, validate } from "./validation.js";
@@ -47,7 +47,7 @@ export async function convert(from: string, to: string, options: ConvertOptions 
   const native = new addon.Model();
   const unfinished = path.join(path.dirname(to), `.${path.basename(to)}.${randomUUID()}`);
   try {
-    const nativeOptions = { device: "cpu", dtype, threads: 0 };
+    const nativeOptions = { device: "cpu", dtype, threads: 0, offload: false };
     await run(addon, options, (control) =>
       native.load(toNativeConfig(source.config), source.weights, nativeOptions, control),
     );

@@ -2,6 +2,7 @@ export type { Blocks, Bypass, BypassMode } from "./bypass.js";
 export type { ModelConfig } from "./config.js";
 export { type ConvertOptions, convert } from "./convert.js";
 export { type Diagnosis, diagnose } from "./diagnose.js";
+export type { Dtype } from "./dtype.js";
 export { AttentionBypassError, type ErrorCode, errorCodes } from "./errors.js";
 export type { FinishReason, Generation, GenerationOptions, GenerationPiece } from "./generation.js";
 export { type Device, type LoadModelOptions, loadModel } from "./load-model.js";
@@ -14,7 +15,7 @@ export {
   memorizationMetrics,
   samplesToExtract,
 } from "./memorization.js";
-export type { Dtype, Model } from "./model.js";
+export type { Model } from "./model.js";
 export type { OperationOptions } from "./operation.js";
 export type { Perplexity, PerplexityOptions } from "./perplexity.js";
 export type { SampleRow, Samples } from "./samples.js";

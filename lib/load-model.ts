@@ -1,9 +1,10 @@
 import * as v from "valibot";
 import { loadAddon } from "./addon.js";
 import { toNativeConfig } from "./config.js";
+import { type Dtype, dtypes } from "./dtype.js";
 import { AttentionBypassError } from "./errors.js";
-import { type Dtype, Model } from "./model.js";
-import type { NativeDecoder } from "./native.js";
+import { Model } from "./model.js";
+import type { NativeDecoder, NativeModel } from "./native.js";
 import { type OperationOptions, run } from "./operation.js";
 import { type ModelSource, openSource } from "./source.js";
 import { findTokenizer, parseTokenizer, readTokenizer, Tokenizer } from "./tokenizer.js";
@@ -17,6 +18,12 @@ export interface LoadModelOptions extends OperationOptions {
   device?: Device;
   /** "auto" is float32 on the CPU, and on CUDA the dtype of the checkpoint. Defaults to "auto". */
   dtype?: "auto" | Dtype;
+  /**
+   * Leave the matrices in the files and bring them to the device a block at a time, for weights that memory does not
+   * hold. A sweep still reads each block once for a batch; generation reads all of them for each token. Defaults to
+   * false.
+   */
+  offload?: boolean;
   /** Threads for the model's own work on the CPU. Defaults to libtorch's number, one for each core. */
   threads?: number;
   /** A tokenizer.json, or a folder with one or with vocab.json and merges.txt. Defaults to the model's own. */
@@ -40,7 +47,8 @@ const schema = v.strictObject({
     v.pipe(v.string(), v.regex(/^(auto|cpu|cuda|cuda:\d{1,3})$/, '"auto", "cpu", "cuda" or "cuda:N"')),
     "auto",
   ),
-  dtype: v.optional(v.picklist(["auto", "float32", "bfloat16", "float16"]), "auto"),
+  dtype: v.optional(v.picklist(["auto", ...dtypes]), "auto"),
+  offload: v.optional(v.boolean(), false),
   threads: v.optional(threadCount),
   tokenizer: v.optional(v.string()),
 });
@@ -73,17 +81,29 @@ export async function loadModel(path: string, options: LoadModelOptions = {}): P
   const automatic = (cuda ? source.config.weightsDtype : undefined) ?? "float32";
   const dtype = checked.dtype === "auto" ? automatic : checked.dtype;
   const tokenizer = json && new Tokenizer(json, path);
-  const native = new addon.Model();
-  const nativeOptions = { device, dtype, threads: checked.threads ?? 0 };
-  try {
-    await run(addon, options, (control) =>
-      native.load(toNativeConfig(source.config), source.weights, nativeOptions, control),
-    );
-  } catch (error) {
-    // Its thread would stay until the garbage collector comes by. Not waited for: an abort need not be.
-    void native.close();
-    throw error;
-  }
-  const session = { addon, native, config: source.config, tokenizer, decoders: new Set<WeakRef<NativeDecoder>>() };
-  return new Model(session, device, dtype);
+  const load = async (how: { dtype: Dtype; offload: boolean }, operation: OperationOptions): Promise<NativeModel> => {
+    const native = new addon.Model();
+    const nativeOptions = { ...how, device, threads: checked.threads ?? 0 };
+    try {
+      await run(addon, operation, (control) =>
+        native.load(toNativeConfig(source.config), source.weights, nativeOptions, control),
+      );
+      return native;
+    } catch (error) {
+      // Its thread would stay until the garbage collector comes by. Not waited for: an abort need not be.
+      void native.close();
+      throw error;
+    }
+  };
+  return new Model({
+    addon,
+    native: await load({ dtype, offload: checked.offload }, options),
+    config: source.config,
+    device,
+    dtype,
+    files: [...new Set(source.weights.tensors.map(({ file }) => file))].sort(),
+    reload: load,
+    tokenizer,
+    decoders: new Set<WeakRef<NativeDecoder>>(),
+  });
 }

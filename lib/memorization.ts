@@ -1,10 +1,11 @@
 import * as v from "valibot";
 import { type Bypass, toPlan } from "./bypass.js";
-import type { NativeScores } from "./native.js";
-import { type OperationOptions, run, step } from "./operation.js";
+import { defaultMemory } from "./memory-budget.js";
+import type { OperationOptions } from "./operation.js";
 import { readSamples, type Sample, type Samples } from "./samples.js";
+import { type RowScores, type ScoredRow, scoreRows } from "./scoring.js";
 import type { Session } from "./session.js";
-import { requireContext, toNativeRows } from "./tokens.js";
+import { requireContext } from "./tokens.js";
 import { invalidArgument, longCall, positiveNumber, share, validate, wholeNumber } from "./validation.js";
 
 /** What can be measured of a row whose first tokens, the prefix, the model is given. Natural logarithms. */
@@ -45,7 +46,7 @@ export interface MemorizationOptions<Metric extends MemorizationMetric = Memoriz
   rows?: number;
   /** What to measure. Defaults to everything; without "tokenAccuracy" nothing is ever decoded. */
   metrics?: readonly Metric[];
-  /** How many rows travel together; results do not depend on it. Defaults to 64. */
+  /** How many rows travel together at most; results do not depend on it. Defaults to 64. */
   batchSize?: number;
   /** Of the sampling that `extractionProbability` is about. Defaults to 1. */
   temperature?: number;
@@ -62,51 +63,35 @@ export type MemorizationResult<Metric extends MemorizationMetric = MemorizationM
   perRow: Pick<MemorizationScores, Metric>[];
 };
 
-const schema = v.strictObject({
-  ...longCall,
+/** Of what is measured of samples, in whatever call. */
+export const measuredSamples = {
   prefixLength: v.optional(wholeNumber(1)),
-  bypass: v.optional(v.any()),
   rows: v.optional(wholeNumber(1)),
   metrics: v.optional(v.pipe(v.array(v.picklist(memorizationMetrics)), v.nonEmpty("at least one metric")), [
     ...memorizationMetrics,
   ]),
-  batchSize: v.optional(wholeNumber(1), 64),
   temperature: v.optional(positiveNumber, 1),
   topK: v.optional(wholeNumber(1)),
+};
+
+const schema = v.strictObject({
+  ...longCall,
+  ...measuredSamples,
+  bypass: v.optional(v.any()),
+  batchSize: v.optional(wholeNumber(1), 64),
 });
 
-function sum(values: ArrayLike<number>, begin: number, end: number): number {
-  let total = 0;
-  for (let index = begin; index < end; index++) total += values[index] as number;
-  return total;
-}
-
-/** The scores of one row from the values of its suffix tokens, which stand from `begin` on. */
-function scoreRow({ tokens, prefixLength }: Sample, scores: NativeScores, begin: number): MemorizationScores {
-  const length = tokens.length - prefixLength;
-  const end = begin + length;
-  const agreeing = (predictions: Int32Array) => {
-    let count = 0;
-    for (let index = 0; index < length; index++) {
-      if (predictions[begin + index] === tokens[prefixLength + index]) count++;
-    }
-    return count;
-  };
-  let extractableLength = 0;
-  while (
-    extractableLength < length &&
-    scores.predicted[begin + extractableLength] === tokens[prefixLength + extractableLength]
-  ) {
-    extractableLength++;
-  }
+/** The metrics of one row from what its suffix tokens come to. */
+function metricsOf({ tokens, first }: ScoredRow, scores: RowScores): MemorizationScores {
+  const length = tokens.length - first;
   return {
-    exactMatch: extractableLength === length ? 1 : 0,
-    tokenAccuracy: agreeing(scores.decoded) / length,
-    teacherForcedAccuracy: agreeing(scores.predicted) / length,
-    completionEntropy: sum(scores.entropy, begin, end),
-    suffixLogLikelihood: sum(scores.logLikelihood, begin, end),
-    extractableLength,
-    extractionProbability: Math.exp(sum(scores.schemeLogLikelihood, begin, end)),
+    exactMatch: scores.extractable === length ? 1 : 0,
+    tokenAccuracy: scores.decoded / length,
+    teacherForcedAccuracy: scores.predicted / length,
+    completionEntropy: scores.entropy,
+    suffixLogLikelihood: scores.logLikelihood,
+    extractableLength: scores.extractable,
+    extractionProbability: Math.exp(scores.schemeLogLikelihood),
   };
 }
 
@@ -115,6 +100,40 @@ function pick<Metric extends MemorizationMetric>(
   metrics: readonly Metric[],
 ): Pick<MemorizationScores, Metric> {
   return Object.fromEntries(metrics.map((metric) => [metric, value(metric)])) as Pick<MemorizationScores, Metric>;
+}
+
+/** Samples as rows to score. */
+export function toScoredRows(samples: readonly Sample[], metrics: readonly MemorizationMetric[]): ScoredRow[] {
+  const decode = metrics.includes("tokenAccuracy");
+  return samples.map(({ tokens, prefixLength }) => ({ tokens, first: prefixLength, decode }));
+}
+
+/** The result for rows from the scores of each. */
+export function toMemorizationResult<Metric extends MemorizationMetric>(
+  rows: readonly ScoredRow[],
+  scores: readonly RowScores[],
+  metrics: readonly Metric[],
+): MemorizationResult<Metric> {
+  const perRow = rows.map((row, index) => {
+    const all = metricsOf(row, scores[index] as RowScores);
+    return pick((metric: Metric) => all[metric], metrics);
+  });
+  const mean = (metric: Metric) => perRow.reduce((total, row) => total + row[metric], 0) / perRow.length;
+  return { ...pick(mean, metrics), rows: perRow.length, perRow };
+}
+
+/** Reads samples that a model can score. */
+export async function readScorable(
+  samples: Samples,
+  options: { rows?: number | undefined; prefixLength?: number | undefined },
+  session: Session,
+): Promise<Sample[]> {
+  const all = await readSamples(samples, options, session);
+  if (all.length === 0) throw invalidArgument("samples", "at least one row", samples);
+  all.forEach((sample, index) => {
+    requireContext(sample.tokens.length, session.config, `row ${index} of the samples`);
+  });
+  return all;
 }
 
 /**
@@ -128,39 +147,20 @@ export async function scoreMemorization<Metric extends MemorizationMetric = Memo
 ): Promise<MemorizationResult<Metric>> {
   const checked = validate(schema, options, "options");
   const metrics = checked.metrics as Metric[];
-  const wanted = new Set<MemorizationMetric>(metrics);
   const plan = toPlan(options.bypass, session.config);
-  const all = await readSamples(samples, checked, session);
-  if (all.length === 0) throw invalidArgument("samples", "at least one row", samples);
-  all.forEach((sample, index) => {
-    requireContext(sample.tokens.length, session.config, `row ${index} of the samples`);
+  const rows = toScoredRows(await readScorable(samples, checked, session), metrics);
+  const scores = await scoreRows(session, rows, [plan], {
+    signal: options.signal,
+    onProgress: options.onProgress,
+    scheme: { temperature: checked.temperature, topK: checked.topK ?? 0 },
+    memory: defaultMemory(session),
+    batchSize: checked.batchSize,
   });
-
-  const perRow: Pick<MemorizationScores, Metric>[] = [];
-  const batchCount = Math.ceil(all.length / checked.batchSize);
-  for (let index = 0; index < batchCount; index++) {
-    const batch = all.slice(index * checked.batchSize, (index + 1) * checked.batchSize);
-    const request = {
-      rows: toNativeRows(batch.map((sample) => sample.tokens)),
-      first: Int32Array.from(batch, (sample) => sample.prefixLength),
-      entropy: wanted.has("completionEntropy"),
-      scheme: wanted.has("extractionProbability")
-        ? { temperature: checked.temperature, topK: checked.topK ?? 0 }
-        : undefined,
-      decode: wanted.has("tokenAccuracy"),
-    };
-    const scores = await run(session.addon, step(options, index, batchCount), (control) =>
-      session.native.score(request, plan, control),
-    );
-    let begin = 0;
-    for (const sample of batch) {
-      const row = scoreRow(sample, scores, begin);
-      perRow.push(pick((metric: Metric) => row[metric], metrics));
-      begin += sample.tokens.length - sample.prefixLength;
-    }
-  }
-  const mean = (metric: Metric) => perRow.reduce((total, row) => total + row[metric], 0) / perRow.length;
-  return { ...pick(mean, metrics), rows: perRow.length, perRow };
+  return toMemorizationResult(
+    rows,
+    scores.map(([only]) => only as RowScores),
+    metrics,
+  );
 }
 
 /**

@@ -1,5 +1,6 @@
 import { inspect } from "node:util";
 import type { ModelConfig } from "./config.js";
+import type { Dtype } from "./dtype.js";
 import {
   type Generation,
   type GenerationOptions,
@@ -20,8 +21,6 @@ import { Gate, type Session } from "./session.js";
 import type { Tokenizer } from "./tokenizer.js";
 import { isBatch, type Tokens } from "./tokens.js";
 
-export type Dtype = "float32" | "bfloat16" | "float16";
-
 /**
  * A loaded model. Work on one model runs in the order in which it was asked for, on a thread of its own; models run
  * side by side. Nothing that a call does is left over for the next one.
@@ -39,12 +38,12 @@ export class Model {
   #disposed: Promise<void> | undefined;
 
   /** @internal Use `loadModel`. */
-  constructor(session: Session, device: string, dtype: Dtype) {
+  constructor(session: Session) {
     this.#session = session;
     this.config = session.config;
     this.tokenizer = session.tokenizer;
-    this.device = device;
-    this.dtype = dtype;
+    this.device = session.device;
+    this.dtype = session.dtype;
   }
 
   /** The logits of the next token at every position, of one row or several. */

@@ -75,24 +75,39 @@ export interface NativeLoadOptions {
   device: string;
   dtype: "float32" | "bfloat16" | "float16";
   threads: number;
+  /** Matrices stay in their files, and are brought to the device a block at a time. */
+  offload: boolean;
 }
 
-/** Tokens are scored from `first` on in each row. */
+/** Tokens are scored from `first` on in each row, under each plan. */
 export interface NativeScoreRequest {
   rows: NativeRows;
   first: Int32Array;
-  entropy: boolean;
-  scheme: { temperature: number; topK: number } | undefined;
-  decode: boolean;
+  /** For each row, 1 where it is to be decoded too. */
+  decode: Uint8Array;
+  plans: NativePlan[];
+  /** `topK` 0: all tokens. */
+  scheme: { temperature: number; topK: number };
+  /** Bytes that the work may take beside the weights. */
+  memory: number;
 }
 
-/** One value for each scored token, row after row; empty arrays for what was not asked for. */
+/** One value for each scored token, row after row. */
 export interface NativeScores {
   logLikelihood: Float32Array;
   entropy: Float32Array;
   schemeLogLikelihood: Float32Array;
   predicted: Int32Array;
+  /** Empty where no row is decoded. */
   decoded: Int32Array;
+}
+
+export interface NativeScoreResult {
+  plans: NativeScores[];
+  /** How many rows were done, from the first on; at least one. */
+  rows: number;
+  /** Floating-point operations of the matrix products. */
+  operations: number;
 }
 
 export interface NativeDecoderOptions {
@@ -123,7 +138,8 @@ export interface NativeModel {
   save(path: string, extra: Record<string, string>, control?: NativeControl): Promise<void>;
   /** (rows, longest row, vocabulary), not a number behind the end of a row. */
   logits(rows: NativeRows, plan: NativePlan, control?: NativeControl): Promise<Float32Array>;
-  score(request: NativeScoreRequest, plan: NativePlan, control?: NativeControl): Promise<NativeScores>;
+  /** As many rows as the memory allows; progress is a share of all of them. */
+  score(request: NativeScoreRequest, control?: NativeControl): Promise<NativeScoreResult>;
   /** Frees the weights, after the work that is queued. */
   close(): Promise<void>;
 }
@@ -154,6 +170,8 @@ export interface Addon {
   /** Ends all work, at the process's exit. */
   endAll(): void;
   platform(): NativePlatform;
+  /** Bytes that are free on a CUDA device. Throws {@link NativeError}. */
+  freeMemory(device: string): number;
   /** Throws {@link NativeError}. */
   openArchive(path: string): NativeArchive;
 }

@@ -66,8 +66,7 @@ export async function run<Value>(
   }
 }
 
-/** The part of an operation's progress that one of several equal steps makes up. */
-export function step(options: OperationOptions, index: number, count: number): OperationOptions {
-  const { signal, onProgress } = options;
-  return { signal, onProgress: onProgress && ((share) => onProgress((index + share) / count)) };
+/** The part of an operation's progress that work from one share of it to another makes up. */
+export function part({ signal, onProgress }: OperationOptions, from: number, to: number): OperationOptions {
+  return { signal, onProgress: onProgress && ((share) => onProgress(from + share * (to - from))) };
 }

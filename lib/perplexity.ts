@@ -1,8 +1,10 @@
 import * as v from "valibot";
 import { type Bypass, toPlan } from "./bypass.js";
-import { type OperationOptions, run, step } from "./operation.js";
+import { defaultMemory } from "./memory-budget.js";
+import type { OperationOptions } from "./operation.js";
+import { plainSampling, type RowScores, type ScoredRow, scoreRows } from "./scoring.js";
 import type { Session } from "./session.js";
-import { type Tokens, toNativeRows, toRow, toTokenIds } from "./tokens.js";
+import { type Tokens, toRow, toTokenIds } from "./tokens.js";
 import { invalidArgument, longCall, validate, wholeNumber } from "./validation.js";
 
 export interface PerplexityOptions extends OperationOptions {
@@ -14,7 +16,7 @@ export interface PerplexityOptions extends OperationOptions {
   /** A token to put before the text, so that its first token has a prediction too. */
   beginningToken?: number;
   bypass?: Bypass;
-  /** How many windows travel together. Defaults to 8. */
+  /** How many windows travel together at most. Defaults to 8. */
   batchSize?: number;
 }
 
@@ -27,11 +29,16 @@ export interface Perplexity {
   tokenCount: number;
 }
 
-const schema = v.strictObject({
-  ...longCall,
+/** Of how a text is cut into windows. */
+export const windowFields = {
   contextLength: v.optional(wholeNumber(2)),
   stride: v.optional(wholeNumber(1)),
   beginningToken: v.optional(v.number()),
+};
+
+const schema = v.strictObject({
+  ...longCall,
+  ...windowFields,
   bypass: v.optional(v.any()),
   batchSize: v.optional(wholeNumber(1), 8),
 });
@@ -57,6 +64,42 @@ export function windows(tokens: Int32Array, contextLength: number, stride: numbe
   return list;
 }
 
+/** Of how a text is cut into windows, in whatever call. */
+export interface WindowOptions {
+  contextLength?: number | undefined;
+  stride?: number | undefined;
+  beginningToken?: number | undefined;
+}
+
+/** A text as rows to score. Throws INVALID_ARGUMENT, TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING. */
+export function toWindows(text: string | Tokens, options: WindowOptions, session: Session): ScoredRow[] {
+  const { config } = session;
+  const contextLength = options.contextLength ?? config.contextLength;
+  if (contextLength > config.contextLength) {
+    throw invalidArgument(
+      "options.contextLength",
+      `at most ${config.contextLength}, the model's context,`,
+      contextLength,
+    );
+  }
+  const stride = options.stride ?? Math.max(1, Math.floor(contextLength / 2));
+  if (stride > contextLength) {
+    throw invalidArgument("options.stride", `at most ${contextLength}, the contextLength,`, stride);
+  }
+  const beginning =
+    options.beginningToken === undefined ? [] : toTokenIds([options.beginningToken], config, "options.beginningToken");
+  const tokens = Int32Array.from([...beginning, ...toRow(text, session, "text")]);
+  if (tokens.length < 2) throw invalidArgument("text", "at least two tokens", text);
+  return windows(tokens, contextLength, stride).map((window) => ({ ...window, decode: false }));
+}
+
+/** The result for a text from the scores of its windows. */
+export function toPerplexity(rows: readonly ScoredRow[], scores: readonly RowScores[]): Perplexity {
+  const tokenCount = rows.reduce((count, { tokens, first }) => count + tokens.length - first, 0);
+  const negativeLogLikelihood = -scores.reduce((sum, { logLikelihood }) => sum + logLikelihood, 0) / tokenCount;
+  return { perplexity: Math.exp(negativeLogLikelihood), negativeLogLikelihood, tokenCount };
+}
+
 /**
  * How well the model predicts a text, by windows as Hugging Face's guide to perplexity has them.
  */
@@ -66,43 +109,17 @@ export async function perplexity(
   options: PerplexityOptions = {},
 ): Promise<Perplexity> {
   const checked = validate(schema, options, "options");
-  const { config } = session;
-  const plan = toPlan(options.bypass, config);
-  const contextLength = checked.contextLength ?? config.contextLength;
-  if (contextLength > config.contextLength) {
-    throw invalidArgument(
-      "options.contextLength",
-      `at most ${config.contextLength}, the model's context,`,
-      contextLength,
-    );
-  }
-  const stride = checked.stride ?? Math.max(1, Math.floor(contextLength / 2));
-  if (stride > contextLength) {
-    throw invalidArgument("options.stride", `at most ${contextLength}, the contextLength,`, stride);
-  }
-  const beginning =
-    checked.beginningToken === undefined ? [] : toTokenIds([checked.beginningToken], config, "options.beginningToken");
-  const tokens = Int32Array.from([...beginning, ...toRow(text, session, "text")]);
-  if (tokens.length < 2) throw invalidArgument("text", "at least two tokens", text);
-
-  const list = windows(tokens, contextLength, stride);
-  const batchCount = Math.ceil(list.length / checked.batchSize);
-  let sum = 0;
-  for (let index = 0; index < batchCount; index++) {
-    const batch = list.slice(index * checked.batchSize, (index + 1) * checked.batchSize);
-    const request = {
-      rows: toNativeRows(batch.map((window) => window.tokens)),
-      first: Int32Array.from(batch, (window) => window.first),
-      entropy: false,
-      scheme: undefined,
-      decode: false,
-    };
-    const { logLikelihood } = await run(session.addon, step(options, index, batchCount), (control) =>
-      session.native.score(request, plan, control),
-    );
-    for (const value of logLikelihood) sum -= value;
-  }
-  const tokenCount = tokens.length - 1;
-  const negativeLogLikelihood = sum / tokenCount;
-  return { perplexity: Math.exp(negativeLogLikelihood), negativeLogLikelihood, tokenCount };
+  const plan = toPlan(options.bypass, session.config);
+  const rows = toWindows(text, checked, session);
+  const scores = await scoreRows(session, rows, [plan], {
+    signal: options.signal,
+    onProgress: options.onProgress,
+    scheme: plainSampling,
+    memory: defaultMemory(session),
+    batchSize: checked.batchSize,
+  });
+  return toPerplexity(
+    rows,
+    scores.map(([only]) => only as RowScores),
+  );
 }

@@ -1,6 +1,8 @@
 import type { ModelConfig } from "./config.js";
+import type { Dtype } from "./dtype.js";
 import { AttentionBypassError } from "./errors.js";
 import type { Addon, NativeDecoder, NativeModel } from "./native.js";
+import type { OperationOptions } from "./operation.js";
 import type { Tokenizer } from "./tokenizer.js";
 
 /** A loaded model as the calls on it see it. */
@@ -8,6 +10,13 @@ export interface Session {
   readonly addon: Addon;
   readonly native: NativeModel;
   readonly config: ModelConfig;
+  /** What it runs on: "cpu" or "cuda:N". */
+  readonly device: string;
+  readonly dtype: Dtype;
+  /** The files with its weights. */
+  readonly files: readonly string[];
+  /** Loads the same model once more. */
+  readonly reload: (options: { dtype: Dtype; offload: boolean }, operation: OperationOptions) => Promise<NativeModel>;
   readonly tokenizer: Tokenizer | undefined;
   /** At work or paused; each keeps the weights. A stream that nobody holds any more must not be held here. */
   readonly decoders: Set<WeakRef<NativeDecoder>>;

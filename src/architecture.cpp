@@ -4,9 +4,9 @@
 
 namespace attention_bypass {
 
-Architecture build_architecture(const ModelConfig& config, Checkpoint& checkpoint,
-                                const at::TensorOptions& options, Control& control) {
-  ArchitectureBuilder builder(config, checkpoint, options);
+Architecture build_architecture(const ModelConfig& config, Checkpoint& checkpoint, const Placement& placement,
+                                Control& control) {
+  ArchitectureBuilder builder(config, checkpoint, placement);
   Architecture architecture =
       config.family == Family::gpt_neox ? build_gpt_neox(builder, control) : build_gpt_neo(builder, control);
   checkpoint.finish();
@@ -14,32 +14,38 @@ Architecture build_architecture(const ModelConfig& config, Checkpoint& checkpoin
   return architecture;
 }
 
-at::Tensor ArchitectureBuilder::weight(const std::string& name, at::IntArrayRef shape) {
+at::Tensor ArchitectureBuilder::matrix(const std::string& name, at::IntArrayRef shape) {
+  const auto stored = checkpoint.take(name, shape);
   // A tensor that is already right stays where the file is mapped.
-  return checkpoint.take(name, shape).to(options).contiguous();
+  return offload_ ? stored : stored.to(options).contiguous();
+}
+
+at::Tensor ArchitectureBuilder::vector(const std::string& name, int64_t size, at::ScalarType type) {
+  return checkpoint.take(name, {size}).to(options.dtype(type)).contiguous();
 }
 
 torch::jit::Module ArchitectureBuilder::embedding(const std::string& name, int64_t count) {
   return script.build(
       "Embedding",
-      {ScriptBuilder::parameter("weight", weight(name + ".weight", {count, config.hidden_size}))},
+      {ScriptBuilder::parameter("weight", matrix(name + ".weight", {count, config.hidden_size})),
+       ScriptBuilder::attribute("dtype", static_cast<int64_t>(at::kFloat))},
       R"(
 def forward(self, ids: Tensor) -> Tensor:
-    return torch.embedding(self.weight, ids)
+    return torch.to(torch.embedding(self.weight, ids), self.dtype)
 )");
 }
 
 torch::jit::Module ArchitectureBuilder::linear(const std::string& name, int64_t inputs, int64_t outputs,
                                                bool bias) {
   std::vector<ScriptBuilder::Member> members = {
-      ScriptBuilder::parameter("weight", weight(name + ".weight", {outputs, inputs}))};
+      ScriptBuilder::parameter("weight", matrix(name + ".weight", {outputs, inputs}))};
   if (!bias) {
     return script.build("LinearWithoutBias", members, R"(
 def forward(self, x: Tensor) -> Tensor:
     return torch.linear(x, self.weight)
 )");
   }
-  members.push_back(ScriptBuilder::parameter("bias", weight(name + ".bias", {outputs})));
+  members.push_back(ScriptBuilder::parameter("bias", vector(name + ".bias", outputs, dtype())));
   return script.build("Linear", members, R"(
 def forward(self, x: Tensor) -> Tensor:
     return torch.linear(x, self.weight, self.bias)
@@ -47,14 +53,16 @@ def forward(self, x: Tensor) -> Tensor:
 }
 
 torch::jit::Module ArchitectureBuilder::norm(const std::string& name) {
-  // layer_norm takes half-precision tensors but computes its statistics in float32.
-  return script.build("LayerNorm",
-                      {ScriptBuilder::parameter("weight", weight(name + ".weight", {config.hidden_size})),
-                       ScriptBuilder::parameter("bias", weight(name + ".bias", {config.hidden_size})),
-                       ScriptBuilder::attribute("epsilon", config.norm_epsilon)},
-                      R"(
+  return script.build(
+      "LayerNorm",
+      {ScriptBuilder::parameter("weight", vector(name + ".weight", config.hidden_size, at::kFloat)),
+       ScriptBuilder::parameter("bias", vector(name + ".bias", config.hidden_size, at::kFloat)),
+       ScriptBuilder::attribute("epsilon", config.norm_epsilon),
+       ScriptBuilder::attribute("dtype", static_cast<int64_t>(dtype()))},
+      R"(
 def forward(self, x: Tensor) -> Tensor:
-    return torch.layer_norm(x, [self.weight.size(0)], self.weight, self.bias, self.epsilon)
+    x = torch.layer_norm(x, [self.weight.size(0)], self.weight, self.bias, self.epsilon)
+    return torch.to(x, self.dtype)
 )");
 }
 

@@ -13,31 +13,45 @@ namespace attention_bypass {
 
 // A canonical model: an ordinary TorchScript module with Hugging Face's module tree, forward(input_ids) ->
 // logits, and these methods besides, which drive it part by part. T tokens, H heads, D = head size.
-//   root       embed(ids (R, T), positions (R, T)) -> hidden (R, T, hidden size)
+//   root       embed(ids (R, T), positions (R, T)) -> residual stream (R, T, hidden size)
 //              rotation(positions (R, T)) -> what attention needs to know of positions
-//              unembed(hidden) -> logits, final norm included
+//              unembed(residual stream) -> logits, final norm included
 //   attention  project(normed, rotation) -> queries, keys, values, each (R, H, T, D)
-//              attend(queries, keys, values, mask, causal) -> contribution (R, T, hidden size)
+//              mix(queries, keys, values, mask, causal) -> mixed values (R, T, hidden size)
+//              output(mixed values) -> contribution to the residual stream (R, T, hidden size)
 //              short_circuit(normed) -> contribution (R, T, hidden size)
-//   norms, mlp forward(hidden) -> hidden
+//   norms      forward(residual stream) -> normed
+//   mlp        forward(normed) -> contribution
+// The residual stream and what norms hold are float32 in models of any dtype: sums over many blocks would
+// lose in half precision what each block adds.
 struct Architecture {
-  torch::jit::Module root;
+  torch::jit::Module root, final_norm;
+  at::Tensor output_embedding;  // (vocabulary, hidden size)
   struct Block {
     torch::jit::Module attention_norm, attention, mlp_norm, mlp;
   };
   std::vector<Block> blocks;
 };
 
-// Builds the canonical modules of either family in the dtype and on the device of options.
-Architecture build_architecture(const ModelConfig& config, Checkpoint& checkpoint,
-                                const at::TensorOptions& options, Control& control);
+// Where a model computes, and where its matrices stay.
+struct Placement {
+  at::TensorOptions options;  // the device and dtype of the arithmetic
+  // Matrices stay in the mapped files, in the dtype that these have, and each block's are brought to the device
+  // for as long as the block works.
+  bool offload = false;
+};
+
+// Builds the canonical modules of either family.
+Architecture build_architecture(const ModelConfig& config, Checkpoint& checkpoint, const Placement& placement,
+                                Control& control);
 
 // What both families' builders need: the parts that they share.
 class ArchitectureBuilder {
  public:
-  ArchitectureBuilder(const ModelConfig& of, Checkpoint& from, const at::TensorOptions& as)
-      : config(of), checkpoint(from), options(as) {}
+  ArchitectureBuilder(const ModelConfig& of, Checkpoint& from, const Placement& as)
+      : config(of), checkpoint(from), options(as.options), offload_(as.offload) {}
 
+  at::ScalarType dtype() const { return c10::typeMetaToScalarType(options.dtype()); }
   torch::jit::Module embedding(const std::string& name, int64_t count);
   torch::jit::Module linear(const std::string& name, int64_t inputs, int64_t outputs, bool bias);
   torch::jit::Module norm(const std::string& name);
@@ -51,7 +65,10 @@ class ArchitectureBuilder {
   ScriptBuilder script;
 
  private:
-  at::Tensor weight(const std::string& name, at::IntArrayRef shape);
+  at::Tensor matrix(const std::string& name, at::IntArrayRef shape);
+  at::Tensor vector(const std::string& name, int64_t size, at::ScalarType type);
+
+  bool offload_;
 };
 
 Architecture build_gpt_neox(ArchitectureBuilder& builder, Control& control);

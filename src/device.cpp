@@ -1,5 +1,6 @@
 #include "device.h"
 
+#include <ATen/DeviceAccelerator.h>
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
 #include <torch/cuda.h>
@@ -33,6 +34,10 @@ at::Device device_of(const std::string& name) {
                                           " CUDA devices, numbered from 0");
   }
   return at::Device(at::kCUDA, static_cast<at::DeviceIndex>(index));
+}
+
+int64_t free_memory(at::Device device) {
+  return static_cast<int64_t>(at::accelerator::getMemoryInfo(device.index()).first);
 }
 
 at::ScalarType dtype_of(const std::string& name) {

@@ -18,6 +18,9 @@ Platform platform();
 // "cpu" or "cuda:N". Throws DEVICE_UNAVAILABLE.
 at::Device device_of(const std::string& name);
 
+// Bytes that are free on a CUDA device.
+int64_t free_memory(at::Device device);
+
 at::ScalarType dtype_of(const std::string& name);
 
 }  // namespace attention_bypass

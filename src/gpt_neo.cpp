@@ -25,16 +25,19 @@ def split(self, x: Tensor) -> Tensor:
 def project(self, x: Tensor, rotation: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
     return self.split(self.q_proj.forward(x)), self.split(self.k_proj.forward(x)), self.split(self.v_proj.forward(x))
 
-def attend(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Optional[Tensor], causal: bool) -> Tensor:
+def mix(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Optional[Tensor], causal: bool) -> Tensor:
     mixed = torch.scaled_dot_product_attention(queries, keys, values, mask, 0.0, causal, scale=1.0)
-    return self.out_proj.forward(mixed.transpose(1, 2).flatten(2))
+    return mixed.transpose(1, 2).flatten(2)
+
+def output(self, mixed: Tensor) -> Tensor:
+    return self.out_proj.forward(mixed)
 
 def short_circuit(self, x: Tensor) -> Tensor:
     return self.out_proj.forward(self.v_proj.forward(x))
 
 def forward(self, x: Tensor, mask: Optional[Tensor]) -> Tensor:
     queries, keys, values = self.project(x, x)
-    return self.attend(queries, keys, values, mask, mask is None)
+    return self.output(self.mix(queries, keys, values, mask, mask is None))
 )");
 }
 
@@ -76,21 +79,24 @@ def forward(self, hidden: Tensor, mask: Optional[Tensor]) -> Tensor:
     walk += "    hidden = getattr(self.transformer.h, \"" + number + "\").forward(hidden, " + mask + ")\n";
   }
 
+  architecture.final_norm = builder.norm("transformer.ln_f");
   const auto core =
       builder.script.build("GPTNeoModel",
                            {ScriptBuilder::module("wte", wte), ScriptBuilder::module("wpe", wpe),
                             ScriptBuilder::module("h", builder.stack("GPTNeoBlocks", blocks)),
-                            ScriptBuilder::module("ln_f", builder.norm("transformer.ln_f"))},
+                            ScriptBuilder::module("ln_f", architecture.final_norm)},
                            "");
   std::vector<ScriptBuilder::Member> members = {ScriptBuilder::module("transformer", core)};
   std::string output = "torch.linear(hidden, self.transformer.wte.weight)";
+  auto unembedding = wte;
   if (config.tied_embedding) {
     builder.checkpoint.leave("lm_head.weight");
   } else {
     output = "self.lm_head.forward(hidden)";
-    members.push_back(ScriptBuilder::module(
-        "lm_head", builder.linear("lm_head", config.hidden_size, config.vocabulary_size, false)));
+    unembedding = builder.linear("lm_head", config.hidden_size, config.vocabulary_size, false);
+    members.push_back(ScriptBuilder::module("lm_head", unembedding));
   }
+  architecture.output_embedding = unembedding.attr("weight").toTensor();
   architecture.root = builder.script.build("GPTNeoForCausalLM", members, R"(
 def embed(self, input_ids: Tensor, positions: Tensor) -> Tensor:
     return self.transformer.wte.forward(input_ids) + self.transformer.wpe.forward(positions)

@@ -55,9 +55,12 @@ def project(self, x: Tensor, rotation: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
     keys = self.rotate(joined.narrow(-1, size, size), rotation)
     return queries, keys, joined.narrow(-1, 2 * size, size)
 
-def attend(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Optional[Tensor], causal: bool) -> Tensor:
+def mix(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Optional[Tensor], causal: bool) -> Tensor:
     mixed = torch.scaled_dot_product_attention(queries, keys, values, mask, 0.0, causal)
-    return self.dense.forward(mixed.transpose(1, 2).flatten(2))
+    return mixed.transpose(1, 2).flatten(2)
+
+def output(self, mixed: Tensor) -> Tensor:
+    return self.dense.forward(mixed)
 
 def short_circuit(self, x: Tensor) -> Tensor:
     weight = self.query_key_value.weight
@@ -67,7 +70,7 @@ def short_circuit(self, x: Tensor) -> Tensor:
 
 def forward(self, x: Tensor, rotation: Tensor) -> Tensor:
     queries, keys, values = self.project(x, rotation)
-    return self.attend(queries, keys, values, None, True)
+    return self.output(self.mix(queries, keys, values, None, True))
 )");
 }
 
@@ -108,24 +111,27 @@ def forward(self, hidden: Tensor, rotation: Tensor) -> Tensor:
     walk += "    hidden = getattr(self.gpt_neox.layers, \"" + number + "\").forward(hidden, rotation)\n";
   }
 
+  architecture.final_norm = builder.norm("gpt_neox.final_layer_norm");
   const auto core = builder.script.build(
       "GPTNeoXModel",
       {ScriptBuilder::module("embed_in", embed_in),
        ScriptBuilder::module("layers", builder.stack("GPTNeoXBlocks", blocks)),
-       ScriptBuilder::module("final_layer_norm", builder.norm("gpt_neox.final_layer_norm")),
+       ScriptBuilder::module("final_layer_norm", architecture.final_norm),
        ScriptBuilder::module("rotary_emb", rotary_embedding(builder))},
       "");
   std::vector<ScriptBuilder::Member> members = {ScriptBuilder::module("gpt_neox", core)};
   std::string output = "torch.linear(hidden, self.gpt_neox.embed_in.weight)";
   // Checkpoint files say embed_out; state dictionaries and traces made with newer transformers say lm_head.
   const std::string stored = builder.checkpoint.has("lm_head.weight") ? "lm_head" : "embed_out";
+  auto unembedding = embed_in;
   if (config.tied_embedding) {
     builder.checkpoint.leave(stored + ".weight");
   } else {
     output = "self.embed_out.forward(hidden)";
-    members.push_back(ScriptBuilder::module(
-        "embed_out", builder.linear(stored, config.hidden_size, config.vocabulary_size, false)));
+    unembedding = builder.linear(stored, config.hidden_size, config.vocabulary_size, false);
+    members.push_back(ScriptBuilder::module("embed_out", unembedding));
   }
+  architecture.output_embedding = unembedding.attr("weight").toTensor();
   architecture.root = builder.script.build("GPTNeoXForCausalLM", members, R"(
 def embed(self, input_ids: Tensor, positions: Tensor) -> Tensor:
     return self.gpt_neox.embed_in.forward(input_ids)

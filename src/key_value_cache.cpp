@@ -35,15 +35,6 @@ std::pair<at::Tensor, at::Tensor> KeyValueCache::store(int64_t block, const at::
   return {all_keys.narrow(2, 0, columns_), all_values.narrow(2, 0, columns_)};
 }
 
-void KeyValueCache::hide_from(const std::vector<int64_t>& positions) {
-  const auto limits = at::tensor(positions, at::kLong).to(key_positions_.device()).unsqueeze(1);
-  key_positions_ = key_positions_.masked_fill(key_positions_ >= limits, hidden_position);
-  const auto used = (key_positions_ != hidden_position).any(0).nonzero();
-  columns_ = used.size(0) == 0 ? 0 : used.max().item<int64_t>() + 1;
-  key_positions_ = key_positions_.narrow(1, 0, columns_);
-  dense_ = dense_ && !(key_positions_ == hidden_position).any().item<bool>();
-}
-
 void KeyValueCache::keep_rows(const at::Tensor& indices) {
   key_positions_ = key_positions_.index_select(0, indices);
   for (auto& [keys, values] : blocks_) {

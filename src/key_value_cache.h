@@ -27,9 +27,6 @@ class KeyValueCache {
   // made last, and returns all that the block has.
   std::pair<at::Tensor, at::Tensor> store(int64_t block, const at::Tensor& keys, const at::Tensor& values);
 
-  // Hides, in each row, all positions from the given one on, and drops the columns that are of no use then.
-  void hide_from(const std::vector<int64_t>& positions);
-
   void keep_rows(const at::Tensor& indices);
 
   const at::Tensor& key_positions() const { return key_positions_; }

@@ -18,6 +18,6 @@ struct WeightSource {
 
 // Throws what reading and checking weights throws, and TRACE_DISAGREES.
 std::unique_ptr<Model> load_model(const ModelConfig& config, const WeightSource& source,
-                                  const at::TensorOptions& options, Control& control);
+                                  const Placement& placement, Control& control);
 
 }  // namespace attention_bypass

@@ -1,74 +1,100 @@
 #include "model.h"
 
-#include <torch/csrc/jit/runtime/graph_executor.h>
-
-#include <optional>
-
-#include "visibility.h"
+#include "operations.h"
 
 namespace attention_bypass {
 
-namespace {
+Model::Block::Block(const Architecture::Block& parts, int64_t window, OffloadedMatrices matrices)
+    : attention_norm_(parts.attention_norm.get_method("forward")),
+      project_(parts.attention.get_method("project")),
+      mix_(parts.attention.get_method("mix")),
+      output_(parts.attention.get_method("output")),
+      short_circuit_(parts.attention.get_method("short_circuit")),
+      mlp_norm_(parts.mlp_norm.get_method("forward")),
+      mlp_(parts.mlp.get_method("forward")),
+      window_(window),
+      matrices_(std::move(matrices)) {}
 
-template <typename... Arguments>
-at::Tensor call(const torch::jit::Method& method, Arguments&&... arguments) {
-  return method({std::forward<Arguments>(arguments)...}).toTensor();
+at::Tensor Model::Block::normed(const at::Tensor& hidden) const { return call(attention_norm_, hidden); }
+
+Model::Projections Model::Block::project(const at::Tensor& normed, const at::Tensor& rotation) const {
+  const torch::jit::GraphOptimizerEnabledGuard interpret(false);
+  const auto projected = project_({normed, rotation}).toTuple();
+  const auto& parts = projected->elements();
+  return {parts[0].toTensor(), parts[1].toTensor(), parts[2].toTensor()};
 }
 
-}  // namespace
+at::Tensor Model::Block::mix(const Projections& projections, const Visibility::Rule& rule) const {
+  return call(mix_, projections.queries, projections.keys, projections.values, rule.mask, rule.causal);
+}
 
-Model::Model(ModelConfig config, Architecture architecture, const at::TensorOptions& options)
+at::Tensor Model::Block::mlp(const at::Tensor& hidden) const { return call(mlp_, call(mlp_norm_, hidden)); }
+
+Model::Model(ModelConfig config, Architecture architecture, const Placement& placement)
     : config_(std::move(config)),
+      placement_(placement),
       root_(std::move(architecture.root)),
-      options_(options),
       embed_(root_.get_method("embed")),
       rotation_(root_.get_method("rotation")),
-      unembed_(root_.get_method("unembed")) {
-  for (const auto& block : architecture.blocks) {
-    blocks_.push_back({block.attention_norm.get_method("forward"), block.attention.get_method("project"),
-                       block.attention.get_method("attend"), block.attention.get_method("short_circuit"),
-                       block.mlp_norm.get_method("forward"), block.mlp.get_method("forward"),
-                       config_.windows[blocks_.size()]});
+      final_norm_(architecture.final_norm.get_method("forward")),
+      output_embedding_(std::move(architecture.output_embedding)) {
+  for (const auto& parts : architecture.blocks) {
+    auto matrices = placement.offload
+                        ? OffloadedMatrices({parts.attention, parts.mlp}, placement.options)
+                        : OffloadedMatrices();
+    blocks_.push_back(Block(parts, config_.windows[blocks_.size()], std::move(matrices)));
   }
+}
+
+at::Tensor Model::embed(const at::Tensor& ids, const at::Tensor& positions) const {
+  if (!placement_.offload) return call(embed_, ids, positions);
+  return call(embed_, ids.to(at::kCPU), positions.to(at::kCPU)).to(device());
+}
+
+at::Tensor Model::rotation(const at::Tensor& positions) const { return call(rotation_, positions); }
+
+at::Tensor Model::output_embedding(int64_t begin, int64_t count) const {
+  return output_embedding_.narrow(0, begin, count).to(options());
+}
+
+void Model::release_output_embedding(int64_t begin, int64_t count) const {
+  if (placement_.offload) release_pages(output_embedding_.narrow(0, begin, count));
 }
 
 at::Tensor Model::forward(const TokenBatch& batch, const BypassPlan& plan, KeyValueCache* cache,
                           Control& control) const {
   const c10::InferenceMode inference;
-  // Specializing the graphs for each shape costs more than it brings: the time is in the kernels.
-  const torch::jit::GraphOptimizerEnabledGuard interpret(false);
   if (cache != nullptr) cache->extend(batch.key_positions, batch.even);
   Visibility visibility(batch.positions, cache != nullptr ? cache->key_positions() : batch.key_positions,
                         cache != nullptr ? cache->dense() : batch.even);
-  at::Tensor hidden = call(embed_, batch.ids, batch.positions);
-  const at::Tensor rotation = call(rotation_, batch.positions);
+  at::Tensor hidden = embed(batch.ids, batch.positions);
+  const at::Tensor turns = rotation(batch.positions);
+  const Operations operations(config_);
 
-  const auto attend = [&](size_t index) {
-    const auto& block = blocks_[index];
-    const at::Tensor normed = call(block.attention_norm, hidden);
-    if (plan[index] == BypassMode::short_circuit) return call(block.short_circuit, normed);
-    const auto projected = block.project({normed, rotation}).toTuple();
-    at::Tensor keys = projected->elements()[1].toTensor();
-    at::Tensor values = projected->elements()[2].toTensor();
-    if (cache != nullptr) std::tie(keys, values) = cache->store(static_cast<int64_t>(index), keys, values);
-    const auto& rule = visibility.within(block.window);
-    return call(block.attend, projected->elements()[0].toTensor(), keys, values, rule.mask, rule.causal);
-  };
-
-  for (size_t index = 0; index < blocks_.size(); ++index) {
+  for (int64_t index = 0; index < config_.block_count; ++index) {
     control.check();
-    const auto& block = blocks_[index];
-    const bool attends = plan[index] != BypassMode::zero;
-    if (config_.family == Family::gpt_neox && config_.parallel_residual) {
-      const at::Tensor attended = attends ? attend(index) : at::Tensor();
-      at::Tensor sum = call(block.mlp, call(block.mlp_norm, hidden));
-      if (attends) sum.add_(attended);
-      hidden = sum.add_(hidden);
+    const auto at_work = block(index);
+    const auto attended = [&] {
+      const auto normed = at_work->normed(hidden);
+      if (plan[static_cast<size_t>(index)] == BypassMode::short_circuit) return at_work->short_circuit(normed);
+      auto projections = at_work->project(normed, turns);
+      if (cache != nullptr) {
+        std::tie(projections.keys, projections.values) =
+            cache->store(index, projections.keys, projections.values);
+      }
+      return at_work->output(at_work->mix(projections, visibility.within(at_work->window())));
+    };
+    const bool attends = plan[static_cast<size_t>(index)] != BypassMode::zero;
+    if (parallel_residual()) {
+      const at::Tensor contribution = attends ? attended() : at::Tensor();
+      const at::Tensor mlp = at_work->mlp(hidden);
+      hidden.add_(mlp);
+      if (attends) hidden.add_(contribution);
     } else {
-      if (attends) hidden = attend(index).add_(hidden);
-      hidden = call(block.mlp, call(block.mlp_norm, hidden)).add_(hidden);
+      if (attends) hidden.add_(attended());
+      hidden.add_(at_work->mlp(hidden));
     }
-    control.advance(static_cast<double>(batch.ids.numel()));
+    control.advance(operations.block() * static_cast<double>(batch.ids.numel()));
   }
   control.check();
   return hidden;
@@ -76,8 +102,7 @@ at::Tensor Model::forward(const TokenBatch& batch, const BypassPlan& plan, KeyVa
 
 at::Tensor Model::unembed(const at::Tensor& hidden) const {
   const c10::InferenceMode inference;
-  const torch::jit::GraphOptimizerEnabledGuard interpret(false);
-  return call(unembed_, hidden).to(at::kFloat);
+  return at::linear(final_norm(hidden), output_embedding(0, config_.vocabulary_size)).to(at::kFloat);
 }
 
 void Model::save(const std::string& path, const std::map<std::string, std::string>& extra) const {

@@ -10,25 +10,75 @@
 #include "config.h"
 #include "control.h"
 #include "key_value_cache.h"
+#include "offloaded_matrices.h"
 #include "token_batch.h"
+#include "visibility.h"
 
 namespace attention_bypass {
 
 // A canonical module, driven block by block. One thread at a time.
 class Model {
  public:
-  Model(ModelConfig config, Architecture architecture, const at::TensorOptions& options);
+  struct Projections {
+    at::Tensor queries, keys, values;  // each (rows, heads, length, head size)
+  };
+
+  // One block's parts. They take the residual stream, in float32, and give what is to be added to it.
+  class Block {
+   public:
+    // The attention's own norm of the residual stream, in the model's dtype.
+    at::Tensor normed(const at::Tensor& hidden) const;
+    Projections project(const at::Tensor& normed, const at::Tensor& rotation) const;
+    // The values that the queries see, mixed: (rows, queries, hidden size).
+    at::Tensor mix(const Projections& projections, const Visibility::Rule& rule) const;
+    at::Tensor output(const at::Tensor& mixed) const { return call(output_, mixed); }
+    at::Tensor short_circuit(const at::Tensor& normed) const { return call(short_circuit_, normed); }
+    // The MLP, its norm included.
+    at::Tensor mlp(const at::Tensor& hidden) const;
+
+    // How many tokens back its attention sees, itself included; 0: all.
+    int64_t window() const { return window_; }
+
+   private:
+    friend class Model;
+    Block(const Architecture::Block& parts, int64_t window, OffloadedMatrices matrices);
+
+    torch::jit::Method attention_norm_, project_, mix_, output_, short_circuit_, mlp_norm_, mlp_;
+    int64_t window_;
+    OffloadedMatrices matrices_;
+  };
+
+  // A block with its weights at hand for as long as this lives.
+  class BlockAtWork {
+   public:
+    explicit BlockAtWork(const Block& block) : block_(block) { block_.matrices_.bring(); }
+    ~BlockAtWork() { block_.matrices_.release(); }
+    BlockAtWork(const BlockAtWork&) = delete;
+    BlockAtWork& operator=(const BlockAtWork&) = delete;
+    const Block* operator->() const { return &block_; }
+
+   private:
+    const Block& block_;
+  };
+
+  Model(ModelConfig config, Architecture architecture, const Placement& placement);
+
+  // The residual stream before the first block, (rows, length, hidden size).
+  at::Tensor embed(const at::Tensor& ids, const at::Tensor& positions) const;
+  // What attention needs to know of positions (rows, length).
+  at::Tensor rotation(const at::Tensor& positions) const;
+  BlockAtWork block(int64_t index) const { return BlockAtWork(blocks_[static_cast<size_t>(index)]); }
+  // The residual stream as the output embedding takes it, (..., hidden size) in the model's dtype.
+  at::Tensor final_norm(const at::Tensor& hidden) const { return call(final_norm_, hidden); }
+  // Rows begin to begin + count of the output embedding, where the model computes and in its dtype.
+  at::Tensor output_embedding(int64_t begin, int64_t count) const;
+  // To be called when rows that were asked for are of no more use.
+  void release_output_embedding(int64_t begin, int64_t count) const;
 
   // From tokens to the residual stream after the last block, (rows, longest, hidden size). With a cache, the
-  // batch's tokens come behind those that the cache holds, and are added to it. Advances the control by a
-  // unit for each token and block.
+  // batch's tokens come behind those that the cache holds, and are added to it.
   at::Tensor forward(const TokenBatch& batch, const BypassPlan& plan, KeyValueCache* cache,
                      Control& control) const;
-
-  // What the output embedding costs for a token, in blocks' costs; the units in which controls advance.
-  double head_cost() const {
-    return static_cast<double>(config_.vocabulary_size) / (12.0 * static_cast<double>(config_.hidden_size));
-  }
 
   // Logits in float32 from the residual stream, final norm included: (..., hidden size) -> (..., vocabulary).
   at::Tensor unembed(const at::Tensor& hidden) const;
@@ -36,20 +86,28 @@ class Model {
   // Writes the module as a TorchScript archive, with these files beside it.
   void save(const std::string& path, const std::map<std::string, std::string>& extra) const;
 
+  // Attention and MLP both read the stream that came in, rather than the MLP what attention has added to.
+  bool parallel_residual() const {
+    return config_.family == Family::gpt_neox && config_.parallel_residual;
+  }
   const ModelConfig& config() const { return config_; }
-  const at::TensorOptions& options() const { return options_; }
-  at::Device device() const { return options_.device(); }
+  const at::TensorOptions& options() const { return placement_.options; }
+  at::Device device() const { return placement_.options.device(); }
+  at::ScalarType dtype() const { return c10::typeMetaToScalarType(placement_.options.dtype()); }
 
  private:
-  struct Block {
-    torch::jit::Method attention_norm, project, attend, short_circuit, mlp_norm, mlp;
-    int64_t window;
-  };
+  template <typename... Arguments>
+  static at::Tensor call(const torch::jit::Method& method, Arguments&&... arguments) {
+    // Specializing the graphs for each shape costs more than it brings: the time is in the kernels.
+    const torch::jit::GraphOptimizerEnabledGuard interpret(false);
+    return method({std::forward<Arguments>(arguments)...}).toTensor();
+  }
 
   ModelConfig config_;
+  Placement placement_;
   torch::jit::Module root_;
-  at::TensorOptions options_;
-  torch::jit::Method embed_, rotation_, unembed_;
+  torch::jit::Method embed_, rotation_, final_norm_;
+  at::Tensor output_embedding_;
   std::vector<Block> blocks_;
 };
 

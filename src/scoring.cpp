@@ -1,153 +1,198 @@
 #include "scoring.h"
 
 #include <algorithm>
+#include <iterator>
+#include <memory>
+
+#include "lane_decoder.h"
+#include "plan_tree.h"
+#include "prompt_cache.h"
+#include "scored_rows.h"
+#include "walk.h"
 
 namespace attention_bypass {
 
 namespace {
 
-// The stretch of one row that is scored, and where its values begin in the results.
-struct Stretch {
-  int64_t first, end, offset;
-};
-
-std::vector<Stretch> stretches_of(const ScoringRequest& request) {
-  std::vector<Stretch> stretches;
-  int64_t offset = 0;
-  for (size_t row = 0; row < request.rows.size(); ++row) {
-    const auto end = static_cast<int64_t>(request.rows[row].size());
-    stretches.push_back({request.first[row], end, offset});
-    offset += end - request.first[row];
-  }
-  return stretches;
-}
-
-// Greedy decoding of the rows that left the true tokens, on the cache that the pass over these has filled.
-class Continuation {
+// What rows of a request take, at most, of memory.
+class Memory {
  public:
-  Continuation(const Model& model, const ScoringRequest& request, const std::vector<Stretch>& stretches,
-               KeyValueCache& cache, std::vector<int64_t>& decoded)
-      : model_(model), plan_(request.plan), cache_(cache), decoded_(decoded) {
-    for (size_t row = 0; row < stretches.size(); ++row) {
-      const auto& [first, end, offset] = stretches[row];
-      int64_t position = first;
-      while (position < end && decoded[static_cast<size_t>(offset + position - first)] ==
-                                   request.rows[row][static_cast<size_t>(position)]) {
-        ++position;
-      }
-      // A mismatch at the last token leaves nothing to decode.
-      if (position + 1 < end) {
-        rows_.push_back({static_cast<int64_t>(row), position, end, offset - first});
-      }
+  explicit Memory(const ScoringRequest& request) {
+    for (size_t row = 0; row < request.rows.size(); ++row) {
+      const auto length = static_cast<int64_t>(request.rows[row].size());
+      length_ = std::max(length_, length - 1);
+      scored_ = std::max(scored_, length - request.first[row]);
+      decode_ = decode_ || request.decode[row];
     }
   }
 
-  void run(Control& control) {
-    if (rows_.empty()) return;
-    std::vector<int64_t> indices, positions;
-    for (const auto& row : rows_) {
-      indices.push_back(row.index);
-      positions.push_back(row.position);
-    }
-    cache_.keep_rows(indices_of(indices));
-    cache_.hide_from(positions);
-    double tokens = 0;
-    for (const auto& row : rows_) tokens += static_cast<double>(row.end - row.position - 1);
-    control.expect(tokens * (static_cast<double>(model_.config().block_count) + model_.head_cost()));
-    while (!rows_.empty()) {
-      step(control);
-      drop_finished();
-    }
+  // How many rows fit under these plans; 0 where not even one does.
+  int64_t rows(const Model& model, const PlanTree& tree, int64_t budget) const {
+    return std::max<int64_t>(0, budget - fixed(model)) / row_bytes(model, tree);
   }
 
  private:
-  struct Row {
-    int64_t index, position, end, shift;  // shift: from a position in the row to its place in the results
-    bool finished() const { return position + 1 >= end; }
-  };
+  static int64_t hidden(const Model& model) { return model.config().hidden_size; }
 
-  at::Tensor indices_of(const std::vector<int64_t>& indices) const {
-    return at::tensor(indices, at::kLong).to(model_.device());
+  int64_t fixed(const Model& model) const {
+    // Beside a slice, the positions and the piece of the vocabulary that meet in the head.
+    return Walk::slice_bytes(model, length_) + 3 * 4096 * hidden(model) * static_cast<int64_t>(sizeof(float));
   }
 
-  void step(Control& control) {
-    TokenRow tokens;
-    std::vector<int64_t> positions;
-    for (const auto& row : rows_) {
-      tokens.push_back(decoded_[static_cast<size_t>(row.position + row.shift)]);
-      positions.push_back(row.position);
+  int64_t row_bytes(const Model& model, const PlanTree& tree) const {
+    const auto element = static_cast<int64_t>(c10::elementSize(model.dtype()));
+    const int64_t stream = hidden(model) * static_cast<int64_t>(sizeof(float));
+    // Two streams more, which a block writes before it lets go of what it read; and what is read of all.
+    const int64_t streams = ((tree.stems() + 2) * length_ + tree.stems() * scored_) * stream;
+    if (!decode_) return streams;
+    int64_t attending = 0;
+    for (int64_t block = 0; block < tree.blocks(); ++block) {
+      for (const auto& fork : tree.forks(block)) attending += fork.has(BypassMode::none) ? 1 : 0;
     }
-    const auto batch = TokenBatch::step(tokens, positions, model_.device());
-    const auto hidden = model_.forward(batch, plan_, &cache_, control).select(1, 0);
-    const auto best = model_.unembed(hidden).argmax(1).to(at::kCPU);
-    control.advance(static_cast<double>(rows_.size()) * model_.head_cost());
-    for (size_t index = 0; index < rows_.size(); ++index) {
-      auto& row = rows_[index];
-      if (row.finished()) continue;
-      ++row.position;
-      decoded_[static_cast<size_t>(row.position + row.shift)] = best.data_ptr<int64_t>()[index];
-    }
+    const int64_t prompts = attending * length_ * 2 * hidden(model) * element;
+    const int64_t decoded = tree.stems() * scored_ * LaneDecoder::token_bytes(model);
+    return prompts + std::max(streams, decoded);
   }
 
-  // Moving the cache costs about a step's attention, so rows go by the quarter.
-  void drop_finished() {
-    std::vector<int64_t> kept;
-    for (size_t index = 0; index < rows_.size(); ++index) {
-      if (!rows_[index].finished()) kept.push_back(static_cast<int64_t>(index));
+  int64_t length_ = 0, scored_ = 0;
+  bool decode_ = false;
+};
+
+// The rows of a request that travel together, under plans that do.
+class Journey {
+ public:
+  Journey(const Model& model, const ScoringRequest& request, const ScoredRows& rows,
+          const std::vector<BypassPlan>& plans)
+      : model_(model),
+        request_(request),
+        rows_(rows),
+        tree_(plans),
+        plan_count_(plans.size()),
+        decode_(std::any_of(request.decode.begin(), request.decode.begin() + rows.count(),
+                            [](bool decode) { return decode; })),
+        walk_(model, tree_, rows, decode_ ? &cache_ : nullptr) {}
+
+  // At worst every row leaves the true tokens at once.
+  double operations() const {
+    const Operations costs(model_.config());
+    const auto scored = static_cast<double>(tree_.stems()) * static_cast<double>(rows_.targets.size());
+    const double blocks = decode_ ? static_cast<double>(model_.config().block_count) * costs.block() : 0;
+    return walk_.operations() + scored * (blocks + (decode_ ? 2 : 1) * costs.head());
+  }
+
+  // left: what tells the control of the operations that are left of this journey.
+  template <typename Left>
+  std::vector<ScoringResult::Scores> run(Control& control, const Left& left) {
+    left(operations());
+    auto stems = score(walk_.run(control), control);
+    if (decode_) {
+      auto lanes = diverged(stems);
+      left(LaneDecoder::operations(model_, lanes));
+      LaneDecoder(model_, tree_, cache_, std::move(lanes)).run(control);
     }
-    if (kept.size() * 4 > rows_.size() * 3) return;
-    if (!kept.empty()) cache_.keep_rows(indices_of(kept));
-    std::vector<Row> rows;
-    for (const auto index : kept) rows.push_back(rows_[static_cast<size_t>(index)]);
-    rows_ = std::move(rows);
+    std::vector<ScoringResult::Scores> plans;
+    for (size_t plan = 0; plan < plan_count_; ++plan) {
+      plans.push_back(stems[static_cast<size_t>(tree_.stem_of(plan))]);
+    }
+    return plans;
+  }
+
+ private:
+  std::vector<ScoringResult::Scores> score(std::vector<at::Tensor> streams, Control& control) const {
+    const auto places = at::tensor(rows_.places, at::kLong).to(model_.device());
+    std::vector<at::Tensor> read;
+    std::vector<int64_t> targets;
+    for (auto& stream : streams) {
+      read.push_back(stream.flatten(0, 1).index_select(0, places));
+      stream.reset();
+      targets.insert(targets.end(), rows_.targets.begin(), rows_.targets.end());
+    }
+    const auto scores = score_tokens(model_, at::cat(read), targets, request_.scheme, control);
+    std::vector<ScoringResult::Scores> stems(read.size());
+    const auto count = static_cast<std::ptrdiff_t>(rows_.targets.size());
+    for (size_t stem = 0; stem < stems.size(); ++stem) {
+      const auto part = [begin = static_cast<std::ptrdiff_t>(stem) * count, count](const auto& values) {
+        return std::decay_t<decltype(values)>(values.begin() + begin, values.begin() + begin + count);
+      };
+      stems[stem].log_likelihood = part(scores.log_likelihood);
+      stems[stem].entropy = part(scores.entropy);
+      stems[stem].scheme_log_likelihood = part(scores.scheme_log_likelihood);
+      stems[stem].predicted = part(scores.predicted);
+    }
+    return stems;
+  }
+
+  // What is decoded begins as what was predicted; these lanes go on from their first mismatch.
+  std::vector<Lane> diverged(std::vector<ScoringResult::Scores>& stems) const {
+    std::vector<Lane> lanes;
+    for (size_t stem = 0; stem < stems.size(); ++stem) {
+      stems[stem].decoded = stems[stem].predicted;
+      for (size_t row = 0; row < static_cast<size_t>(rows_.count()); ++row) {
+        if (!request_.decode[row]) continue;
+        const int64_t first = request_.first[row];
+        const auto end = static_cast<int64_t>(request_.rows[row].size());
+        auto* decoded = stems[stem].decoded.data() + rows_.offsets[row];
+        int64_t position = first;
+        while (position < end &&
+               decoded[position - first] == request_.rows[row][static_cast<size_t>(position)]) {
+          ++position;
+        }
+        // A mismatch at the last token leaves nothing to decode.
+        if (position + 1 < end) {
+          lanes.push_back(
+              {static_cast<int64_t>(stem), static_cast<int64_t>(row), position, end, decoded, first});
+        }
+      }
+    }
+    return lanes;
   }
 
   const Model& model_;
-  const BypassPlan& plan_;
-  KeyValueCache& cache_;
-  std::vector<int64_t>& decoded_;
-  std::vector<Row> rows_;
+  const ScoringRequest& request_;
+  const ScoredRows& rows_;
+  PlanTree tree_;
+  size_t plan_count_;
+  bool decode_;
+  PromptCache cache_;
+  Walk walk_;
 };
 
 }  // namespace
 
 ScoringResult score_rows(const Model& model, const ScoringRequest& request, Control& control) {
   const c10::InferenceMode inference;
-  // A row's last token is predicted but predicts nothing itself.
-  std::vector<TokenRow> inputs = request.rows;
-  for (auto& row : inputs) row.pop_back();
-  const auto batch = TokenBatch::of(inputs, model.device());
-  const auto stretches = stretches_of(request);
-  const int64_t longest = batch.ids.size(1);
-  std::vector<int64_t> sources, targets;
-  for (size_t row = 0; row < request.rows.size(); ++row) {
-    for (int64_t position = stretches[row].first; position < stretches[row].end; ++position) {
-      sources.push_back(static_cast<int64_t>(row) * longest + position - 1);
-      targets.push_back(request.rows[row][static_cast<size_t>(position)]);
-    }
+  const Memory memory(request);
+  const auto group = [&request](size_t begin, size_t count) {
+    const auto first = request.plans.begin() + static_cast<std::ptrdiff_t>(begin);
+    const auto left = request.plans.size() - begin;
+    return std::vector<BypassPlan>(first, first + static_cast<std::ptrdiff_t>(std::min(count, left)));
+  };
+  size_t together = request.plans.size();
+  while (together > 1 && memory.rows(model, PlanTree(group(0, together)), request.memory) == 0) {
+    together = (together + 1) / 2;
   }
-  int64_t longest_stretch = 0;
-  for (const auto& stretch : stretches)
-    longest_stretch = std::max(longest_stretch, stretch.end - stretch.first);
-  std::optional<KeyValueCache> cache;
-  if (request.decode) {
-    cache.emplace(model.config(), request.plan, static_cast<int64_t>(request.rows.size()),
-                  longest + longest_stretch, model.options());
-  }
-  const auto blocks = static_cast<double>(model.config().block_count);
-  const auto scored = static_cast<double>(targets.size());
-  // At worst every row leaves the true tokens at once.
-  control.expect(static_cast<double>(batch.ids.numel()) * blocks + scored * model.head_cost() +
-                 (request.decode ? scored * (blocks + model.head_cost()) : 0));
-  const auto hidden = model.forward(batch, request.plan, cache ? &*cache : nullptr, control);
+  const auto fitting = std::max<int64_t>(1, memory.rows(model, PlanTree(group(0, together)), request.memory));
+  const auto wanted = static_cast<int64_t>(request.rows.size());
+  // Equal parts, so that none is left over that is too small for the machine.
+  const int64_t parts = (wanted + fitting - 1) / fitting;
   ScoringResult result;
-  result.scores = score_tokens(
-      model, hidden.flatten(0, 1).index_select(0, at::tensor(sources, at::kLong).to(model.device())),
-      at::tensor(targets, at::kLong).to(model.device()), request.scores, control);
-  if (request.decode) {
-    result.decoded = result.scores.predicted;
-    Continuation(model, request, stretches, *cache, result.decoded).run(control);
+  result.rows = (wanted + parts - 1) / parts;
+  const ScoredRows rows({request.rows.begin(), request.rows.begin() + result.rows},
+                        {request.first.begin(), request.first.begin() + result.rows}, model.device());
+  std::vector<std::unique_ptr<Journey>> journeys;
+  double later = 0;
+  for (size_t begin = 0; begin < request.plans.size(); begin += together) {
+    journeys.push_back(std::make_unique<Journey>(model, request, rows, group(begin, together)));
+    later += journeys.back()->operations();
   }
+  const double share = static_cast<double>(result.rows) / static_cast<double>(wanted);
+  for (auto& journey : journeys) {
+    later -= journey->operations();
+    auto plans = journey->run(control, [&](double now) { control.expect(now + later, share); });
+    std::move(plans.begin(), plans.end(), std::back_inserter(result.plans));
+    journey.reset();
+  }
+  result.operations = control.done();
   return result;
 }
 

@@ -10,21 +10,28 @@ namespace attention_bypass {
 struct ScoringRequest {
   std::vector<TokenRow> rows;
   std::vector<int64_t> first;  // in each row, the first token that is scored; at least 1
-  BypassPlan plan;
-  TokenScoresRequest scores;
-  bool decode = false;
+  std::vector<bool> decode;    // for each row, whether it is to be decoded too
+  std::vector<BypassPlan> plans;
+  SamplingScheme scheme;
+  int64_t memory = 0;  // bytes that the work may take beside the weights
 };
 
-// Values of the scored tokens, row after row.
+// Values of the scored tokens of the rows that were done, row after row, for each plan.
 struct ScoringResult {
-  TokenScores scores;  // given the true tokens before each
-  // What greedy decoding from the tokens before `first` gives, as many tokens as are scored; empty where not
-  // asked for.
-  std::vector<int64_t> decoded;
+  struct Scores : TokenScores {  // given the true tokens before each
+    // What greedy decoding from the tokens before `first` gives, as many tokens as are scored; of rows that
+    // are not decoded it says nothing.
+    std::vector<int64_t> decoded;
+  };
+  std::vector<Scores> plans;
+  int64_t rows = 0;  // how many of the request's rows were done, from the first on; at least one
+  double operations = 0;
 };
 
-// One pass over the true rows. Greedy decoding agrees with a row up to its first mismatch by construction, so
-// that it is run from there on only, and only for the rows that have one.
+// Scores as many rows as the memory allows, under all plans. One walk over the true rows gives everything but
+// what is decoded; greedy decoding agrees with a row up to its first mismatch by construction, so that it is
+// run from there on only, and only for the rows that have one. Where memory does not allow a single row under
+// all plans, plans go one group after the other. Progress is a share of all rows of the request.
 ScoringResult score_rows(const Model& model, const ScoringRequest& request, Control& control);
 
 }  // namespace attention_bypass

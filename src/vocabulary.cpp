@@ -2,16 +2,26 @@
 
 #include <algorithm>
 
+#include "logit_summary.h"
+#include "operations.h"
+
 namespace attention_bypass {
 
 namespace {
 
 constexpr int64_t chunk_bytes = 32 << 20;
+// The output embedding is read once for so many positions.
+constexpr int64_t positions_at_once = 4096;
+
+template <typename Value>
+void append(std::vector<Value>& values, const std::vector<Value>& more) {
+  values.insert(values.end(), more.begin(), more.end());
+}
 
 template <typename Value>
 void append(std::vector<Value>& values, const at::Tensor& tensor) {
   const auto data = tensor.to(at::kCPU).contiguous();
-  const auto* begin = data.data_ptr<Value>();
+  const auto* begin = data.const_data_ptr<Value>();
   values.insert(values.end(), begin, begin + data.numel());
 }
 
@@ -27,32 +37,59 @@ at::Tensor scheme_log_likelihood(const at::Tensor& logits, const at::Tensor& tar
   return likelihood.masked_fill(drawn.logical_not(), -INFINITY);
 }
 
-}  // namespace
-
-TokenScores score_tokens(const Model& model, const at::Tensor& hidden, const at::Tensor& targets,
-                         const TokenScoresRequest& request, Control& control) {
-  const c10::InferenceMode inference;
-  TokenScores scores;
+// Calls work with the logits of some positions after the other, whose first and number it is told.
+template <typename Work>
+void for_logits(const Model& model, const at::Tensor& hidden, Control& control, const Work& work) {
+  const Operations operations(model.config());
   const int64_t row_bytes = model.config().vocabulary_size * static_cast<int64_t>(sizeof(float));
   const int64_t chunk = std::max<int64_t>(1, chunk_bytes / row_bytes);
   for (int64_t begin = 0; begin < hidden.size(0); begin += chunk) {
     control.check();
     const int64_t count = std::min(chunk, hidden.size(0) - begin);
-    const auto logits = model.unembed(hidden.narrow(0, begin, count));
-    const auto target = targets.narrow(0, begin, count).unsqueeze(1);
-    append(scores.predicted, logits.argmax(1));
-    if (request.scheme) {
-      append(scores.scheme_log_likelihood,
-             scheme_log_likelihood(logits, logits.gather(1, target).squeeze(1), *request.scheme));
+    work(model.unembed(hidden.narrow(0, begin, count)), begin, count);
+    control.advance(static_cast<double>(count) * operations.head());
+  }
+}
+
+}  // namespace
+
+TokenScores score_tokens(const Model& model, const at::Tensor& hidden, const std::vector<int64_t>& targets,
+                         const SamplingScheme& scheme, Control& control) {
+  const c10::InferenceMode inference;
+  TokenScores scores;
+  if (scheme.plain() && can_summarize_logits(model)) {
+    for (int64_t begin = 0; begin < hidden.size(0); begin += positions_at_once) {
+      const int64_t count = std::min(positions_at_once, hidden.size(0) - begin);
+      const auto first = targets.begin() + begin;
+      const auto summary =
+          summarize_logits(model, hidden.narrow(0, begin, count), {first, first + count}, control);
+      append(scores.predicted, summary.best);
+      append(scores.log_likelihood, summary.log_likelihood);
+      append(scores.entropy, summary.entropy);
     }
+    scores.scheme_log_likelihood = scores.log_likelihood;
+    return scores;
+  }
+  const auto all = at::tensor(targets, at::kLong).to(model.device());
+  for_logits(model, hidden, control, [&](const at::Tensor& logits, int64_t begin, int64_t count) {
+    const auto target = all.narrow(0, begin, count).unsqueeze(1);
+    append(scores.predicted, logits.argmax(1));
+    append(scores.scheme_log_likelihood,
+           scheme_log_likelihood(logits, logits.gather(1, target).squeeze(1), scheme));
     const auto log_probabilities = logits.log_softmax(1);
     append(scores.log_likelihood, log_probabilities.gather(1, target).squeeze(1));
-    if (request.entropy) {
-      append(scores.entropy, log_probabilities.exp().mul_(log_probabilities).sum(1).neg_());
-    }
-    control.advance(static_cast<double>(count) * model.head_cost());
-  }
+    append(scores.entropy, log_probabilities.exp().mul_(log_probabilities).sum(1).neg_());
+  });
   return scores;
+}
+
+std::vector<int64_t> best_tokens(const Model& model, const at::Tensor& hidden, Control& control) {
+  const c10::InferenceMode inference;
+  if (can_summarize_logits(model)) return summarize_logits(model, hidden, {}, control).best;
+  std::vector<int64_t> best;
+  for_logits(model, hidden, control,
+             [&](const at::Tensor& logits, int64_t, int64_t) { append(best, logits.argmax(1)); });
+  return best;
 }
 
 }  // namespace attention_bypass

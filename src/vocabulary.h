@@ -14,25 +14,24 @@ namespace attention_bypass {
 struct SamplingScheme {
   double temperature = 1;
   int64_t top_k = 0;
-};
 
-// What is asked of the distribution p over the next token at each position.
-struct TokenScoresRequest {
-  bool entropy = false;
-  std::optional<SamplingScheme> scheme;
+  bool plain() const { return temperature == 1 && top_k == 0; }
 };
 
 // One value for each position, natural logarithms.
 struct TokenScores {
   std::vector<float> log_likelihood;         // log p(target)
-  std::vector<float> entropy;                // of p; empty where not asked for
-  std::vector<float> scheme_log_likelihood;  // log p(target) under the scheme; empty where not asked for
+  std::vector<float> entropy;                // of p
+  std::vector<float> scheme_log_likelihood;  // log p(target) under the scheme
   std::vector<int64_t> predicted;            // argmax p, the lowest id where several are as good
 };
 
 // Scores targets (n) from the residual stream at the positions before them (n, hidden size). The vocabulary
-// is projected in chunks of positions, each reduced at once, so that n x vocabulary never exists.
-TokenScores score_tokens(const Model& model, const at::Tensor& hidden, const at::Tensor& targets,
-                         const TokenScoresRequest& request, Control& control);
+// is projected piece by piece, each reduced at once, so that n x vocabulary never exists.
+TokenScores score_tokens(const Model& model, const at::Tensor& hidden, const std::vector<int64_t>& targets,
+                         const SamplingScheme& scheme, Control& control);
+
+// The most probable token after each position.
+std::vector<int64_t> best_tokens(const Model& model, const at::Tensor& hidden, Control& control);
 
 }  // namespace attention_bypass

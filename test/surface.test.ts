@@ -23,6 +23,7 @@ t.test("the addon is what lib/native.ts says", async (t) => {
     Model: true,
     Decoder: true,
     platform: true,
+    freeMemory: true,
     openArchive: true,
     endAll: true,
   });
