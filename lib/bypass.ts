@@ -20,7 +20,7 @@ export interface Bypass {
   mode?: BypassMode;
 }
 
-const schema = v.strictObject({
+export const bypassSchema = v.strictObject({
   blocks: v.union(
     [
       v.array(v.number()),
@@ -29,7 +29,7 @@ const schema = v.strictObject({
     ],
     "block numbers, { quartile } or { from, to }",
   ),
-  mode: v.optional(v.picklist(["zero", "short-circuit"]), "zero"),
+  mode: v.optional(v.picklist(["zero", "short-circuit"])),
 });
 
 const modeNumbers = { zero: 1, "short-circuit": 2 };
@@ -54,7 +54,7 @@ function blockNumbers(blocks: Blocks, count: number): readonly number[] {
 export function toPlan(bypass: Bypass | undefined, { blockCount }: ModelConfig): NativePlan {
   const plan = new Uint8Array(blockCount);
   if (bypass === undefined) return plan;
-  const { blocks, mode } = validate(schema, bypass, "bypass");
+  const { blocks, mode = "zero" } = validate(bypassSchema, bypass, "bypass");
   for (const block of blockNumbers(blocks as Blocks, blockCount)) {
     if (!Number.isInteger(block) || block < 0 || block >= blockCount) {
       throw new AttentionBypassError(

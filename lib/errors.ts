@@ -20,6 +20,12 @@ export const errorCodes = [
   "TOKENIZER_INVALID",
   /** A samples file that can't be used. */
   "SAMPLES_INVALID",
+  /** A file to resume a sweep from that is none, or that is broken. */
+  "CHECKPOINT_INVALID",
+  /** A file to resume a sweep from that is of another sweep. */
+  "CHECKPOINT_MISMATCH",
+  /** A file with a task's questions that can't be used. */
+  "TASK_INVALID",
   /** A file or folder that is not there. */
   "FILE_NOT_FOUND",
   /** No config.json where one is needed. */

@@ -4,6 +4,7 @@ export { type ConvertOptions, convert } from "./convert.js";
 export { type Diagnosis, diagnose } from "./diagnose.js";
 export type { Dtype } from "./dtype.js";
 export { AttentionBypassError, type ErrorCode, errorCodes } from "./errors.js";
+export type { FileHash } from "./fingerprint.js";
 export type { FinishReason, Generation, GenerationOptions, GenerationPiece } from "./generation.js";
 export { type Device, type LoadModelOptions, loadModel } from "./load-model.js";
 export type { Logits, LogitsOptions } from "./logits.js";
@@ -18,6 +19,10 @@ export {
 export type { Model } from "./model.js";
 export type { OperationOptions } from "./operation.js";
 export type { Perplexity, PerplexityOptions } from "./perplexity.js";
+export type { Difference, PrecisionDifference } from "./precision.js";
 export type { SampleRow, Samples } from "./samples.js";
+export type { SweepOptions, SweepResult, SweepScores, SweepSettings } from "./sweep.js";
+export type { SweptBlocks, Variant } from "./sweep-variants.js";
+export type { Question, Task, TaskScores } from "./task.js";
 export type { Tokenizer } from "./tokenizer.js";
 export type { Tokens } from "./tokens.js";

@@ -18,6 +18,7 @@ import {
 import { type Perplexity, type PerplexityOptions, perplexity } from "./perplexity.js";
 import type { Samples } from "./samples.js";
 import { Gate, type Session } from "./session.js";
+import { type SweepOptions, type SweepResult, sweep } from "./sweep.js";
 import type { Tokenizer } from "./tokenizer.js";
 import { isBatch, type Tokens } from "./tokens.js";
 
@@ -88,6 +89,16 @@ export class Model {
     options?: MemorizationOptions<Metric>,
   ): Promise<MemorizationResult<Metric>> {
     return this.#gate.enter(() => scoreMemorization(this.#session, samples, options));
+  }
+
+  /**
+   * Measures memorization, perplexity and tasks with no bypass and with each of many, such as each block in turn, in
+   * one walk through the blocks. Each gives what `scoreMemorization` and `perplexity` give for it alone.
+   */
+  sweep<Metric extends MemorizationMetric = MemorizationMetric>(
+    options: SweepOptions<Metric>,
+  ): Promise<SweepResult<Metric>> {
+    return this.#gate.enter(() => sweep(this.#session, options));
   }
 
   /** Frees the weights after the calls that are at work. Calls that come later throw DISPOSED. Safe to call again. */

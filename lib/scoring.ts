@@ -46,6 +46,9 @@ export const plainSampling: SamplingScheme = { temperature: 1, topK: 0 };
 /** So that progress and what is kept of interrupted work advance on a device of any size. */
 const mostRows = 256;
 
+/** Tokens of a batch with its filling, at most, for each true one. */
+const mostFilling = 1.125;
+
 function sum(values: Float32Array, begin: number, end: number): number {
   let total = 0;
   for (let index = begin; index < end; index++) total += values[index] as number;
@@ -74,12 +77,29 @@ function scoresOf({ tokens, first, decode }: ScoredRow, scores: NativeScores, be
   };
 }
 
-/** Rows of one kind and length side by side, the longest first, so that what does not fit is known at once. */
-function travelOrder(rows: readonly ScoredRow[], indices: readonly number[]): number[] {
+/** Rows of one kind and of like lengths side by side. */
+function travelOrder(rows: readonly ScoredRow[]): number[] {
   const row = (index: number) => rows[index] as ScoredRow;
-  return [...indices].sort(
-    (a, b) => Number(row(b).decode) - Number(row(a).decode) || row(b).tokens.length - row(a).tokens.length || a - b,
+  return [...rows.keys()].sort(
+    (a, b) =>
+      Number(row(b).decode) - Number(row(a).decode) ||
+      row(b).tokens.length - row(a).tokens.length ||
+      row(a).first - row(b).first ||
+      a - b,
   );
+}
+
+/** How many rows from one on travel together: of one kind, and with little to fill the shorter ones up with. */
+function companions(rows: readonly ScoredRow[], most: number): number {
+  const [longest] = rows as readonly [ScoredRow];
+  let tokens = 0;
+  let count = 0;
+  for (const row of rows.slice(0, most)) {
+    tokens += row.tokens.length;
+    if (row.decode !== longest.decode || (count + 1) * longest.tokens.length > mostFilling * tokens) break;
+    count++;
+  }
+  return count;
 }
 
 /**
@@ -93,14 +113,19 @@ export async function scoreRows(
   options: ScoringOptions,
   done: Map<number, RowScores[]> = new Map(),
 ): Promise<RowScores[][]> {
-  const order = travelOrder(rows, [...rows.keys()]);
+  const order = travelOrder(rows);
   const left = order.filter((index) => !done.has(index));
   const weight = (indices: readonly number[]) =>
     indices.reduce((total, index) => total + (rows[index] as ScoredRow).tokens.length, 0);
   const total = weight(order);
   let progress = (total - weight(left)) / total;
   for (let at = 0; at < left.length; ) {
-    const window = left.slice(at, at + Math.min(mostRows, options.batchSize ?? mostRows));
+    const ahead = left.slice(at, at + Math.min(mostRows, options.batchSize ?? mostRows));
+    const count = companions(
+      ahead.map((index) => rows[index] as ScoredRow),
+      ahead.length,
+    );
+    const window = ahead.slice(0, count);
     const batch = window.map((index) => rows[index] as ScoredRow);
     const request = {
       rows: toNativeRows(batch.map(({ tokens }) => tokens)),

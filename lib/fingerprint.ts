@@ -1,0 +1,28 @@
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import path from "node:path";
+import { pipeline } from "node:stream/promises";
+import type { ScoredRow } from "./scoring.js";
+
+/** A file's name and the SHA-256 of its bytes, in hexadecimal digits. */
+export interface FileHash {
+  name: string;
+  sha256: string;
+}
+
+export async function hashFile(file: string, signal: AbortSignal | undefined): Promise<FileHash> {
+  const hash = createHash("sha256");
+  await pipeline(createReadStream(file, { highWaterMark: 2 ** 20 }), hash, { signal });
+  return { name: path.basename(file), sha256: hash.digest("hex") };
+}
+
+/** The SHA-256 of rows as 32-bit integers, the lowest byte first: for each its length, its first scored token, its tokens. */
+export function hashRows(rows: readonly ScoredRow[]): string {
+  const hash = createHash("sha256");
+  for (const { tokens, first } of rows) {
+    const bytes = Buffer.alloc(4 * (2 + tokens.length));
+    for (const [index, value] of [tokens.length, first, ...tokens].entries()) bytes.writeInt32LE(value, 4 * index);
+    hash.update(bytes);
+  }
+  return hash.digest("hex");
+}

@@ -1,0 +1,80 @@
+import type { Dtype } from "./dtype.js";
+import type { NativePlan } from "./native.js";
+import type { OperationOptions } from "./operation.js";
+import { type RowScores, type SamplingScheme, type ScoredRow, scoreRows } from "./scoring.js";
+import type { Session } from "./session.js";
+
+/** A difference from float32: its mean and its largest absolute value. */
+export interface Difference {
+  mean: number;
+  largest: number;
+}
+
+/** What a dtype changes, found out by scoring some of the rows in float32 too, under every bypass of a sweep. */
+export interface PrecisionDifference {
+  dtype: Dtype;
+  reference: "float32";
+  /** How many rows were compared, spread over all of them. */
+  rows: number;
+  /** Of each compared row under each bypass, per scored token: nats. */
+  logLikelihood: Difference;
+  entropy: Difference;
+  /** Share of the compared rows, under all bypasses, whose exact match is another. */
+  exactMatch: number;
+}
+
+function difference(values: readonly number[]): Difference {
+  const absolute = values.map(Math.abs);
+  return {
+    mean: absolute.reduce((sum, value) => sum + value, 0) / absolute.length,
+    largest: absolute.reduce((most, value) => Math.max(most, value), 0),
+  };
+}
+
+/** Rows at equal distances. */
+function spread(total: number, count: number): number[] {
+  return Array.from({ length: count }, (_, index) => Math.floor(((index + 0.5) * total) / count));
+}
+
+/** Compares what was scored with the same in float32, whose weights stay in their files but for a block at a time. */
+export async function compareWithFloat32(
+  session: Session,
+  rows: readonly ScoredRow[],
+  plans: NativePlan[],
+  scores: readonly RowScores[][],
+  options: OperationOptions & { rows: number; scheme: SamplingScheme; memory: number },
+): Promise<PrecisionDifference> {
+  const { signal, onProgress } = options;
+  const chosen = spread(rows.length, Math.min(options.rows, rows.length));
+  const compared = chosen.map((index) => ({ ...(rows[index] as ScoredRow), decode: false }));
+  const native = await session.reload({ dtype: "float32", offload: true }, { signal });
+  try {
+    const exact = await scoreRows({ ...session, native, dtype: "float32" }, compared, plans, {
+      ...{ signal, onProgress, scheme: options.scheme, memory: options.memory },
+    });
+    const pairs = chosen.flatMap((index, place) =>
+      plans.map((_, plan) => {
+        const { tokens, first } = rows[index] as ScoredRow;
+        return {
+          length: tokens.length - first,
+          ours: scores[index]?.[plan] as RowScores,
+          theirs: exact[place]?.[plan] as RowScores,
+        };
+      }),
+    );
+    const matches = ({ extractable }: RowScores, length: number) => extractable === length;
+    const perToken = (field: "logLikelihood" | "entropy") =>
+      difference(pairs.map(({ length, ours, theirs }) => (ours[field] - theirs[field]) / length));
+    const other = pairs.filter(({ length, ours, theirs }) => matches(ours, length) !== matches(theirs, length));
+    return {
+      dtype: session.dtype,
+      reference: "float32",
+      rows: chosen.length,
+      logLikelihood: perToken("logLikelihood"),
+      entropy: perToken("entropy"),
+      exactMatch: other.length / pairs.length,
+    };
+  } finally {
+    await native.close();
+  }
+}

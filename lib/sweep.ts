@@ -1,0 +1,275 @@
+import * as v from "valibot";
+import { packageVersion } from "./addon.js";
+import type { BypassMode } from "./bypass.js";
+import type { ModelConfig } from "./config.js";
+import type { Dtype } from "./dtype.js";
+import { type FileHash, hashFile, hashRows } from "./fingerprint.js";
+import {
+  type MemorizationMetric,
+  type MemorizationResult,
+  measuredSamples,
+  readScorable,
+  toMemorizationResult,
+  toScoredRows,
+} from "./memorization.js";
+import { defaultMemory } from "./memory-budget.js";
+import { type OperationOptions, part } from "./operation.js";
+import { type Perplexity, toPerplexity, toWindows, windowFields } from "./perplexity.js";
+import { compareWithFloat32, type PrecisionDifference } from "./precision.js";
+import type { Samples } from "./samples.js";
+import { type RowScores, type ScoredRow, scoreRows } from "./scoring.js";
+import type { Session } from "./session.js";
+import { Checkpoint } from "./sweep-checkpoint.js";
+import { type SweptBlocks, sweptBlocks, sweptModes, toVariants, type Variant } from "./sweep-variants.js";
+import { type EncodedTask, encodeTask, type Task, type TaskScores, taskSchema, toTaskScores } from "./task.js";
+import type { Tokens } from "./tokens.js";
+import { invalidArgument, longCall, pathText, validate, wholeNumber } from "./validation.js";
+
+export interface SweepOptions<Metric extends MemorizationMetric = MemorizationMetric> extends OperationOptions {
+  /** The blocks to bypass, one set after the other. Defaults to "blocks": each alone. */
+  over?: SweptBlocks;
+  /** The mode of the bypasses that do not say one themselves; "both" takes each twice. Defaults to "zero". */
+  mode?: BypassMode | "both";
+  /** What may be memorized: as in `scoreMemorization`, and so are the next options. */
+  samples?: Samples;
+  prefixLength?: number;
+  rows?: number;
+  metrics?: readonly Metric[];
+  temperature?: number;
+  topK?: number;
+  /** A text to take the perplexity of: as in `perplexity`, and so are the next options. */
+  text?: string | Tokens;
+  contextLength?: number;
+  stride?: number;
+  beginningToken?: number;
+  /** Questions to answer, by task. */
+  tasks?: readonly Task[];
+  /**
+   * Bytes that may be taken beside the weights; results do not depend on them beyond rounding. Defaults to 1 GiB on
+   * the CPU or half of what is available, whichever is less, and to half of what is free on a CUDA device.
+   */
+  memory?: number;
+  /** Of a model that is not float32: rows that are scored in float32 too. Defaults to one of 64, at least one. */
+  compareRows?: number;
+  /** A file that keeps what is done. A sweep that finds it there goes on where it was. */
+  resume?: string;
+}
+
+/** What is measured of the model under one bypass. What was not asked for is not there. */
+export interface SweepScores<Metric extends MemorizationMetric = MemorizationMetric> {
+  memorization?: MemorizationResult<Metric>;
+  perplexity?: Perplexity;
+  tasks?: Record<string, TaskScores>;
+}
+
+/** All that decides the numbers. */
+export interface SweepSettings {
+  over: SweptBlocks;
+  mode: BypassMode | "both";
+  device: string;
+  dtype: Dtype;
+  versions: { "attention-bypass": string; libtorch: string };
+  model: { config: ModelConfig; files: FileHash[] };
+  samples?: {
+    rows: number;
+    prefixLength?: number;
+    sha256: string;
+    metrics: readonly MemorizationMetric[];
+    temperature: number;
+    topK?: number;
+  };
+  text?: { windows: number; contextLength?: number; stride?: number; beginningToken?: number; sha256: string };
+  tasks?: { name: string; questions: number; sha256: string }[];
+}
+
+export interface SweepResult<Metric extends MemorizationMetric = MemorizationMetric> {
+  base: SweepScores<Metric>;
+  variants: (Variant & SweepScores<Metric>)[];
+  /** Only where the model is not float32. */
+  precision?: PrecisionDifference;
+  settings: SweepSettings;
+  /** What it took, earlier sessions of a resumed sweep included. */
+  cost: {
+    seconds: number;
+    /** Floating-point operations of the matrix products; multiplying and adding are two. */
+    operations: number;
+    /** The budget, in bytes. */
+    memory: number;
+    node: string;
+  };
+}
+
+const schema = v.strictObject({
+  ...longCall,
+  ...measuredSamples,
+  ...windowFields,
+  over: sweptBlocks,
+  mode: sweptModes,
+  samples: v.optional(v.any()),
+  text: v.optional(v.any()),
+  tasks: v.optional(v.pipe(v.array(taskSchema), v.nonEmpty("at least one task"))),
+  memory: v.optional(wholeNumber(1)),
+  compareRows: v.optional(wholeNumber(0)),
+  resume: v.optional(pathText),
+});
+
+type Checked = v.InferOutput<typeof schema>;
+
+/** What a sweep measures, as rows to score: those of the samples, of the text, and of the tasks. */
+interface Measures {
+  samples: ScoredRow[];
+  windows: ScoredRow[];
+  tasks: EncodedTask[];
+}
+
+async function readMeasures(session: Session, checked: Checked): Promise<Measures> {
+  const { samples, text, tasks = [] } = checked;
+  if (samples === undefined && text === undefined && tasks.length === 0) {
+    throw invalidArgument("options", "samples, a text or tasks to measure", checked);
+  }
+  const names = tasks.map(({ name }) => name);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) throw invalidArgument("options.tasks", "names that differ", twice);
+  return {
+    samples: samples === undefined ? [] : toScoredRows(await readScorable(samples, checked, session), checked.metrics),
+    windows: text === undefined ? [] : toWindows(text, checked, session),
+    tasks: await Promise.all(tasks.map((task) => encodeTask(task as Task, session))),
+  };
+}
+
+async function describeSettings(session: Session, checked: Checked, measures: Measures): Promise<SweepSettings> {
+  const { config, device, dtype, files } = session;
+  const { samples, windows, tasks } = measures;
+  const given = <Name extends keyof Checked>(...names: Name[]) =>
+    Object.fromEntries(names.flatMap((name) => (checked[name] === undefined ? [] : [[name, checked[name]]]))) as {
+      [Key in Name]?: NonNullable<Checked[Key]>;
+    };
+  return {
+    over: checked.over as SweptBlocks,
+    mode: checked.mode,
+    device,
+    dtype,
+    versions: { "attention-bypass": packageVersion, libtorch: session.addon.platform().libtorch },
+    model: { config, files: await Promise.all(files.map((file) => hashFile(file, checked.signal))) },
+    ...(samples.length > 0 && {
+      samples: {
+        rows: samples.length,
+        ...given("prefixLength"),
+        sha256: hashRows(samples),
+        metrics: checked.metrics,
+        temperature: checked.temperature,
+        ...given("topK"),
+      },
+    }),
+    ...(windows.length > 0 && {
+      text: {
+        windows: windows.length,
+        ...given("contextLength", "stride", "beginningToken"),
+        sha256: hashRows(windows),
+      },
+    }),
+    ...(tasks.length > 0 && {
+      tasks: tasks.map(({ name, questions, rows }) => ({
+        name,
+        questions: questions.length,
+        sha256: hashRows(rows),
+      })),
+    }),
+  };
+}
+
+function toScores<Metric extends MemorizationMetric>(
+  { samples, windows, tasks }: Measures,
+  scores: readonly RowScores[],
+  metrics: readonly Metric[],
+): SweepScores<Metric> {
+  const left = [...scores];
+  const next = (count: number) => left.splice(0, count);
+  const result: SweepScores<Metric> = {};
+  if (samples.length > 0) result.memorization = toMemorizationResult(samples, next(samples.length), metrics);
+  if (windows.length > 0) result.perplexity = toPerplexity(windows, next(windows.length));
+  if (tasks.length > 0) {
+    result.tasks = Object.fromEntries(tasks.map((task) => [task.name, toTaskScores(task, next(task.rows.length))]));
+  }
+  return result;
+}
+
+/**
+ * Measures the model with no bypass and with each of many, all in one walk through its blocks: up to the block where a
+ * variant first differs it is the unmodified model, and is computed once for all.
+ */
+export async function sweep<Metric extends MemorizationMetric = MemorizationMetric>(
+  session: Session,
+  options: SweepOptions<Metric>,
+): Promise<SweepResult<Metric>> {
+  const began = performance.now();
+  const checked = validate(schema, options, "options");
+  const variants = toVariants(checked.over as SweptBlocks, checked.mode, session.config);
+  const plans = [new Uint8Array(session.config.blockCount), ...variants.map(({ plan }) => plan)];
+  const measures = await readMeasures(session, checked);
+  const rows = [...measures.samples, ...measures.windows, ...measures.tasks.flatMap((task) => task.rows)];
+  const settings = await describeSettings(session, checked, measures);
+  checked.signal?.throwIfAborted();
+
+  const memory = { asked: checked.memory, standard: defaultMemory(session) };
+  const checkpoint =
+    checked.resume === undefined
+      ? undefined
+      : await Checkpoint.open(checked.resume, { ...settings }, memory, plans.length);
+  const budget = checkpoint?.memory ?? memory.asked ?? memory.standard;
+  const scheme = { temperature: checked.temperature, topK: checked.topK ?? 0 };
+  const compared = session.dtype === "float32" ? 0 : (checked.compareRows ?? Math.ceil(rows.length / 64));
+  // As if float32 took the time of two rows.
+  const share = rows.length / (rows.length + 2 * compared);
+  const before = checkpoint?.seconds ?? 0;
+  let operations = checkpoint?.operations ?? 0;
+  let last = began;
+  try {
+    const scores = await scoreRows(
+      session,
+      rows,
+      plans,
+      {
+        ...part(options, 0, share),
+        scheme,
+        memory: budget,
+        onRows: async (indices, done, cost) => {
+          const now = performance.now();
+          operations += cost;
+          await checkpoint?.add(indices, done, { operations: cost, seconds: (now - last) / 1000 });
+          last = now;
+        },
+      },
+      checkpoint?.done,
+    );
+    const precision =
+      compared === 0
+        ? undefined
+        : await compareWithFloat32(session, rows, plans, scores, {
+            ...part(options, share, 1),
+            rows: compared,
+            scheme,
+            memory: budget,
+          });
+    const under = (plan: number) =>
+      toScores(
+        measures,
+        scores.map((row) => row[plan] as RowScores),
+        checked.metrics as Metric[],
+      );
+    return {
+      base: under(0),
+      variants: variants.map(({ variant }, index) => ({ ...variant, ...under(index + 1) })),
+      ...(precision && { precision }),
+      settings,
+      cost: {
+        seconds: before + (performance.now() - began) / 1000,
+        operations,
+        memory: budget,
+        node: process.version,
+      },
+    };
+  } finally {
+    await checkpoint?.close();
+  }
+}
