@@ -1,6 +1,9 @@
-"""Writes a checkpoint of Pythia-160m's shape with random weights: python make_checkpoint.py FOLDER"""
+"""Writes a checkpoint of Pythia-160m's shape with random weights, and random rows: python make_checkpoint.py FOLDER"""
 
+import os
 import sys
+
+import numpy
 
 import torch
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
@@ -16,3 +19,5 @@ config = GPTNeoXConfig(
     tie_word_embeddings=False,
 )
 GPTNeoXForCausalLM(config).save_pretrained(sys.argv[1])
+rows = numpy.random.default_rng(0).integers(0, config.vocab_size, (256, 64))
+numpy.save(os.path.join(sys.argv[1], "samples.npy"), rows.astype(numpy.int32))

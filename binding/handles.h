@@ -44,6 +44,7 @@ class ModelHandle : public Napi::ObjectWrap<ModelHandle> {
   Napi::Value save(const Napi::CallbackInfo& info);
   Napi::Value logits(const Napi::CallbackInfo& info);
   Napi::Value score(const Napi::CallbackInfo& info);
+  Napi::Value rows_that_fit(const Napi::CallbackInfo& info);
   Napi::Value close(const Napi::CallbackInfo& info);
 
   std::shared_ptr<JobQueue> queue_;

@@ -14,6 +14,7 @@ Napi::Function ModelHandle::define(Napi::Env env) {
       env, "Model",
       {InstanceMethod<&ModelHandle::load>("load"), InstanceMethod<&ModelHandle::save>("save"),
        InstanceMethod<&ModelHandle::logits>("logits"), InstanceMethod<&ModelHandle::score>("score"),
+       InstanceMethod<&ModelHandle::rows_that_fit>("rowsThatFit"),
        InstanceMethod<&ModelHandle::close>("close")});
 }
 
@@ -74,6 +75,15 @@ Napi::Value ModelHandle::score(const Napi::CallbackInfo& info) {
     return [result = score_rows(**model, request, *control)](Napi::Env env) { return to_object(env, result); };
   };
   return queue_->submit(info.Env(), work, given.control, given.on_progress);
+}
+
+Napi::Value ModelHandle::rows_that_fit(const Napi::CallbackInfo& info) {
+  const auto work = [model = model_, request = to_scoring_request(info[0])]() -> JobQueue::Settle {
+    return [rows = attention_bypass::rows_that_fit(**model, request)](Napi::Env env) {
+      return Napi::Number::New(env, static_cast<double>(rows));
+    };
+  };
+  return queue_->submit(info.Env(), work, std::make_shared<Control>(), info.Env().Undefined());
 }
 
 Napi::Value ModelHandle::close(const Napi::CallbackInfo& info) {

@@ -154,13 +154,13 @@ Napi::Value to_object(Napi::Env env, const ScoringResult& result) {
     object.Set("logLikelihood", to_float32_array(env, scores.log_likelihood));
     object.Set("entropy", to_float32_array(env, scores.entropy));
     object.Set("schemeLogLikelihood", to_float32_array(env, scores.scheme_log_likelihood));
+    object.Set("margin", to_float32_array(env, scores.margin));
     object.Set("predicted", to_int32_array(env, scores.predicted));
     object.Set("decoded", to_int32_array(env, scores.decoded));
     plans.Set(static_cast<uint32_t>(plan), object);
   }
   auto object = Napi::Object::New(env);
   object.Set("plans", plans);
-  object.Set("rows", static_cast<double>(result.rows));
   object.Set("operations", result.operations);
   return object;
 }

@@ -9,12 +9,14 @@ import { addGenerate } from "./cli/generate.js";
 import { interruptedExitCode, untilInterrupted } from "./cli/interruption.js";
 import { addMemorization } from "./cli/memorization.js";
 import { addPerplexity } from "./cli/perplexity.js";
+import { addSweep } from "./cli/sweep.js";
 
 const examples = `
 Examples:
   $ attention-bypass doctor
   $ attention-bypass generate ./pythia-160m "It was the best of times" --bypass q4
-  $ attention-bypass memorization ./pythia-160m --samples memorized.npy --prefix-length 32 --bypass 7`;
+  $ attention-bypass memorization ./pythia-160m --samples memorized.npy --prefix-length 32 --bypass 7
+  $ attention-bypass sweep ./pythia-160m --samples memorized.npy --prefix-length 32`;
 
 function createProgram(signal: AbortSignal): Command {
   const program = new Command("attention-bypass")
@@ -31,6 +33,7 @@ function createProgram(signal: AbortSignal): Command {
   addGenerate(program, signal);
   addPerplexity(program, signal);
   addMemorization(program, signal);
+  addSweep(program, signal);
   addConvert(program, signal);
   addDoctor(program);
   return program;

@@ -3,6 +3,7 @@ import { loadAddon } from "./addon.js";
 import { toNativeConfig } from "./config.js";
 import { type Dtype, dtypes } from "./dtype.js";
 import { AttentionBypassError } from "./errors.js";
+import { Float32Companion } from "./float32-companion.js";
 import { Model } from "./model.js";
 import type { NativeDecoder, NativeModel } from "./native.js";
 import { type OperationOptions, run } from "./operation.js";
@@ -102,7 +103,7 @@ export async function loadModel(path: string, options: LoadModelOptions = {}): P
     device,
     dtype,
     files: [...new Set(source.weights.tensors.map(({ file }) => file))].sort(),
-    reload: load,
+    float32: new Float32Companion(() => load({ dtype: "float32", offload: true }, {})),
     tokenizer,
     decoders: new Set<WeakRef<NativeDecoder>>(),
   });

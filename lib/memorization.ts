@@ -3,8 +3,9 @@ import { type Bypass, toPlan } from "./bypass.js";
 import { defaultMemory } from "./memory-budget.js";
 import type { OperationOptions } from "./operation.js";
 import { readSamples, type Sample, type Samples } from "./samples.js";
-import { type RowScores, type ScoredRow, scoreRows } from "./scoring.js";
+import type { RowScores, ScoredRow } from "./scoring.js";
 import type { Session } from "./session.js";
+import { scoreRows } from "./settled-scoring.js";
 import { requireContext } from "./tokens.js";
 import { invalidArgument, longCall, positiveNumber, share, validate, wholeNumber } from "./validation.js";
 
@@ -105,7 +106,8 @@ function pick<Metric extends MemorizationMetric>(
 /** Samples as rows to score. */
 export function toScoredRows(samples: readonly Sample[], metrics: readonly MemorizationMetric[]): ScoredRow[] {
   const decode = metrics.includes("tokenAccuracy");
-  return samples.map(({ tokens, prefixLength }) => ({ tokens, first: prefixLength, decode }));
+  const settle = decode || metrics.includes("exactMatch");
+  return samples.map(({ tokens, prefixLength }) => ({ tokens, first: prefixLength, decode, settle }));
 }
 
 /** The result for rows from the scores of each. */

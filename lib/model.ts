@@ -108,9 +108,10 @@ export class Model {
   }
 
   async #dispose(): Promise<void> {
-    const { native, decoders } = this.#session;
+    const { native, float32, decoders } = this.#session;
     await this.#gate.close();
     await Promise.all([...decoders].map((decoder) => decoder.deref()?.close()));
+    await float32.close();
     await native.close();
   }
 

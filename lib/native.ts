@@ -97,6 +97,8 @@ export interface NativeScores {
   logLikelihood: Float32Array;
   entropy: Float32Array;
   schemeLogLikelihood: Float32Array;
+  /** The true token's logit less the greatest of the others. */
+  margin: Float32Array;
   predicted: Int32Array;
   /** Empty where no row is decoded. */
   decoded: Int32Array;
@@ -104,8 +106,6 @@ export interface NativeScores {
 
 export interface NativeScoreResult {
   plans: NativeScores[];
-  /** How many rows were done, from the first on; at least one. */
-  rows: number;
   /** Floating-point operations of the matrix products. */
   operations: number;
 }
@@ -138,7 +138,8 @@ export interface NativeModel {
   save(path: string, extra: Record<string, string>, control?: NativeControl): Promise<void>;
   /** (rows, longest row, vocabulary), not a number behind the end of a row. */
   logits(rows: NativeRows, plan: NativePlan, control?: NativeControl): Promise<Float32Array>;
-  /** As many rows as the memory allows; progress is a share of all of them. */
+  /** How many rows of a request can travel together in its memory, from the first on; at least one. */
+  rowsThatFit(request: NativeScoreRequest): Promise<number>;
   score(request: NativeScoreRequest, control?: NativeControl): Promise<NativeScoreResult>;
   /** Frees the weights, after the work that is queued. */
   close(): Promise<void>;

@@ -2,8 +2,9 @@ import * as v from "valibot";
 import { type Bypass, toPlan } from "./bypass.js";
 import { defaultMemory } from "./memory-budget.js";
 import type { OperationOptions } from "./operation.js";
-import { plainSampling, type RowScores, type ScoredRow, scoreRows } from "./scoring.js";
+import { plainSampling, type RowScores, type ScoredRow } from "./scoring.js";
 import type { Session } from "./session.js";
+import { scoreRows } from "./settled-scoring.js";
 import { type Tokens, toRow, toTokenIds } from "./tokens.js";
 import { invalidArgument, longCall, validate, wholeNumber } from "./validation.js";
 
@@ -90,7 +91,7 @@ export function toWindows(text: string | Tokens, options: WindowOptions, session
     options.beginningToken === undefined ? [] : toTokenIds([options.beginningToken], config, "options.beginningToken");
   const tokens = Int32Array.from([...beginning, ...toRow(text, session, "text")]);
   if (tokens.length < 2) throw invalidArgument("text", "at least two tokens", text);
-  return windows(tokens, contextLength, stride).map((window) => ({ ...window, decode: false }));
+  return windows(tokens, contextLength, stride).map((window) => ({ ...window, decode: false, settle: false }));
 }
 
 /** The result for a text from the scores of its windows. */

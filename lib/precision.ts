@@ -1,8 +1,8 @@
 import type { Dtype } from "./dtype.js";
 import type { NativePlan } from "./native.js";
-import type { OperationOptions } from "./operation.js";
-import { type RowScores, type SamplingScheme, type ScoredRow, scoreRows } from "./scoring.js";
+import { type RowScores, type ScoredRow, type ScoringOptions, walkRows } from "./scoring.js";
 import type { Session } from "./session.js";
+import { inFloat32 } from "./settled-scoring.js";
 
 /** A difference from float32: its mean and its largest absolute value. */
 export interface Difference {
@@ -42,39 +42,31 @@ export async function compareWithFloat32(
   rows: readonly ScoredRow[],
   plans: NativePlan[],
   scores: readonly RowScores[][],
-  options: OperationOptions & { rows: number; scheme: SamplingScheme; memory: number },
+  options: ScoringOptions & { rows: number },
 ): Promise<PrecisionDifference> {
-  const { signal, onProgress } = options;
   const chosen = spread(rows.length, Math.min(options.rows, rows.length));
-  const compared = chosen.map((index) => ({ ...(rows[index] as ScoredRow), decode: false }));
-  const native = await session.reload({ dtype: "float32", offload: true }, { signal });
-  try {
-    const exact = await scoreRows({ ...session, native, dtype: "float32" }, compared, plans, {
-      ...{ signal, onProgress, scheme: options.scheme, memory: options.memory },
-    });
-    const pairs = chosen.flatMap((index, place) =>
-      plans.map((_, plan) => {
-        const { tokens, first } = rows[index] as ScoredRow;
-        return {
-          length: tokens.length - first,
-          ours: scores[index]?.[plan] as RowScores,
-          theirs: exact[place]?.[plan] as RowScores,
-        };
-      }),
-    );
-    const matches = ({ extractable }: RowScores, length: number) => extractable === length;
-    const perToken = (field: "logLikelihood" | "entropy") =>
-      difference(pairs.map(({ length, ours, theirs }) => (ours[field] - theirs[field]) / length));
-    const other = pairs.filter(({ length, ours, theirs }) => matches(ours, length) !== matches(theirs, length));
-    return {
-      dtype: session.dtype,
-      reference: "float32",
-      rows: chosen.length,
-      logLikelihood: perToken("logLikelihood"),
-      entropy: perToken("entropy"),
-      exactMatch: other.length / pairs.length,
-    };
-  } finally {
-    await native.close();
-  }
+  const compared = chosen.map((index) => ({ ...(rows[index] as ScoredRow), decode: false, settle: false }));
+  const exact = await walkRows(await inFloat32(session), compared, plans, options);
+  const pairs = chosen.flatMap((index, place) =>
+    plans.map((_, plan) => {
+      const { tokens, first } = rows[index] as ScoredRow;
+      return {
+        length: tokens.length - first,
+        ours: scores[index]?.[plan] as RowScores,
+        theirs: exact[place]?.[plan] as RowScores,
+      };
+    }),
+  );
+  const matches = ({ extractable }: RowScores, length: number) => extractable === length;
+  const perToken = (field: "logLikelihood" | "entropy") =>
+    difference(pairs.map(({ length, ours, theirs }) => (ours[field] - theirs[field]) / length));
+  const other = pairs.filter(({ length, ours, theirs }) => matches(ours, length) !== matches(theirs, length));
+  return {
+    dtype: session.dtype,
+    reference: "float32",
+    rows: chosen.length,
+    logLikelihood: perToken("logLikelihood"),
+    entropy: perToken("entropy"),
+    exactMatch: other.length / pairs.length,
+  };
 }

@@ -1,4 +1,4 @@
-import type { NativePlan, NativeScores } from "./native.js";
+import type { NativePlan, NativeScoreRequest, NativeScores } from "./native.js";
 import { type OperationOptions, part, run } from "./operation.js";
 import type { Session } from "./session.js";
 import { toNativeRows } from "./tokens.js";
@@ -9,6 +9,8 @@ export interface ScoredRow {
   first: number;
   /** Whether greedy generation is asked for too, and not only what the true tokens give. */
   decode: boolean;
+  /** Whether it matters that greedy generation gives just this row, so that float32 decides where less can't tell. */
+  settle: boolean;
 }
 
 /** What the scored tokens of one row come to under one plan. Natural logarithms. */
@@ -23,6 +25,8 @@ export interface RowScores {
   entropy: number;
   logLikelihood: number;
   schemeLogLikelihood: number;
+  /** The least by which a token's logit is above those of all others; below 0 where one is not the greatest. */
+  margin: number;
 }
 
 /** The sampling that `schemeLogLikelihood` is about; `topK` 0 keeps all tokens. */
@@ -38,7 +42,9 @@ export interface ScoringOptions extends OperationOptions {
   /** The most rows that travel together. */
   batchSize?: number;
   /** Hears of rows that are done, by their indices, with their scores under each plan. */
-  onRows?: (indices: readonly number[], scores: readonly RowScores[][], operations: number) => Promise<void>;
+  onRows?:
+    | ((indices: readonly number[], scores: readonly RowScores[][], operations: number) => Promise<void>)
+    | undefined;
 }
 
 export const plainSampling: SamplingScheme = { temperature: 1, topK: 0 };
@@ -74,6 +80,7 @@ function scoresOf({ tokens, first, decode }: ScoredRow, scores: NativeScores, be
     entropy: sum(scores.entropy, begin, end),
     logLikelihood: sum(scores.logLikelihood, begin, end),
     schemeLogLikelihood: sum(scores.schemeLogLikelihood, begin, end),
+    margin: scores.margin.subarray(begin, end).reduce((least, value) => Math.min(least, value)),
   };
 }
 
@@ -90,11 +97,11 @@ function travelOrder(rows: readonly ScoredRow[]): number[] {
 }
 
 /** How many rows from one on travel together: of one kind, and with little to fill the shorter ones up with. */
-function companions(rows: readonly ScoredRow[], most: number): number {
+function companions(rows: readonly ScoredRow[]): number {
   const [longest] = rows as readonly [ScoredRow];
   let tokens = 0;
   let count = 0;
-  for (const row of rows.slice(0, most)) {
+  for (const row of rows) {
     tokens += row.tokens.length;
     if (row.decode !== longest.decode || (count + 1) * longest.tokens.length > mostFilling * tokens) break;
     count++;
@@ -103,10 +110,10 @@ function companions(rows: readonly ScoredRow[], most: number): number {
 }
 
 /**
- * Scores rows under plans: all plans meet each batch of rows in one walk through the blocks. Gives the scores of each
+ * Scores rows under plans in the model's own dtype: all plans meet each batch of rows in one walk through the blocks. Gives the scores of each
  * row under each plan, [row][plan]. `done` holds those that are known already, and takes the others in.
  */
-export async function scoreRows(
+export async function walkRows(
   session: Session,
   rows: readonly ScoredRow[],
   plans: NativePlan[],
@@ -118,16 +125,10 @@ export async function scoreRows(
   const weight = (indices: readonly number[]) =>
     indices.reduce((total, index) => total + (rows[index] as ScoredRow).tokens.length, 0);
   const total = weight(order);
-  let progress = (total - weight(left)) / total;
-  for (let at = 0; at < left.length; ) {
-    const ahead = left.slice(at, at + Math.min(mostRows, options.batchSize ?? mostRows));
-    const count = companions(
-      ahead.map((index) => rows[index] as ScoredRow),
-      ahead.length,
-    );
-    const window = ahead.slice(0, count);
-    const batch = window.map((index) => rows[index] as ScoredRow);
-    const request = {
+  let reached = total - weight(left);
+  const request = (indices: readonly number[]): NativeScoreRequest => {
+    const batch = indices.map((index) => rows[index] as ScoredRow);
+    return {
       rows: toNativeRows(batch.map(({ tokens }) => tokens)),
       first: Int32Array.from(batch, ({ first }) => first),
       decode: Uint8Array.from(batch, ({ decode }) => Number(decode)),
@@ -135,16 +136,26 @@ export async function scoreRows(
       scheme: options.scheme,
       memory: options.memory,
     };
-    const result = await run(session.addon, part(options, progress, progress + weight(window) / total), (control) =>
-      session.native.score(request, control),
+  };
+  const { addon, native } = session;
+  while (left.length > 0) {
+    const ahead = left.slice(0, Math.min(mostRows, options.batchSize ?? mostRows));
+    const alike = ahead.slice(0, companions(ahead.map((index) => rows[index] as ScoredRow)));
+    const { signal } = options;
+    const fitting = await run(addon, { signal }, () => native.rowsThatFit(request(alike)));
+    const indices = left.splice(0, fitting);
+    const to = reached + weight(indices);
+    const result = await run(addon, part(options, reached / total, to / total), (control) =>
+      native.score(request(indices), control),
     );
-    const indices = window.slice(0, result.rows);
+    reached = to;
     let begin = 0;
     for (const index of indices) {
       const row = rows[index] as ScoredRow;
+      const at = begin;
       done.set(
         index,
-        result.plans.map((scores) => scoresOf(row, scores, begin)),
+        result.plans.map((scores) => scoresOf(row, scores, at)),
       );
       begin += row.tokens.length - row.first;
     }
@@ -153,8 +164,6 @@ export async function scoreRows(
       indices.map((index) => done.get(index) as RowScores[]),
       result.operations,
     );
-    progress += weight(indices) / total;
-    at += result.rows;
   }
   return rows.map((_, index) => done.get(index) as RowScores[]);
 }

@@ -1,8 +1,8 @@
 import type { ModelConfig } from "./config.js";
 import type { Dtype } from "./dtype.js";
 import { AttentionBypassError } from "./errors.js";
+import type { Float32Companion } from "./float32-companion.js";
 import type { Addon, NativeDecoder, NativeModel } from "./native.js";
-import type { OperationOptions } from "./operation.js";
 import type { Tokenizer } from "./tokenizer.js";
 
 /** A loaded model as the calls on it see it. */
@@ -15,8 +15,7 @@ export interface Session {
   readonly dtype: Dtype;
   /** The files with its weights. */
   readonly files: readonly string[];
-  /** Loads the same model once more. */
-  readonly reload: (options: { dtype: Dtype; offload: boolean }, operation: OperationOptions) => Promise<NativeModel>;
+  readonly float32: Float32Companion;
   readonly tokenizer: Tokenizer | undefined;
   /** At work or paused; each keeps the weights. A stream that nobody holds any more must not be held here. */
   readonly decoders: Set<WeakRef<NativeDecoder>>;

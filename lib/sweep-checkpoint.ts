@@ -1,5 +1,6 @@
 import { type FileHandle, open, readFile } from "node:fs/promises";
 import { isDeepStrictEqual } from "node:util";
+import * as v from "valibot";
 import { AttentionBypassError, systemCode } from "./errors.js";
 import type { RowScores } from "./scoring.js";
 
@@ -8,22 +9,36 @@ export type CheckpointSettings = Record<string, unknown>;
 
 const format = "attention-bypass sweep, 1";
 
-const fields = ["extractable", "predicted", "decoded", "entropy", "logLikelihood", "schemeLogLikelihood"] as const;
+const fields = [
+  "extractable",
+  "predicted",
+  "decoded",
+  "entropy",
+  "logLikelihood",
+  "schemeLogLikelihood",
+  "margin",
+] as const;
 
-interface Header {
-  format: string;
-  settings: CheckpointSettings;
+/** How every checkpoint begins, one that was cut off at once included. */
+const beginning = `{"format":"attention-bypass sweep`;
+
+const headerFields = v.object({
+  format: v.literal(format),
+  settings: v.record(v.string(), v.unknown()),
   /** The memory budget, which decides what travels together and so the last bits of the results. */
-  memory: number;
-}
+  memory: v.number(),
+});
 
-interface Part {
-  rows: number[];
+const partFields = v.object({
+  rows: v.array(v.number()),
   /** Float64, row after row, plan after plan, field after field; in base64, since JSON has no infinity. */
-  scores: string;
-  operations: number;
-  seconds: number;
-}
+  scores: v.string(),
+  operations: v.number(),
+  seconds: v.number(),
+});
+
+type Header = v.InferOutput<typeof headerFields>;
+type Part = v.InferOutput<typeof partFields>;
 
 function pack(scores: readonly RowScores[][]): string {
   const numbers = scores.flat().flatMap((row) => fields.map((field) => row[field]));
@@ -62,37 +77,33 @@ export class Checkpoint {
   ) {}
 
   /**
-   * Opens a file, or makes it. memory: what is asked for, or the default for a sweep that begins.
-   * Throws CHECKPOINT_INVALID, CHECKPOINT_MISMATCH, WRITE_FAILED.
+   * Opens a file, or makes it, for a sweep of so many rows and plans. memory: what is asked for, or the default for a
+   * sweep that begins. Throws CHECKPOINT_INVALID, CHECKPOINT_MISMATCH, WRITE_FAILED.
    */
   static async open(
     file: string,
     settings: CheckpointSettings,
     memory: { asked: number | undefined; standard: number },
-    planCount: number,
+    size: { rows: number; plans: number },
   ): Promise<Checkpoint> {
-    const text = await readFile(file, "utf8").catch((error: unknown) => {
+    const text = await readFile(file, "utf8").catch((error: Error) => {
       if (systemCode(error) === "ENOENT") return "";
-      throw new AttentionBypassError("CHECKPOINT_INVALID", `expected a checkpoint in ${file} but it can't be read`, {
-        cause: error,
-      });
+      throw invalid(file, error.message);
     });
     const whole = text.slice(0, text.lastIndexOf("\n") + 1);
-    if (whole === "" && text !== "" && !text.startsWith(`{"format":"${format.slice(0, 16)}`)) {
-      throw new AttentionBypassError(
-        "CHECKPOINT_INVALID",
-        `expected a checkpoint in ${file} but it holds something else`,
-      );
+    if (whole === "" && !text.startsWith(beginning) && !beginning.startsWith(text)) {
+      throw invalid(file, "it holds something else");
     }
-    const lines = whole.split("\n").slice(0, -1);
-    const header = lines.length > 0 ? parse<Header>(lines[0] as string, file) : undefined;
-    if (header) requireSame(header, settings, file);
+    const [first, ...rest] = whole.split("\n").slice(0, -1);
+    const header = first === undefined ? undefined : parse(headerFields, first, file);
+    if (header) requireSame(header.settings, settings, file);
+    const parts = rest.map((line) => parse(partFields, line, file));
     const handle = await open(file, "a").catch((error: Error) => {
       throw writeFailed(file, error);
     });
     const checkpoint = new Checkpoint(file, handle, memory.asked ?? header?.memory ?? memory.standard);
     try {
-      for (const line of lines.slice(1)) checkpoint.#take(parse<Part>(line, file), planCount);
+      for (const part of parts) checkpoint.#take(part, size);
       if (whole.length < text.length) await handle.truncate(Buffer.byteLength(whole));
       if (!header) await checkpoint.#write({ format, settings: plain(settings), memory: checkpoint.memory });
       return checkpoint;
@@ -102,11 +113,10 @@ export class Checkpoint {
     }
   }
 
-  #take(part: Part, planCount: number): void {
-    const scores = Array.isArray(part.rows) && typeof part.scores === "string" ? unpack(part, planCount) : undefined;
-    if (!scores) {
-      throw new AttentionBypassError("CHECKPOINT_INVALID", `expected lines with rows and scores in ${this.file}`);
-    }
+  #take(part: Part, size: { rows: number; plans: number }): void {
+    const known = part.rows.every((row) => Number.isInteger(row) && row >= 0 && row < size.rows);
+    const scores = unpack(part, size.plans);
+    if (!known || !scores) throw invalid(this.file, "a line has other rows or scores");
     for (const [index, row] of part.rows.entries()) this.done.set(row, scores[index] as RowScores[]);
     this.operations += part.operations;
     this.seconds += part.seconds;
@@ -141,27 +151,29 @@ function writeFailed(file: string, error: Error): AttentionBypassError {
   return new AttentionBypassError("WRITE_FAILED", `expected to write ${file} but ${error.message}`, { cause: error });
 }
 
-function parse<Line>(line: string, file: string): Line {
-  try {
-    return JSON.parse(line);
-  } catch (error) {
-    throw new AttentionBypassError(
-      "CHECKPOINT_INVALID",
-      `expected JSON lines in ${file} but ${(error as Error).message}`,
-    );
-  }
+function invalid(file: string, reason: string): AttentionBypassError {
+  return new AttentionBypassError(
+    "CHECKPOINT_INVALID",
+    `expected a checkpoint of the format "${format}" in ${file} but ${reason}`,
+  );
 }
 
-function requireSame(header: Header, settings: CheckpointSettings, file: string): void {
-  if (header.format !== format || typeof header.settings !== "object" || header.settings === null) {
-    throw new AttentionBypassError(
-      "CHECKPOINT_INVALID",
-      `expected a checkpoint of the format "${format}" in ${file} but it is none`,
-    );
+function parse<Schema extends v.GenericSchema>(schema: Schema, line: string, file: string): v.InferOutput<Schema> {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch (error) {
+    throw invalid(file, (error as Error).message);
   }
+  const parsed = v.safeParse(schema, value);
+  if (!parsed.success) throw invalid(file, "a line is of another form");
+  return parsed.output;
+}
+
+function requireSame(before: CheckpointSettings, settings: CheckpointSettings, file: string): void {
   const now = plain(settings);
-  const names = [...new Set([...Object.keys(now), ...Object.keys(header.settings)])];
-  const other = names.filter((name) => !isDeepStrictEqual(now[name], header.settings[name]));
+  const names = [...new Set([...Object.keys(now), ...Object.keys(before)])];
+  const other = names.filter((name) => !isDeepStrictEqual(now[name], before[name]));
   if (other.length === 0) return;
   throw new AttentionBypassError(
     "CHECKPOINT_MISMATCH",

@@ -17,8 +17,9 @@ import { type OperationOptions, part } from "./operation.js";
 import { type Perplexity, toPerplexity, toWindows, windowFields } from "./perplexity.js";
 import { compareWithFloat32, type PrecisionDifference } from "./precision.js";
 import type { Samples } from "./samples.js";
-import { type RowScores, type ScoredRow, scoreRows } from "./scoring.js";
+import type { RowScores, ScoredRow } from "./scoring.js";
 import type { Session } from "./session.js";
+import { scoreRows } from "./settled-scoring.js";
 import { Checkpoint } from "./sweep-checkpoint.js";
 import { type SweptBlocks, sweptBlocks, sweptModes, toVariants, type Variant } from "./sweep-variants.js";
 import { type EncodedTask, encodeTask, type Task, type TaskScores, taskSchema, toTaskScores } from "./task.js";
@@ -215,13 +216,15 @@ export async function sweep<Metric extends MemorizationMetric = MemorizationMetr
   const checkpoint =
     checked.resume === undefined
       ? undefined
-      : await Checkpoint.open(checked.resume, { ...settings }, memory, plans.length);
+      : await Checkpoint.open(checked.resume, { ...settings }, memory, { rows: rows.length, plans: plans.length });
   const budget = checkpoint?.memory ?? memory.asked ?? memory.standard;
   const scheme = { temperature: checked.temperature, topK: checked.topK ?? 0 };
   const compared = session.dtype === "float32" ? 0 : (checked.compareRows ?? Math.ceil(rows.length / 64));
   // As if float32 took the time of two rows.
   const share = rows.length / (rows.length + 2 * compared);
   const before = checkpoint?.seconds ?? 0;
+  // Where all was done before, nobody else says so.
+  if (checkpoint?.done.size === rows.length) options.onProgress?.(share);
   let operations = checkpoint?.operations ?? 0;
   let last = began;
   try {

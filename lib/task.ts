@@ -87,7 +87,7 @@ function encode(query: string | Tokens, choice: string | Tokens, context: TokenC
     throw invalidArgument(name, "a query and choices of at least a token each", query);
   }
   requireContext(tokens.length, context.config, name);
-  return { tokens, first: prefix.length, decode: false };
+  return { tokens, first: prefix.length, decode: false, settle: false };
 }
 
 /** A task with a row for each choice of each question, question after question. */

@@ -1,6 +1,7 @@
 #include "architecture.h"
 
 #include "activation.h"
+#include "offloaded_matrices.h"
 
 namespace attention_bypass {
 
@@ -16,8 +17,11 @@ Architecture build_architecture(const ModelConfig& config, Checkpoint& checkpoin
 
 at::Tensor ArchitectureBuilder::matrix(const std::string& name, at::IntArrayRef shape) {
   const auto stored = checkpoint.take(name, shape);
+  if (offload_) return stored;
   // A tensor that is already right stays where the file is mapped.
-  return offload_ ? stored : stored.to(options).contiguous();
+  auto tensor = stored.to(options).contiguous();
+  if (!tensor.is_alias_of(stored)) release_pages(stored);
+  return tensor;
 }
 
 at::Tensor ArchitectureBuilder::vector(const std::string& name, int64_t size, at::ScalarType type) {
@@ -28,10 +32,11 @@ torch::jit::Module ArchitectureBuilder::embedding(const std::string& name, int64
   return script.build(
       "Embedding",
       {ScriptBuilder::parameter("weight", matrix(name + ".weight", {count, config.hidden_size})),
-       ScriptBuilder::attribute("dtype", static_cast<int64_t>(at::kFloat))},
+       ScriptBuilder::attribute("dtype", static_cast<int64_t>(dtype())),
+       ScriptBuilder::attribute("stream_dtype", static_cast<int64_t>(at::kFloat))},
       R"(
 def forward(self, ids: Tensor) -> Tensor:
-    return torch.to(torch.embedding(self.weight, ids), self.dtype)
+    return torch.to(torch.to(torch.embedding(self.weight, ids), self.dtype), self.stream_dtype)
 )");
 }
 

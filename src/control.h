@@ -20,16 +20,12 @@ class Control {
     if (aborted_.load(std::memory_order_relaxed)) throw Error("ABORTED", "the operation was aborted");
   }
 
-  // How many units of work are left, as far as is known now, and what share of all that was asked for the work
-  // is with what was done before.
-  void expect(double units, double share = 1) {
-    total_ = done_ + units;
-    share_ = share;
-  }
+  // How many units of work are left, as far as is known now.
+  void expect(double units) { total_ = done_ + units; }
 
   void advance(double units) {
     done_ += units;
-    if (on_progress && total_ > 0) on_progress(share_ * std::min(1.0, done_ / total_));
+    if (on_progress && total_ > 0) on_progress(std::min(1.0, done_ / total_));
   }
 
   double done() const { return done_; }
@@ -38,7 +34,6 @@ class Control {
   std::atomic<bool> aborted_{false};
   double done_ = 0;
   double total_ = 0;
-  double share_ = 1;
 };
 
 }  // namespace attention_bypass

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <type_traits>
+#include <utility>
 
 #include "operations.h"
 #include "vectorized.h"
@@ -24,7 +25,11 @@ constexpr int64_t panel_tokens = 8192;
 // Products are compiled for each shape, so that there should be few.
 constexpr int64_t position_step = 16;
 
-// What is known of the logits seen so far, one value for each position.
+// Stands in for a target's logit, which is kept apart: below all logits, and finite, so that what is multiplied
+// by its vanishing exponential vanishes too.
+constexpr float out_of_sight = -1e30F;
+
+// What is known of the logits seen so far but for the targets', one value for each position.
 struct Totals {
   explicit Totals(int64_t positions)
       : highest(static_cast<size_t>(positions), -INFINITY),
@@ -170,6 +175,7 @@ class Summary {
         for (int64_t token = group; token < group_end; token += tile_tokens) {
           const int64_t tokens = std::min(tile_tokens, group_end - token);
           positions_.product(panel.narrow(0, token, tokens), block, logits.data());
+          take_targets(logits.data(), first + token, tokens, block, totals);
           float* highest = totals.highest.data() + offset;
           std::copy(highest, highest + width, before);
           raise(logits.data(), tokens, width, static_cast<int32_t>(first + token), highest,
@@ -177,7 +183,6 @@ class Summary {
           if (targets_.empty()) continue;
           add_up(logits.data(), tokens, width, before, highest, totals.total.data() + offset,
                  totals.weighted.data() + offset);
-          keep_targets(logits.data(), first + token, tokens, block, totals);
         }
       }
     }
@@ -185,14 +190,15 @@ class Summary {
   }
 
  private:
-  void keep_targets(const float* logits, int64_t first, int64_t tokens, int64_t block, Totals& totals) const {
+  void take_targets(float* logits, int64_t first, int64_t tokens, int64_t block, Totals& totals) const {
     const int64_t width = positions_.width(block);
     const auto begin = static_cast<size_t>(block * tile_positions);
     const size_t end = std::min(targets_.size(), begin + static_cast<size_t>(width));
     for (size_t position = begin; position < end; ++position) {
       const int64_t token = targets_[position] - first;
       if (token < 0 || token >= tokens) continue;
-      totals.target[position] = logits[token * width + static_cast<int64_t>(position - begin)];
+      auto& logit = logits[token * width + static_cast<int64_t>(position - begin)];
+      totals.target[position] = std::exchange(logit, out_of_sight);
     }
   }
 
@@ -201,24 +207,34 @@ class Summary {
 };
 
 // Adds what another thread has seen of other tokens.
-void merge(Totals& into, const Totals& from, size_t position) {
-  if (from.highest[position] > into.highest[position] ||
-      (from.highest[position] == into.highest[position] && from.best[position] < into.best[position])) {
-    into.best[position] = from.best[position];
+void merge(Totals& into, size_t at, const Totals& from, size_t place) {
+  if (from.highest[place] > into.highest[at] ||
+      (from.highest[place] == into.highest[at] && from.best[place] < into.best[at])) {
+    into.best[at] = from.best[place];
   }
-  const float highest = std::max(into.highest[position], from.highest[position]);
+  const float highest = std::max(into.highest[at], from.highest[place]);
   float total = 0;
   float weighted = 0;
-  for (const Totals* part : {static_cast<const Totals*>(&into), &from}) {
-    if (part->total[position] == 0) continue;
-    const float fall = part->highest[position] - highest;
+  const auto add = [&](const Totals& part, size_t position) {
+    if (part.total[position] == 0) return;
+    const float fall = part.highest[position] - highest;
     const float scale = std::exp(fall);
-    weighted += scale * (part->weighted[position] + part->total[position] * fall);
-    total += scale * part->total[position];
-  }
-  into.total[position] = total;
-  into.weighted[position] = weighted;
-  into.highest[position] = highest;
+    weighted += scale * (part.weighted[position] + part.total[position] * fall);
+    total += scale * part.total[position];
+  };
+  add(into, at);
+  add(from, place);
+  into.total[at] = total;
+  into.weighted[at] = weighted;
+  into.highest[at] = highest;
+}
+
+void add_target(Totals& into, size_t position, float logit, int64_t token) {
+  Totals target(1);
+  target.highest = {logit};
+  target.total = {1};
+  target.best = {static_cast<int32_t>(token)};
+  merge(into, position, target, 0);
 }
 
 }  // namespace
@@ -261,11 +277,17 @@ LogitSummary summarize_logits(const Model& model, const at::Tensor& hidden,
     auto& all = totals.front();
     float target = all.target[position];
     for (size_t thread = 1; thread < totals.size(); ++thread) {
-      merge(all, totals[thread], position);
+      merge(all, position, totals[thread], position);
       target += totals[thread].target[position];
     }
+    if (targets.empty()) {
+      result.best.push_back(all.best[position]);
+      continue;
+    }
+    const float margin = target - all.highest[position];
+    result.margin.push_back(margin);
+    add_target(all, position, target, targets[position]);
     result.best.push_back(all.best[position]);
-    if (targets.empty()) continue;
     const float log_total = std::log(all.total[position]);
     result.log_likelihood.push_back(target - all.highest[position] - log_total);
     result.entropy.push_back(log_total - all.weighted[position] / all.total[position]);

@@ -14,6 +14,7 @@ struct LogitSummary {
   std::vector<int64_t> best;          // the token of the greatest logit, the lowest id where several are as great
   std::vector<float> log_likelihood;  // log p(target); empty without targets
   std::vector<float> entropy;         // of p; empty without targets
+  std::vector<float> margin;          // the target's logit less the greatest of the others; empty without targets
 };
 
 // Whether summarize_logits works on this model's device.

@@ -68,8 +68,7 @@ class Journey {
         rows_(rows),
         tree_(plans),
         plan_count_(plans.size()),
-        decode_(std::any_of(request.decode.begin(), request.decode.begin() + rows.count(),
-                            [](bool decode) { return decode; })),
+        decode_(std::find(request.decode.begin(), request.decode.end(), true) != request.decode.end()),
         walk_(model, tree_, rows, decode_ ? &cache_ : nullptr) {}
 
   // At worst every row leaves the true tokens at once.
@@ -117,6 +116,7 @@ class Journey {
       stems[stem].log_likelihood = part(scores.log_likelihood);
       stems[stem].entropy = part(scores.entropy);
       stems[stem].scheme_log_likelihood = part(scores.scheme_log_likelihood);
+      stems[stem].margin = part(scores.margin);
       stems[stem].predicted = part(scores.predicted);
     }
     return stems;
@@ -159,36 +159,39 @@ class Journey {
 
 }  // namespace
 
+int64_t rows_that_fit(const Model& model, const ScoringRequest& request) {
+  const auto wanted = static_cast<int64_t>(request.rows.size());
+  const auto fitting =
+      std::max<int64_t>(1, Memory(request).rows(model, PlanTree(request.plans), request.memory));
+  // Equal parts, so that none is left over that is too small for the machine.
+  const int64_t parts = (wanted + fitting - 1) / fitting;
+  return (wanted + parts - 1) / parts;
+}
+
 ScoringResult score_rows(const Model& model, const ScoringRequest& request, Control& control) {
   const c10::InferenceMode inference;
   const Memory memory(request);
   const auto group = [&request](size_t begin, size_t count) {
     const auto first = request.plans.begin() + static_cast<std::ptrdiff_t>(begin);
-    const auto left = request.plans.size() - begin;
-    return std::vector<BypassPlan>(first, first + static_cast<std::ptrdiff_t>(std::min(count, left)));
+    return std::vector<BypassPlan>(
+        first, first + static_cast<std::ptrdiff_t>(std::min(count, request.plans.size() - begin)));
   };
+  const auto wanted = static_cast<int64_t>(request.rows.size());
   size_t together = request.plans.size();
-  while (together > 1 && memory.rows(model, PlanTree(group(0, together)), request.memory) == 0) {
+  while (together > 1 && memory.rows(model, PlanTree(group(0, together)), request.memory) < wanted) {
     together = (together + 1) / 2;
   }
-  const auto fitting = std::max<int64_t>(1, memory.rows(model, PlanTree(group(0, together)), request.memory));
-  const auto wanted = static_cast<int64_t>(request.rows.size());
-  // Equal parts, so that none is left over that is too small for the machine.
-  const int64_t parts = (wanted + fitting - 1) / fitting;
-  ScoringResult result;
-  result.rows = (wanted + parts - 1) / parts;
-  const ScoredRows rows({request.rows.begin(), request.rows.begin() + result.rows},
-                        {request.first.begin(), request.first.begin() + result.rows}, model.device());
+  const ScoredRows rows(request.rows, request.first, model.device());
   std::vector<std::unique_ptr<Journey>> journeys;
   double later = 0;
   for (size_t begin = 0; begin < request.plans.size(); begin += together) {
     journeys.push_back(std::make_unique<Journey>(model, request, rows, group(begin, together)));
     later += journeys.back()->operations();
   }
-  const double share = static_cast<double>(result.rows) / static_cast<double>(wanted);
+  ScoringResult result;
   for (auto& journey : journeys) {
     later -= journey->operations();
-    auto plans = journey->run(control, [&](double now) { control.expect(now + later, share); });
+    auto plans = journey->run(control, [&](double now) { control.expect(now + later); });
     std::move(plans.begin(), plans.end(), std::back_inserter(result.plans));
     journey.reset();
   }

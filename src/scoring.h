@@ -16,7 +16,7 @@ struct ScoringRequest {
   int64_t memory = 0;  // bytes that the work may take beside the weights
 };
 
-// Values of the scored tokens of the rows that were done, row after row, for each plan.
+// Values of the scored tokens, row after row, for each plan.
 struct ScoringResult {
   struct Scores : TokenScores {  // given the true tokens before each
     // What greedy decoding from the tokens before `first` gives, as many tokens as are scored; of rows that
@@ -24,14 +24,16 @@ struct ScoringResult {
     std::vector<int64_t> decoded;
   };
   std::vector<Scores> plans;
-  int64_t rows = 0;  // how many of the request's rows were done, from the first on; at least one
   double operations = 0;
 };
 
-// Scores as many rows as the memory allows, under all plans. One walk over the true rows gives everything but
-// what is decoded; greedy decoding agrees with a row up to its first mismatch by construction, so that it is
-// run from there on only, and only for the rows that have one. Where memory does not allow a single row under
-// all plans, plans go one group after the other. Progress is a share of all rows of the request.
+// How many rows of a request can travel together in its memory, from the first on: at least one, and fewer than
+// would fit where that makes parts of equal size.
+int64_t rows_that_fit(const Model& model, const ScoringRequest& request);
+
+// Scores rows under all plans. One walk over the true rows gives everything but what is decoded; greedy decoding
+// agrees with a row up to its first mismatch by construction, so that it is run from there on only, and only for
+// the rows that have one. Where memory does not allow all plans, these go one group after the other.
 ScoringResult score_rows(const Model& model, const ScoringRequest& request, Control& control);
 
 }  // namespace attention_bypass

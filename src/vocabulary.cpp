@@ -66,6 +66,7 @@ TokenScores score_tokens(const Model& model, const at::Tensor& hidden, const std
       append(scores.predicted, summary.best);
       append(scores.log_likelihood, summary.log_likelihood);
       append(scores.entropy, summary.entropy);
+      append(scores.margin, summary.margin);
     }
     scores.scheme_log_likelihood = scores.log_likelihood;
     return scores;
@@ -74,6 +75,7 @@ TokenScores score_tokens(const Model& model, const at::Tensor& hidden, const std
   for_logits(model, hidden, control, [&](const at::Tensor& logits, int64_t begin, int64_t count) {
     const auto target = all.narrow(0, begin, count).unsqueeze(1);
     append(scores.predicted, logits.argmax(1));
+    append(scores.margin, logits.gather(1, target).squeeze(1) - logits.scatter(1, target, -INFINITY).amax(1));
     append(scores.scheme_log_likelihood,
            scheme_log_likelihood(logits, logits.gather(1, target).squeeze(1), scheme));
     const auto log_probabilities = logits.log_softmax(1);

@@ -23,6 +23,7 @@ struct TokenScores {
   std::vector<float> log_likelihood;         // log p(target)
   std::vector<float> entropy;                // of p
   std::vector<float> scheme_log_likelihood;  // log p(target) under the scheme
+  std::vector<float> margin;                 // the target's logit less the greatest of the others
   std::vector<int64_t> predicted;            // argmax p, the lowest id where several are as good
 };
 

@@ -72,16 +72,12 @@ std::vector<at::Tensor> Walk::run(Control& control) {
   if (tree_.narrow_root()) streams_.front() = rows_.read(streams_.front(), 0);
   for (int64_t index = 0; index < tree_.blocks(); ++index) {
     const auto block = model_.block(index);
-    for (const auto& fork : tree_.forks(index)) {
-      control.check();
-      pass(block, index, fork);
-      control.advance(operations(fork));
-    }
+    for (const auto& fork : tree_.forks(index)) pass(block, index, fork, control);
   }
   return std::move(streams_);
 }
 
-void Walk::pass(const Model::BlockAtWork& block, int64_t index, const PlanTree::Fork& fork) {
+void Walk::pass(const Model::BlockAtWork& block, int64_t index, const PlanTree::Fork& fork, Control& control) {
   const auto in = streams_[static_cast<size_t>(fork.stem)];
   std::vector<at::Tensor> out;
   for (const auto& branch : fork.branches) {
@@ -89,11 +85,14 @@ void Walk::pass(const Model::BlockAtWork& block, int64_t index, const PlanTree::
     const int64_t length = branch.narrow ? rows_.reads() : rows_.length();
     out.push_back(in_place ? in : at::empty({in.size(0), length, in.size(2)}, in.options()));
   }
+  const double row_operations = operations(fork) / static_cast<double>(rows_.count());
   for (auto& slice : slices_) {
+    control.check();
     const auto results = branches(block, index, fork, slice, in.narrow(0, slice.begin, slice.count));
     for (size_t branch = 0; branch < out.size(); ++branch) {
       out[branch].narrow(0, slice.begin, slice.count).copy_(results[branch]);
     }
+    control.advance(row_operations * static_cast<double>(slice.count));
   }
   for (size_t branch = 0; branch < out.size(); ++branch) {
     streams_[static_cast<size_t>(fork.branches[branch].stem)] = out[branch];

@@ -37,7 +37,7 @@ class Walk {
     Visibility everywhere, where_read;
   };
 
-  void pass(const Model::BlockAtWork& block, int64_t index, const PlanTree::Fork& fork);
+  void pass(const Model::BlockAtWork& block, int64_t index, const PlanTree::Fork& fork, Control& control);
   // What each branch adds to, or leaves of, the hidden states of a slice.
   std::vector<at::Tensor> branches(const Model::BlockAtWork& block, int64_t index, const PlanTree::Fork& fork,
                                    Slice& slice, const at::Tensor& hidden);

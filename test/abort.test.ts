@@ -25,6 +25,7 @@ const output = path.join(await temporaryFolder(t), "model.pt");
 const calls: Record<string, (options: OperationOptions) => Promise<unknown>> = {
   logits: (options) => model.logits(rows, options),
   scoreMemorization: (options) => model.scoreMemorization(rows, { prefixLength: 100, ...options }),
+  sweep: (options) => model.sweep({ samples: rows, prefixLength: 100, ...options }),
   perplexity: (options) => model.perplexity(rows.flat(), { contextLength: 256, stride: 256, ...options }),
   generate: (options) => model.generate(prompt, { maxNewTokens: 500, ...options }),
   stream: async ({ signal, onProgress }) => {

@@ -22,6 +22,7 @@ const calls: Record<string, (options: Anything) => Promise<unknown>> = {
   stream: (options) => all(model.stream([1, 2], options)),
   perplexity: (options) => model.perplexity([1, 2, 3], options),
   scoreMemorization: (options) => model.scoreMemorization([[1, 2, 3]], options),
+  sweep: (options) => model.sweep(options),
 };
 const folder = await temporaryFolder(t);
 const loads: Record<string, (options: Anything) => Promise<unknown>> = {
@@ -54,6 +55,7 @@ const options: Record<string, Record<string, unknown[]>> = {
     device: ["tpu", "", "CPU", "cpu:0", "cuda:", "cuda:x", "cuda:-1", "cuda:0 ", 0, null, {}],
     dtype: dtypes,
     threads: notCounts,
+    offload: ["yes", null, 1],
     tokenizer: notStrings,
   },
   convert: { ...longCall, dtype: dtypes, tokenizer: notStrings },
@@ -78,11 +80,40 @@ const options: Record<string, Record<string, unknown[]>> = {
     temperature: [...notNumbers, 0, -1, Number.NaN, Number.POSITIVE_INFINITY],
     topK: notCounts,
   },
+  sweep: {
+    ...longCall,
+    over: [
+      "block",
+      null,
+      5,
+      {},
+      [],
+      { window: 0 },
+      { window: 1.5 },
+      [5],
+      [{}],
+      [{ blocks: 1 }],
+      [{ blocks: [0], mode: "no" }],
+    ],
+    mode: ["none", null, 1, {}, ["zero"]],
+    prefixLength: notCounts,
+    rows: notCounts,
+    metrics: ["exactMatch", null, {}, [], ["perplexity"]],
+    temperature: [...notNumbers, 0, -1],
+    topK: notCounts,
+    contextLength: [...notCounts, 1],
+    stride: notCounts,
+    tasks: ["x", null, {}, [], [5], [{ name: "", questions: [] }], [{ name: "x", questions: 5 }], [{ questions: [] }]],
+    memory: notCounts,
+    compareRows: [...notNumbers, -1, 1.5, Number.NaN],
+    resume: [...notStrings, ""],
+  },
 };
 
 for (const [name, call] of Object.entries({ ...loads, ...calls })) {
   t.test(`options of ${name}`, async (t) => {
-    const needed = name === "scoreMemorization" ? { prefixLength: 1 } : {};
+    const samples = name === "sweep" ? { samples: [[1, 2, 3]] } : {};
+    const needed = name === "scoreMemorization" || name === "sweep" ? { prefixLength: 1, ...samples } : {};
     for (const [option, values] of Object.entries(options[name] ?? {})) {
       for (const value of values) {
         const title = `${option} ${shown(value) || JSON.stringify(value)}`;
@@ -95,6 +126,42 @@ for (const [name, call] of Object.entries({ ...loads, ...calls })) {
     }
   });
 }
+
+t.test("what a sweep can't measure", async (t) => {
+  const sweep = (options: Anything) => () => model.sweep({ prefixLength: 1, ...options });
+  const samples = [[1, 2, 3]];
+  const question = { query: [1], choices: [[2], [3]], gold: 0 };
+  const task = (changed: object) => ({ tasks: [{ name: "guess", questions: [{ ...question, ...changed }] }] });
+  const wrong: [name: string, options: Anything, code: ErrorCode, ...said: string[]][] = [
+    ["nothing", {}, "INVALID_ARGUMENT", "samples, a text or tasks"],
+    ["no rows", { samples: [] }, "INVALID_ARGUMENT", "samples"],
+    ["no prefix", { samples, prefixLength: undefined }, "INVALID_ARGUMENT", "prefixLength"],
+    ["no suffix", { samples, prefixLength: 3 }, "PREFIX_TOO_LONG", "samples[0]"],
+    ["text without a tokenizer", { text: "text" }, "TOKENIZER_MISSING", "text"],
+    ["a short text", { text: [1] }, "INVALID_ARGUMENT", "text"],
+    ["a wide window of text", { text: [1, 2, 3], contextLength: 49 }, "INVALID_ARGUMENT", "contextLength"],
+    ["a block beyond the last", { samples, over: [{ blocks: [3] }] }, "BLOCK_OUT_OF_RANGE", "3"],
+    ["a block twice", { samples, over: [{ blocks: [1, 1] }] }, "BLOCK_DUPLICATE", "1"],
+    ["a window beyond the stack", { samples, over: { window: 4 } }, "BLOCK_OUT_OF_RANGE", "3"],
+    ["a long row", { samples: [Array.from({ length: 49 }, () => 1)] }, "CONTEXT_TOO_LONG", "row 0"],
+    ["one choice", task({ choices: [[2]] }), "INVALID_ARGUMENT", "question 0 of the task guess"],
+    ["no right choice", task({ gold: 2 }), "INVALID_ARGUMENT", "question 0 of the task guess"],
+    ["an empty query", task({ query: [] }), "INVALID_ARGUMENT", "question 0 of the task guess"],
+    ["an empty choice", task({ choices: [[2], []] }), "INVALID_ARGUMENT", "question 0 of the task guess"],
+    ["a token that is none", task({ query: [67] }), "TOKEN_OUT_OF_RANGE", "67"],
+    ["words without a tokenizer", task({ query: "why" }), "TOKENIZER_MISSING", "question 0"],
+    ["no questions", { tasks: [{ name: "guess", questions: [] }] }, "INVALID_ARGUMENT", "guess"],
+    ["tasks of one name", { tasks: [...task({}).tasks, ...task({}).tasks] }, "INVALID_ARGUMENT", "guess"],
+    ["no file", { tasks: [{ name: "guess", questions: "missing.jsonl" }] }, "FILE_NOT_FOUND", "missing.jsonl"],
+    [
+      "a file of another kind",
+      { tasks: [{ name: "guess", questions: `${place}/config.json` }] },
+      "TASK_INVALID",
+      "line 1",
+    ],
+  ];
+  for (const [name, options, code, ...said] of wrong) await refused(t, name, sweep(options), code, ...said);
+});
 
 t.test("places that are no paths", async (t) => {
   for (const value of [undefined, null, 5, "", {}, [place], new URL("file:///")]) {

@@ -1,5 +1,6 @@
 // The command line as a process: what it prints where, and the exit code. Values are those of Hugging Face.
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { readdir, writeFile } from "node:fs/promises";
@@ -75,7 +76,7 @@ const perplexity = ["perplexity", model, "--device", "cpu", "--tokens", row.join
 
 t.test("help and version", async (t) => {
   const help = await succeed(t, "--help");
-  for (const verb of ["generate", "perplexity", "memorization", "convert", "doctor"]) {
+  for (const verb of ["generate", "perplexity", "memorization", "sweep", "convert", "doctor"]) {
     t.match(help, new RegExp(`^ {2}${verb} `, "m"));
     const ofVerb = await succeed(t, verb, "--help");
     t.match(ofVerb, `Usage: attention-bypass ${verb} `);
@@ -189,6 +190,46 @@ t.test("memorization of what Hugging Face generates greedily", async (t) => {
   t.match(await succeedJson(t, ...memorization, "--bypass", "0"), { exactMatch: 0 });
 });
 
+t.test("sweep", async (t) => {
+  const folder = await temporaryFolder(t);
+  const samples = path.join(folder, "samples.jsonl");
+  const task = path.join(folder, "guess.jsonl");
+  const lines = base.greedy.map((suffix, index) =>
+    JSON.stringify({ prefix: expected.input_ids[index]?.slice(0, base.greedy_prompt_length), suffix }),
+  );
+  await writeFile(samples, lines.join("\n"));
+  await writeFile(task, JSON.stringify({ query: prompt, choices: [greedy("base"), [1, 2, 3]], gold: 0 }));
+  const sweep = ["sweep", model, "--device", "cpu", "--samples", samples];
+  const chosen = ["--metrics", "exactMatch,extractableLength", "--task", task];
+  const csv = await succeed(t, ...sweep, ...chosen, "--bypass", "0", "--bypass", "1,2", "--csv");
+  const [head, ofBase, ...others] = csv.trimEnd().split("\n");
+  t.equal(head, "name,blocks,mode,exactMatch,extractableLength,guess");
+  t.equal(ofBase, "base,,,1,7,1", "what Hugging Face generates");
+  t.match(others[0], /^block 0,0,zero,0,/);
+  t.match(others[1], /^"blocks 1, 2",1 2,zero,0,/);
+  const human = await succeed(t, ...sweep, ...chosen, "--over", "quartiles", "--mode", "both");
+  t.match(human, /^name +blocks +mode +exactMatch +extractableLength +guess\nbase +1 +7 +1\n/);
+  t.match(human, /^quartile 4 +2 +short-circuit /m);
+
+  const resume = path.join(folder, "sweep.part");
+  const output = path.join(folder, "sweep.json");
+  const whole = ["--dtype", "bfloat16", "--memory", "64", "--resume", resume];
+  t.equal(await succeed(t, ...sweep, ...whole, "--output", output, "--json"), "");
+  const written = JSON.parse(readFileSync(output, "utf8"));
+  t.match(written, {
+    base: { memorization: { exactMatch: 1, rows: 2 } },
+    settings: { over: "blocks", mode: "zero", dtype: "bfloat16", versions: { "attention-bypass": version } },
+    precision: { reference: "float32", rows: 1 },
+    cost: { memory: 64 * 2 ** 20 },
+  });
+  const weights = createHash("sha256")
+    .update(readFileSync(path.join(model, "model.safetensors")))
+    .digest("hex");
+  t.same(written.settings.model.files, [{ name: "model.safetensors", sha256: weights }]);
+  const again = await succeedJson<typeof written>(t, ...sweep, ...whole);
+  t.same([again.base, again.variants, again.settings], [written.base, written.variants, written.settings]);
+});
+
 t.test("convert", async (t) => {
   const archive = path.join(await temporaryFolder(t), "model.pt");
   t.match(await succeed(t, "convert", model, archive), `${archive}: 0.1 MiB\n`);
@@ -245,6 +286,11 @@ const failures: [exitCode: number, code: string, ...args: string[]][] = [
   [2, invalid, "memorization", model],
   [2, invalid, "memorization", model, "--samples", "x.npy", "--metrics", "luck"],
   [3, "FILE_NOT_FOUND", "memorization", model, "--samples", "x.npy"],
+  [2, invalid, "sweep", model],
+  [2, invalid, "sweep", model, "--samples", "x.npy", "--over", "layers"],
+  [2, invalid, "sweep", model, "--samples", "x.npy", "--over", "pairs", "--bypass", "0"],
+  [3, "FILE_NOT_FOUND", "sweep", model, "--samples", "x.npy"],
+  [3, "FILE_NOT_FOUND", "sweep", model, "--task", "x.jsonl"],
   [3, "FILE_NOT_FOUND", "generate", "nowhere", "--tokens", "1"],
   [3, "FILE_NOT_FOUND", "perplexity", model, "nowhere.txt"],
   [3, "TOKENIZER_MISSING", "generate", model, "hello"],

@@ -79,6 +79,9 @@ t.test("progress never falls and ends at 1", async (t) => {
     scoreMemorization: () => model.scoreMemorization(rows, { prefixLength: 246, batchSize: 3, onProgress }),
     "scoreMemorization without decoding": () =>
       model.scoreMemorization(rows, { prefixLength: 246, batchSize: 3, metrics: ["exactMatch"], onProgress }),
+    sweep: () => model.sweep({ samples: rows, prefixLength: 246, memory: 1, onProgress }),
+    "sweep without decoding": () =>
+      model.sweep({ samples: rows, prefixLength: 246, text: rows.flat(), metrics: ["exactMatch"], onProgress }),
     perplexity: () => model.perplexity(rows.flat(), { contextLength: 256, batchSize: 2, onProgress }),
     logits: () => model.logits(rows, { onProgress }),
   };

@@ -25,6 +25,7 @@ t.test("after dispose", async (t) => {
     stream: () => all(model.stream([1])),
     perplexity: () => model.perplexity([1, 2]),
     scoreMemorization: () => model.scoreMemorization([[1, 2]], { prefixLength: 1 }),
+    sweep: () => model.sweep({ samples: [[1, 2]], prefixLength: 1 }),
   };
   for (const [name, use] of Object.entries(uses)) await refused(t, `${name} during it`, use, "DISPOSED", "disposed");
   await disposed;

@@ -6,7 +6,7 @@ import { pick } from "./pick.js";
 import { withProgress } from "./progress.js";
 import { wholeNumber } from "./values.js";
 
-export type ModelOptions = Pick<LoadModelOptions, "device" | "dtype" | "threads" | "tokenizer">;
+export type ModelOptions = Pick<LoadModelOptions, "device" | "dtype" | "offload" | "threads" | "tokenizer">;
 
 export const modelHelp =
   "checkpoint folder of Hugging Face, archive made by convert, or traced TorchScript with config.json beside it";
@@ -28,12 +28,13 @@ export function addModelOptions(command: Command): Command {
     .optionsGroup("Model options:")
     .option("--device <device>", "auto, cpu, cuda or cuda:N (default: auto, CUDA where there is one)")
     .addOption(dtypeOption("float32 on the CPU, the checkpoint's own on CUDA"))
+    .option("--offload", "leave the weights in their files but for the block at work, where memory does not hold them")
     .option("--threads <count>", "threads on the CPU (default: libtorch's, one for each core)", wholeNumber(1))
     .option("--tokenizer <path>", tokenizerHelp);
 }
 
 export function openModel(path: string, options: ModelOptions & JsonOption, signal: AbortSignal): Promise<Model> {
   return withProgress("Loading", options, (onProgress) =>
-    loadModel(path, { ...pick(options, ["device", "dtype", "threads", "tokenizer"]), signal, onProgress }),
+    loadModel(path, { ...pick(options, ["device", "dtype", "offload", "threads", "tokenizer"]), signal, onProgress }),
   );
 }

@@ -1,0 +1,32 @@
+import { stringify } from "csv-stringify/sync";
+import type { SweepResult, SweepScores } from "../sweep.js";
+
+/** The names of what was measured, and its numbers, one for each name. */
+function measures({ memorization, perplexity, tasks = {} }: SweepScores): [name: string, value: number][] {
+  const { rows: _, perRow: __, ...means } = memorization ?? {};
+  return [
+    ...(Object.entries(means) as [string, number][]),
+    ...(perplexity ? ([["perplexity", perplexity.perplexity]] as [string, number][]) : []),
+    ...Object.entries(tasks).map(([name, { accuracy }]): [string, number] => [name, accuracy]),
+  ];
+}
+
+/** A header and a line for the unmodified model and each variant: name, blocks, mode, and what was measured. */
+export function sweepTable({ base, variants }: SweepResult): (string | number)[][] {
+  const head = ["name", "blocks", "mode", ...measures(base).map(([name]) => name)];
+  const line = (name: string, blocks: readonly number[], mode: string, scores: SweepScores) => [
+    name,
+    blocks.join(" "),
+    mode,
+    ...measures(scores).map(([, value]) => value),
+  ];
+  return [
+    head,
+    line("base", [], "", base),
+    ...variants.map((variant) => line(variant.name, variant.blocks, variant.mode, variant)),
+  ];
+}
+
+export function toCsv(result: SweepResult): string {
+  return stringify(sweepTable(result));
+}

@@ -1,0 +1,178 @@
+import { writeFile } from "node:fs/promises";
+import path from "node:path";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import type { Bypass, BypassMode } from "../bypass.js";
+import { AttentionBypassError } from "../errors.js";
+import { type MemorizationMetric, memorizationMetrics } from "../memorization.js";
+import type { SweepResult } from "../sweep.js";
+import type { SweptBlocks } from "../sweep-variants.js";
+import type { Task } from "../task.js";
+import { parseBlocks } from "./bypass-options.js";
+import { readText } from "./input.js";
+import { addModelOptions, type ModelOptions, modelHelp, openModel } from "./model-options.js";
+import { addJsonOption, formatNumber, type JsonOption, print, printJson, table } from "./output.js";
+import { pick } from "./pick.js";
+import { withProgress } from "./progress.js";
+import { sweepTable, toCsv } from "./sweep-csv.js";
+import { decimal, namesAmong, wholeNumber } from "./values.js";
+
+interface Options extends ModelOptions, JsonOption {
+  over?: "blocks" | "quartiles" | "pairs" | { window: number };
+  bypass?: Bypass[];
+  mode?: BypassMode | "both";
+  samples?: string;
+  prefixLength?: number;
+  rows?: number;
+  metrics?: MemorizationMetric[];
+  temperature?: number;
+  topK?: number;
+  text?: string;
+  contextLength?: number;
+  stride?: number;
+  task?: Task[];
+  memory?: number;
+  compareRows?: number;
+  resume?: string;
+  csv?: boolean;
+  output?: string;
+}
+
+const examples = `
+What is measured is what memorization, perplexity and the tasks' accuracies are; see
+\`attention-bypass memorization --help\`. The model is also measured with no bypass, as "base".
+With --json: base and variants with all rows' values, every setting, versions, and the SHA-256 of the
+model's files and of the samples. With --csv: one line for each.
+
+Examples:
+  $ attention-bypass sweep ./pythia-160m --samples memorized.npy --prefix-length 32
+  $ attention-bypass sweep ./pythia-160m --samples memorized.npy --prefix-length 32 --over quartiles --mode both \\
+      --text wikitext2.txt --task recall=recall.jsonl --dtype bfloat16 --resume sweep.part --output sweep.json --json
+  $ attention-bypass sweep ./pythia-160m --samples rows.jsonl --bypass 0-3 --bypass 9,11 --csv`;
+
+function parseOver(text: string): NonNullable<Options["over"]> {
+  if (text === "blocks" || text === "quartiles" || text === "pairs") return text;
+  const window = /^window:([1-9]\d{0,3})$/.exec(text);
+  if (window) return { window: Number(window[1]) };
+  throw new InvalidArgumentError("Expected blocks, quartiles, pairs or window:N.");
+}
+
+/** The name of a task and its file, as in recall=tasks/recall.jsonl; the file's name serves where there is none. */
+function parseTask(text: string, before: readonly Task[] = []): Task[] {
+  const [, name, file] = /^(?:([\w-]+)=)?(.+)$/.exec(text) ?? [];
+  if (file === undefined) throw new InvalidArgumentError("Expected NAME=FILE.");
+  return [...before, { name: name ?? path.basename(file, path.extname(file)), questions: file }];
+}
+
+function swept({ over, bypass }: Options): { over?: SweptBlocks } {
+  if (over !== undefined && bypass !== undefined) {
+    throw new AttentionBypassError("INVALID_ARGUMENT", "expected --over or --bypass but received both");
+  }
+  if (bypass !== undefined) return { over: bypass };
+  return over === undefined ? {} : { over };
+}
+
+function form(result: SweepResult, options: Options): string {
+  if (options.csv) return toCsv(result);
+  const cell = (value: string | number) => (typeof value === "number" ? formatNumber(value) : value);
+  const rows = sweepTable(result).map((row) => row.map(cell));
+  const { seconds, operations } = result.cost;
+  return `${table(rows)}\n${seconds.toFixed(1)} s, ${(operations / 1e12).toPrecision(3)} trillion operations\n`;
+}
+
+async function write(file: string, text: string): Promise<void> {
+  await writeFile(file, text).catch((error: Error) => {
+    throw new AttentionBypassError("WRITE_FAILED", `expected to write ${file} but ${error.message}`, { cause: error });
+  });
+}
+
+async function sweep(model: string, options: Options, signal: AbortSignal) {
+  const blocks = swept(options);
+  if (options.csv && options.json) {
+    throw new AttentionBypassError("INVALID_ARGUMENT", "expected --csv or --json but received both");
+  }
+  const text = options.text === undefined ? {} : { text: await readText(options.text, signal) };
+  await using loaded = await openModel(model, options, signal);
+  const result = await withProgress("Sweeping", options, (onProgress) =>
+    loaded.sweep({
+      ...blocks,
+      ...text,
+      ...pick(options, ["mode", "samples", "prefixLength", "rows", "metrics", "temperature", "topK"]),
+      ...pick(options, ["contextLength", "stride", "compareRows", "resume"]),
+      ...(options.task && { tasks: options.task }),
+      ...(options.memory && { memory: options.memory * 2 ** 20 }),
+      signal,
+      onProgress,
+    }),
+  );
+  if (options.output !== undefined) {
+    await write(options.output, options.json ? `${JSON.stringify(result, null, 2)}\n` : form(result, options));
+  } else if (options.json) await printJson(result);
+  else await print(form(result, options));
+}
+
+export function addSweep(program: Command, signal: AbortSignal): void {
+  const command = program
+    .command("sweep")
+    .summary("measure a model with each block bypassed in turn")
+    .description(
+      "Measures what a model knows by heart, how well it predicts a text and how it answers questions, with no bypass " +
+        "and with each of many, in one walk through its blocks.",
+    )
+    .argument("<model>", modelHelp)
+    .optionsGroup("Bypass options:")
+    .option(
+      "--over <sets>",
+      "blocks, quartiles, pairs, or window:N for all N neighbouring blocks (default: blocks)",
+      parseOver,
+    )
+    .option(
+      "--bypass <blocks>",
+      "a block set of one's own, such as 7, 5,6, 4-7, 4- or q4; give it several times",
+      (text: string, before: readonly Bypass[] = []) => [...before, { blocks: parseBlocks(text) }],
+    )
+    .addOption(
+      new Option("--mode <mode>", 'what a bypassed attention adds; both: each set twice (default: "zero")').choices([
+        "zero",
+        "short-circuit",
+        "both",
+      ]),
+    )
+    .optionsGroup("Measures, at least one:")
+    .option("--samples <file>", "what may be memorized: .npy or .jsonl, as for memorization")
+    .option("--text <file>", 'text to take the perplexity of; "-" reads standard input')
+    .option(
+      "--task <name=file>",
+      'questions as JSON lines of {"query","choices","gold"}; give it several times',
+      parseTask,
+    )
+    .optionsGroup("Options of the measures:")
+    .option("--prefix-length <count>", "tokens of the samples' prefixes", wholeNumber(1))
+    .option("--rows <count>", "take the first samples alone (default: all)", wholeNumber(1))
+    .option("--metrics <names>", "what to measure of the samples (default: all)", namesAmong(memorizationMetrics))
+    .option("--temperature <number>", "of the sampling that extractionProbability is about (default: 1)", decimal)
+    .option("--top-k <count>", "of that sampling (default: all tokens)", wholeNumber(1))
+    .option(
+      "--context-length <count>",
+      "tokens of the text seen at once (default: the model's context)",
+      wholeNumber(2),
+    )
+    .option("--stride <count>", "tokens that a window predicts after the first (default: half)", wholeNumber(1))
+    .optionsGroup("Work options:")
+    .option(
+      "--memory <MiB>",
+      "memory to take beside the weights (default: 1024, or half of what is available if that is less)",
+      wholeNumber(1),
+    )
+    .option(
+      "--compare-rows <count>",
+      "rows to score in float32 too where --dtype is another (default: one of 64)",
+      wholeNumber(0),
+    )
+    .option("--resume <file>", "keep what is done in this file, and go on from there if it holds something");
+  addModelOptions(command);
+  addJsonOption(command)
+    .option("--csv", "print a line for each variant, with commas")
+    .option("--output <file>", "write the result there instead of printing it")
+    .addHelpText("after", examples)
+    .action((model: string, options: Options) => sweep(model, options, signal));
+}
