@@ -72,7 +72,8 @@ Napi::Value ModelHandle::score(const Napi::CallbackInfo& info) {
   const Controlled given(info[1]);
   const auto work = [model = model_, request = to_scoring_request(info[0]),
                      control = given.control]() -> JobQueue::Settle {
-    return [result = score_rows(**model, request, *control)](Napi::Env env) { return to_object(env, result); };
+    return
+        [result = score_rows(**model, request, *control)](Napi::Env env) { return to_object(env, result); };
   };
   return queue_->submit(info.Env(), work, given.control, given.on_progress);
 }

@@ -16,7 +16,7 @@ Architecture build_architecture(const ModelConfig& config, Checkpoint& checkpoin
 }
 
 at::Tensor ArchitectureBuilder::matrix(const std::string& name, at::IntArrayRef shape) {
-  const auto stored = checkpoint.take(name, shape);
+  auto stored = checkpoint.take(name, shape);
   if (offload_) return stored;
   // A tensor that is already right stays where the file is mapped.
   auto tensor = stored.to(options).contiguous();

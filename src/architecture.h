@@ -36,8 +36,8 @@ struct Architecture {
 // Where a model computes, and where its matrices stay.
 struct Placement {
   at::TensorOptions options;  // the device and dtype of the arithmetic
-  // Matrices stay in the mapped files, in the dtype that these have, and each block's are brought to the device
-  // for as long as the block works.
+  // Matrices stay in the mapped files, in the dtype that these have, and each block's are brought to the
+  // device for as long as the block works.
   bool offload = false;
 };
 

@@ -112,13 +112,13 @@ def forward(self, hidden: Tensor, rotation: Tensor) -> Tensor:
   }
 
   architecture.final_norm = builder.norm("gpt_neox.final_layer_norm");
-  const auto core = builder.script.build(
-      "GPTNeoXModel",
-      {ScriptBuilder::module("embed_in", embed_in),
-       ScriptBuilder::module("layers", builder.stack("GPTNeoXBlocks", blocks)),
-       ScriptBuilder::module("final_layer_norm", architecture.final_norm),
-       ScriptBuilder::module("rotary_emb", rotary_embedding(builder))},
-      "");
+  const auto core =
+      builder.script.build("GPTNeoXModel",
+                           {ScriptBuilder::module("embed_in", embed_in),
+                            ScriptBuilder::module("layers", builder.stack("GPTNeoXBlocks", blocks)),
+                            ScriptBuilder::module("final_layer_norm", architecture.final_norm),
+                            ScriptBuilder::module("rotary_emb", rotary_embedding(builder))},
+                           "");
   std::vector<ScriptBuilder::Member> members = {ScriptBuilder::module("gpt_neox", core)};
   std::string output = "torch.linear(hidden, self.gpt_neox.embed_in.weight)";
   // Checkpoint files say embed_out; state dictionaries and traces made with newer transformers say lm_head.

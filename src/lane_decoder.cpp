@@ -122,8 +122,9 @@ at::Tensor LaneDecoder::attend(const Model::BlockAtWork& block, int64_t index,
   own.keys.index_copy_(0, where, projections.keys.select(2, 0));
   own.values.index_copy_(0, where, projections.values.select(2, 0));
   const bool in_place = model_.device().is_cpu() && model_.dtype() != at::kHalf;
-  return block->output(in_place ? mix_in_place(index, lanes, projections.queries.select(2, 0), block->window())
-                                : mix_gathered(block, index, lanes, projections.queries));
+  return block->output(in_place
+                           ? mix_in_place(index, lanes, projections.queries.select(2, 0), block->window())
+                           : mix_gathered(block, index, lanes, projections.queries));
 }
 
 at::Tensor LaneDecoder::mix_in_place(int64_t index, const std::vector<size_t>& lanes,

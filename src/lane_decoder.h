@@ -22,8 +22,8 @@ struct Lane {
 };
 
 // Greedy decoding of rows under many plans as one batch, each lane with its own bypass and its own length.
-// What a lane has beyond the prompt that it shares lies in memory of its own, which never moves: lanes that end
-// just leave the batch.
+// What a lane has beyond the prompt that it shares lies in memory of its own, which never moves: lanes that
+// end just leave the batch.
 class LaneDecoder {
  public:
   LaneDecoder(const Model& model, const PlanTree& tree, const PromptCache& cache, std::vector<Lane> lanes);
@@ -50,8 +50,8 @@ class LaneDecoder {
   at::Tensor indices(const std::vector<size_t>& lanes) const;
 
   struct Working : Lane {
-    int64_t own_begin;  // its first token among the own ones
-    int64_t prompt;     // tokens of its prompt
+    int64_t own_begin;                                     // its first token among the own ones
+    int64_t prompt;                                        // tokens of its prompt
     int64_t own() const { return position - prompt + 1; }  // with the one at work
   };
 

@@ -25,8 +25,8 @@ constexpr int64_t panel_tokens = 8192;
 // Products are compiled for each shape, so that there should be few.
 constexpr int64_t position_step = 16;
 
-// Stands in for a target's logit, which is kept apart: below all logits, and finite, so that what is multiplied
-// by its vanishing exponential vanishes too.
+// Stands in for a target's logit, which is kept apart: below all logits, and finite, so that what is
+// multiplied by its vanishing exponential vanishes too.
 constexpr float out_of_sight = -1e30F;
 
 // What is known of the logits seen so far but for the targets', one value for each position.
@@ -45,7 +45,8 @@ struct Totals {
   std::vector<int32_t> best;
 };
 
-// Raises the greatest logits seen so far by those of a tile (tokens, positions), whose first token is `first`.
+// Raises the greatest logits seen so far by those of a tile (tokens, positions), whose first token is
+// `first`.
 ATTENTION_BYPASS_VECTORIZED
 void raise(const float* logits, int64_t tokens, int64_t positions, int32_t first, float* highest,
            int32_t* best) {
@@ -63,8 +64,8 @@ void raise(const float* logits, int64_t tokens, int64_t positions, int32_t first
 
 // Adds a tile to sums that were taken relative to `before`, and are relative to `highest` afterwards.
 ATTENTION_BYPASS_VECTORIZED
-void add_up(const float* logits, int64_t tokens, int64_t positions, const float* before,
-            const float* highest, float* total, float* weighted) {
+void add_up(const float* logits, int64_t tokens, int64_t positions, const float* before, const float* highest,
+            float* total, float* weighted) {
 #pragma omp simd
   for (int64_t position = 0; position < positions; ++position) {
     // Before the first tile there is no greatest logit, and nothing to carry over.
@@ -117,7 +118,8 @@ bool has_small_products(at::ScalarType type) {
 // pairs of features side by side in half precision.
 class Positions {
  public:
-  Positions(const at::Tensor& normed, at::ScalarType type, bool paired) : size_(normed.size(1)), paired_(paired) {
+  Positions(const at::Tensor& normed, at::ScalarType type, bool paired)
+      : size_(normed.size(1)), paired_(paired) {
     for (int64_t begin = 0; begin < normed.size(0); begin += tile_positions) {
       const int64_t count = std::min(tile_positions, normed.size(0) - begin);
       const int64_t width = (count + position_step - 1) / position_step * position_step;
@@ -246,7 +248,8 @@ LogitSummary summarize_logits(const Model& model, const at::Tensor& hidden,
   const c10::InferenceMode inference;
   const int64_t count = hidden.size(0);
   const int64_t vocabulary = model.config().vocabulary_size;
-  const bool paired = model.dtype() == at::kBFloat16 && hidden.size(1) % 2 == 0 && has_small_products(at::kBFloat16);
+  const bool paired =
+      model.dtype() == at::kBFloat16 && hidden.size(1) % 2 == 0 && has_small_products(at::kBFloat16);
   const auto type = paired ? at::kBFloat16 : at::kFloat;
   const Positions positions(model.final_norm(hidden), type, paired);
   const Summary summary(positions, targets);

@@ -39,9 +39,8 @@ Model::Model(ModelConfig config, Architecture architecture, const Placement& pla
       final_norm_(architecture.final_norm.get_method("forward")),
       output_embedding_(std::move(architecture.output_embedding)) {
   for (const auto& parts : architecture.blocks) {
-    auto matrices = placement.offload
-                        ? OffloadedMatrices({parts.attention, parts.mlp}, placement.options)
-                        : OffloadedMatrices();
+    auto matrices = placement.offload ? OffloadedMatrices({parts.attention, parts.mlp}, placement.options)
+                                      : OffloadedMatrices();
     blocks_.push_back(Block(parts, config_.windows[blocks_.size()], std::move(matrices)));
   }
 }
@@ -76,7 +75,8 @@ at::Tensor Model::forward(const TokenBatch& batch, const BypassPlan& plan, KeyVa
     const auto at_work = block(index);
     const auto attended = [&] {
       const auto normed = at_work->normed(hidden);
-      if (plan[static_cast<size_t>(index)] == BypassMode::short_circuit) return at_work->short_circuit(normed);
+      if (plan[static_cast<size_t>(index)] == BypassMode::short_circuit)
+        return at_work->short_circuit(normed);
       auto projections = at_work->project(normed, turns);
       if (cache != nullptr) {
         std::tie(projections.keys, projections.values) =

@@ -87,9 +87,7 @@ class Model {
   void save(const std::string& path, const std::map<std::string, std::string>& extra) const;
 
   // Attention and MLP both read the stream that came in, rather than the MLP what attention has added to.
-  bool parallel_residual() const {
-    return config_.family == Family::gpt_neox && config_.parallel_residual;
-  }
+  bool parallel_residual() const { return config_.family == Family::gpt_neox && config_.parallel_residual; }
   const ModelConfig& config() const { return config_; }
   const at::TensorOptions& options() const { return placement_.options; }
   at::Device device() const { return placement_.options.device(); }

@@ -3,6 +3,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <memory>
+
 namespace attention_bypass {
 
 namespace {
@@ -12,12 +14,11 @@ const char* const attribute = "weight";
 }  // namespace
 
 void release_pages(const at::Tensor& mapped) {
-  static const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  // Not the neighbours' pages, which may be at work.
-  const auto first = reinterpret_cast<uintptr_t>(mapped.const_data_ptr());
-  const uintptr_t begin = (first + page - 1) / page * page;
-  const uintptr_t end = (first + mapped.nbytes()) / page * page;
-  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+  static const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  // Whole pages alone, since the neighbours' may be at work.
+  void* begin = mapped.data_ptr();
+  size_t space = mapped.nbytes();
+  if (std::align(page, page, begin, space) != nullptr) madvise(begin, space / page * page, MADV_DONTNEED);
 }
 
 OffloadedMatrices::OffloadedMatrices(const std::vector<torch::jit::Module>& modules,

@@ -6,8 +6,8 @@
 
 namespace attention_bypass {
 
-// Gives the memory of a tensor in a mapped file back to the system, which reads it from the file again when it
-// is next needed. Nothing may have written to it.
+// Gives the memory of a tensor in a mapped file back to the system, which reads it from the file again when
+// it is next needed. Nothing may have written to it.
 void release_pages(const at::Tensor& mapped);
 
 // The matrices of a block's modules that stay in mapped files, and are brought to where they are needed while

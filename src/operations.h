@@ -4,8 +4,8 @@
 
 namespace attention_bypass {
 
-// Floating-point operations of a model's matrix products, a multiplication and an addition counting as two, for
-// one token each. What else a model does is little beside them. The units in which controls advance.
+// Floating-point operations of a model's matrix products, a multiplication and an addition counting as two,
+// for one token each. What else a model does is little beside them. The units in which controls advance.
 class Operations {
  public:
   explicit Operations(const ModelConfig& config)

@@ -38,8 +38,7 @@ PlanTree::PlanTree(const std::vector<BypassPlan>& plans) : stem_of_plan_(plans.s
       Fork fork{static_cast<int64_t>(stem), narrow_from(plans, members[stem], block), {}};
       for (auto& [mode, part] : parts) {
         const size_t number = fork.branches.empty() ? stem : members.size();
-        fork.branches.push_back(
-            {mode, static_cast<int64_t>(number), narrow_from(plans, part, block + 1)});
+        fork.branches.push_back({mode, static_cast<int64_t>(number), narrow_from(plans, part, block + 1)});
         for (const auto member : part) stem_of_plan_[member] = static_cast<int64_t>(number);
         if (number == members.size()) members.emplace_back();
         members[number] = part;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -8,7 +9,8 @@
 namespace attention_bypass {
 
 // Plans that agree on their first blocks share all that is computed up to there. A stem is a stream of hidden
-// states that plans share; at a block it goes on for the plans that agree there too, and others are born of it.
+// states that plans share; at a block it goes on for the plans that agree there too, and others are born of
+// it.
 class PlanTree {
  public:
   struct Branch {

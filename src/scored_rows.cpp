@@ -13,7 +13,8 @@ std::vector<TokenRow> without_last(std::vector<TokenRow> rows) {
 
 }  // namespace
 
-ScoredRows::ScoredRows(const std::vector<TokenRow>& rows, const std::vector<int64_t>& first, at::Device device)
+ScoredRows::ScoredRows(const std::vector<TokenRow>& rows, const std::vector<int64_t>& first,
+                       at::Device device)
     : inputs(TokenBatch::of(without_last(rows), device)) {
   int64_t most = 0;
   for (size_t row = 0; row < rows.size(); ++row) {

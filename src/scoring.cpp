@@ -36,7 +36,7 @@ class Memory {
 
   int64_t fixed(const Model& model) const {
     // Beside a slice, the positions and the piece of the vocabulary that meet in the head.
-    return Walk::slice_bytes(model, length_) + 3 * 4096 * hidden(model) * static_cast<int64_t>(sizeof(float));
+    return Walk::slice_bytes(model, length_) + int64_t{3} * 4096 * hidden(model) * static_cast<int64_t>(sizeof(float));
   }
 
   int64_t row_bytes(const Model& model, const PlanTree& tree) const {

@@ -27,13 +27,14 @@ struct ScoringResult {
   double operations = 0;
 };
 
-// How many rows of a request can travel together in its memory, from the first on: at least one, and fewer than
-// would fit where that makes parts of equal size.
+// How many rows of a request can travel together in its memory, from the first on: at least one, and fewer
+// than would fit where that makes parts of equal size.
 int64_t rows_that_fit(const Model& model, const ScoringRequest& request);
 
-// Scores rows under all plans. One walk over the true rows gives everything but what is decoded; greedy decoding
-// agrees with a row up to its first mismatch by construction, so that it is run from there on only, and only for
-// the rows that have one. Where memory does not allow all plans, these go one group after the other.
+// Scores rows under all plans. One walk over the true rows gives everything but what is decoded; greedy
+// decoding agrees with a row up to its first mismatch by construction, so that it is run from there on only,
+// and only for the rows that have one. Where memory does not allow all plans, these go one group after the
+// other.
 ScoringResult score_rows(const Model& model, const ScoringRequest& request, Control& control);
 
 }  // namespace attention_bypass

@@ -80,8 +80,8 @@ void attend_bfloat16(const float* query, const std::vector<KeyValueSpan>& spans,
 
 }  // namespace
 
-at::Tensor single_query_attention(const at::Tensor& queries, const std::vector<std::vector<KeyValueSpan>>& seen,
-                                  double scale) {
+at::Tensor single_query_attention(const at::Tensor& queries,
+                                  const std::vector<std::vector<KeyValueSpan>>& seen, double scale) {
   const int64_t heads = queries.size(1);
   const int64_t size = queries.size(2);
   const auto scaled = (queries.to(at::kFloat) * scale).contiguous();

@@ -15,9 +15,9 @@ struct KeyValueSpan {
 };
 
 // The attention of queries (n, heads, head size), each on spans of its own, mixed into (n, heads, head size).
-// Contiguous, on the CPU, in float32 or bfloat16. libtorch's attention takes its keys from one tensor with a mask;
-// here queries of many lengths read just what they see, where it is, and share what they share.
-at::Tensor single_query_attention(const at::Tensor& queries, const std::vector<std::vector<KeyValueSpan>>& seen,
-                                  double scale);
+// Contiguous, on the CPU, in float32 or bfloat16. libtorch's attention takes its keys from one tensor with a
+// mask; here queries of many lengths read just what they see, where it is, and share what they share.
+at::Tensor single_query_attention(const at::Tensor& queries,
+                                  const std::vector<std::vector<KeyValueSpan>>& seen, double scale);
 
 }  // namespace attention_bypass

@@ -42,8 +42,8 @@ double Walk::operations(const PlanTree::Fork& fork) const {
   const auto all = static_cast<double>(rows_.count() * rows_.length());
   const auto read = static_cast<double>(rows_.count() * rows_.reads());
   const auto length = static_cast<double>(rows_.length());
-  const bool wide =
-      std::any_of(fork.branches.begin(), fork.branches.end(), [](const auto& branch) { return !branch.narrow; });
+  const bool wide = std::any_of(fork.branches.begin(), fork.branches.end(),
+                                [](const auto& branch) { return !branch.narrow; });
   double sum = 0;
   for (const auto& branch : fork.branches) {
     const double tokens = branch.narrow ? read : all;
@@ -77,7 +77,8 @@ std::vector<at::Tensor> Walk::run(Control& control) {
   return std::move(streams_);
 }
 
-void Walk::pass(const Model::BlockAtWork& block, int64_t index, const PlanTree::Fork& fork, Control& control) {
+void Walk::pass(const Model::BlockAtWork& block, int64_t index, const PlanTree::Fork& fork,
+                Control& control) {
   const auto in = streams_[static_cast<size_t>(fork.stem)];
   std::vector<at::Tensor> out;
   for (const auto& branch : fork.branches) {
@@ -104,8 +105,8 @@ std::vector<at::Tensor> Walk::branches(const Model::BlockAtWork& block, int64_t 
   const auto narrowed = [&](const at::Tensor& stream, bool narrow) {
     return narrow && !fork.narrow ? rows_.read(stream, slice.begin) : stream;
   };
-  const bool any_wide =
-      std::any_of(fork.branches.begin(), fork.branches.end(), [](const auto& branch) { return !branch.narrow; });
+  const bool any_wide = std::any_of(fork.branches.begin(), fork.branches.end(),
+                                    [](const auto& branch) { return !branch.narrow; });
   const bool any_attends = fork.has(BypassMode::none);
   const at::Tensor normed = any_attends ? block->normed(hidden) : at::Tensor();
   // Beside each other, attention and MLP see the same stream, so that branches share the MLP.
