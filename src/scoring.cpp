@@ -14,6 +14,9 @@ namespace attention_bypass {
 
 namespace {
 
+// What a process with libtorch at work takes before the first row does.
+constexpr int64_t standing_bytes = int64_t{160} << 20;
+
 // What rows of a request take, at most, of memory.
 class Memory {
  public:
@@ -36,7 +39,8 @@ class Memory {
 
   int64_t fixed(const Model& model) const {
     // Beside a slice, the positions and the piece of the vocabulary that meet in the head.
-    return Walk::slice_bytes(model, length_) + int64_t{3} * 4096 * hidden(model) * static_cast<int64_t>(sizeof(float));
+    return standing_bytes + Walk::slice_bytes(model, length_) +
+           int64_t{3} * 4096 * hidden(model) * static_cast<int64_t>(sizeof(float));
   }
 
   int64_t row_bytes(const Model& model, const PlanTree& tree) const {

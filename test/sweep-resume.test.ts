@@ -16,7 +16,7 @@ const folder = await temporaryFolder(t);
 await writeRandomModel(folder, { blocks: 6, width: 256, vocabulary: 2000 });
 const samples = Array.from({ length: 40 }, (_, row) => randomTokens(64, 2000, row));
 /** So little that rows travel by twos. */
-const memory = 60e6;
+const memory = 228e6;
 const options: SweepOptions = { samples, prefixLength: 32, mode: "both", memory };
 
 const numbers = ({ base, variants, settings }: SweepResult) => ({ base, variants, settings });

@@ -109,7 +109,7 @@ for (const name of ["neox-full-rotary", "neox-serial", "neox-tied", "neo-types",
       return result;
     };
     for (const [kind, over] of Object.entries(sweeps)) {
-      for (const memory of [undefined, 1, 20e6]) {
+      for (const memory of [undefined, 1, 190e6]) {
         const result = await model.sweep({
           samples: rows,
           prefixLength,
