@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import path from "node:path";
-import { pipeline } from "node:stream/promises";
 import type { ScoredRow } from "./scoring.js";
 
 /** A file's name and the SHA-256 of its bytes, in hexadecimal digits. */
@@ -12,7 +11,10 @@ export interface FileHash {
 
 export async function hashFile(file: string, signal: AbortSignal | undefined): Promise<FileHash> {
   const hash = createHash("sha256");
-  await pipeline(createReadStream(file, { highWaterMark: 2 ** 20 }), hash, { signal });
+  for await (const bytes of createReadStream(file, { highWaterMark: 2 ** 20 })) {
+    signal?.throwIfAborted();
+    hash.update(bytes);
+  }
   return { name: path.basename(file), sha256: hash.digest("hex") };
 }
 
