@@ -298,6 +298,8 @@ const failures: [exitCode: number, code: string, ...args: string[]][] = [
   [3, "CONFIG_MISSING", "convert", path.join(root, "test"), "x.pt"],
   [4, "DEVICE_UNAVAILABLE", "generate", model, "--tokens", "1", "--device", "cuda:99"],
   [4, "WRITE_FAILED", "convert", model, "/nowhere/at/all.pt"],
+  // Before all that takes long.
+  [4, "WRITE_FAILED", "sweep", "nowhere", "--samples", "x.npy", "--output", "/nowhere/at/all.json"],
 ];
 
 t.test("failures: one line, its code, the exit code", async (t) => {

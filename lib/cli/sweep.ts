@@ -79,8 +79,8 @@ function form(result: SweepResult, options: Options): string {
   return `${table(rows)}\n${seconds.toFixed(1)} s, ${(operations / 1e12).toPrecision(3)} trillion operations\n`;
 }
 
-async function write(file: string, text: string): Promise<void> {
-  await writeFile(file, text).catch((error: Error) => {
+async function write(file: string, text: string, flag: "a" | "w"): Promise<void> {
+  await writeFile(file, text, { flag }).catch((error: Error) => {
     throw new AttentionBypassError("WRITE_FAILED", `expected to write ${file} but ${error.message}`, { cause: error });
   });
 }
@@ -90,6 +90,8 @@ async function sweep(model: string, options: Options, signal: AbortSignal) {
   if (options.csv && options.json) {
     throw new AttentionBypassError("INVALID_ARGUMENT", "expected --csv or --json but received both");
   }
+  // Hours of work are not to end where nothing can be written.
+  if (options.output !== undefined) await write(options.output, "", "a");
   const text = options.text === undefined ? {} : { text: await readText(options.text, signal) };
   await using loaded = await openModel(model, options, signal);
   const result = await withProgress("Sweeping", options, (onProgress) =>
@@ -105,7 +107,8 @@ async function sweep(model: string, options: Options, signal: AbortSignal) {
     }),
   );
   if (options.output !== undefined) {
-    await write(options.output, options.json ? `${JSON.stringify(result, null, 2)}\n` : form(result, options));
+    const content = options.json ? `${JSON.stringify(result, null, 2)}\n` : form(result, options);
+    await write(options.output, content, "w");
   } else if (options.json) await printJson(result);
   else await print(form(result, options));
 }
