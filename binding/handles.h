@@ -50,6 +50,8 @@ class ModelHandle : public Napi::ObjectWrap<ModelHandle> {
   std::shared_ptr<JobQueue> queue_;
   // Set and read on the queue's thread alone.
   std::shared_ptr<std::shared_ptr<const Model>> model_ = std::make_shared<std::shared_ptr<const Model>>();
+  // The same on Node's thread alone, for what needs no turn in the queue.
+  std::shared_ptr<std::shared_ptr<const Model>> loaded_ = std::make_shared<std::shared_ptr<const Model>>();
 };
 
 class DecoderHandle : public Napi::ObjectWrap<DecoderHandle> {

@@ -1,6 +1,7 @@
 #include <ATen/Parallel.h>
 
 #include "device.h"
+#include "errors.h"
 #include "handles.h"
 #include "loading.h"
 #include "operations.h"
@@ -28,13 +29,16 @@ Napi::Value ModelHandle::load(const Napi::CallbackInfo& info) {
                      device = to_string(options.Get("device")), dtype = to_string(options.Get("dtype")),
                      threads = options.Get("threads").As<Napi::Number>().Int32Value(),
                      offload = options.Get("offload").As<Napi::Boolean>().Value(),
-                     control = given.control]() -> JobQueue::Settle {
+                     control = given.control, loaded = loaded_]() -> JobQueue::Settle {
     // A thread's own number; the one that libtorch starts with is read before any model can have changed it.
     static const int default_threads = at::get_num_threads();
     at::set_num_threads(threads > 0 ? threads : default_threads);
     const Placement placement{at::TensorOptions(device_of(device)).dtype(dtype_of(dtype)), offload};
     *model = load_model(config, source, placement, *control);
-    return [](Napi::Env env) { return env.Undefined(); };
+    return [loaded, model = *model](Napi::Env env) {
+      *loaded = model;
+      return env.Undefined();
+    };
   };
   return queue_->submit(info.Env(), work, given.control, given.on_progress);
 }
@@ -79,18 +83,21 @@ Napi::Value ModelHandle::score(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value ModelHandle::rows_that_fit(const Napi::CallbackInfo& info) {
-  const auto work = [model = model_, request = to_scoring_request(info[0])]() -> JobQueue::Settle {
-    return [rows = attention_bypass::rows_that_fit(**model, request)](Napi::Env env) {
-      return Napi::Number::New(env, static_cast<double>(rows));
-    };
-  };
-  return queue_->submit(info.Env(), work, std::make_shared<Control>(), info.Env().Undefined());
+  try {
+    const auto rows = attention_bypass::rows_that_fit(**loaded_, to_scoring_request(info[0]));
+    return Napi::Number::New(info.Env(), static_cast<double>(rows));
+  } catch (...) {
+    throw Failure::of(std::current_exception()).error(info.Env());
+  }
 }
 
 Napi::Value ModelHandle::close(const Napi::CallbackInfo& info) {
-  const auto work = [model = model_, queue = queue_]() -> JobQueue::Settle {
+  // The weights are freed on the queue's thread, unless a load is still to come back.
+  loaded_->reset();
+  const auto work = [model = model_, queue = queue_, loaded = loaded_]() -> JobQueue::Settle {
     model->reset();
-    return [queue](Napi::Env env) {
+    return [queue, loaded](Napi::Env env) {
+      loaded->reset();
       queue->end();
       return env.Undefined();
     };

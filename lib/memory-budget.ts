@@ -1,3 +1,4 @@
+import { ask } from "./operation.js";
 import type { Session } from "./session.js";
 
 /** More than this makes work on the CPU no faster. */
@@ -8,6 +9,6 @@ const mostOnCpu = 2 ** 30;
  * where that is less; on CUDA half of what is free on the device.
  */
 export function defaultMemory({ addon, device }: Session): number {
-  if (device !== "cpu") return Math.floor(addon.freeMemory(device) / 2);
+  if (device !== "cpu") return Math.floor(ask(() => addon.freeMemory(device)) / 2);
   return Math.min(mostOnCpu, Math.floor(process.availableMemory() / 2));
 }

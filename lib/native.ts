@@ -138,8 +138,9 @@ export interface NativeModel {
   save(path: string, extra: Record<string, string>, control?: NativeControl): Promise<void>;
   /** (rows, longest row, vocabulary), not a number behind the end of a row. */
   logits(rows: NativeRows, plan: NativePlan, control?: NativeControl): Promise<Float32Array>;
-  /** How many rows of a request can travel together in its memory, from the first on; at least one. */
-  rowsThatFit(request: NativeScoreRequest): Promise<number>;
+  /** How many rows of a request can travel together in its memory, from the first on; at least one. Of a loaded model.
+   * Throws {@link NativeError}. */
+  rowsThatFit(request: NativeScoreRequest): number;
   score(request: NativeScoreRequest, control?: NativeControl): Promise<NativeScoreResult>;
   /** Frees the weights, after the work that is queued. */
   close(): Promise<void>;

@@ -66,6 +66,15 @@ export async function run<Value>(
   }
 }
 
+/** Asks the addon what it knows at once; errors come with codes. */
+export function ask<Value>(question: () => Value): Value {
+  try {
+    return question();
+  } catch (error) {
+    throw fromNative(error);
+  }
+}
+
 /** The part of an operation's progress that work from one share of it to another makes up. */
 export function part({ signal, onProgress }: OperationOptions, from: number, to: number): OperationOptions {
   return { signal, onProgress: onProgress && ((share) => onProgress(from + share * (to - from))) };

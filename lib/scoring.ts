@@ -1,5 +1,5 @@
 import type { NativePlan, NativeScoreRequest, NativeScores } from "./native.js";
-import { type OperationOptions, part, run } from "./operation.js";
+import { ask, type OperationOptions, part, run } from "./operation.js";
 import type { Session } from "./session.js";
 import { toNativeRows } from "./tokens.js";
 
@@ -110,8 +110,9 @@ function companions(rows: readonly ScoredRow[]): number {
 }
 
 /**
- * Scores rows under plans in the model's own dtype: all plans meet each batch of rows in one walk through the blocks. Gives the scores of each
- * row under each plan, [row][plan]. `done` holds those that are known already, and takes the others in.
+ * Scores rows under plans in the model's own dtype: all plans meet each batch of rows in one walk through the blocks.
+ * Gives the scores of each row under each plan, [row][plan]. `done` holds those that are known already, and takes the
+ * others in.
  */
 export async function walkRows(
   session: Session,
@@ -141,9 +142,10 @@ export async function walkRows(
   while (left.length > 0) {
     const ahead = left.slice(0, Math.min(mostRows, options.batchSize ?? mostRows));
     const alike = ahead.slice(0, companions(ahead.map((index) => rows[index] as ScoredRow)));
-    const { signal } = options;
-    const fitting = await run(addon, { signal }, () => native.rowsThatFit(request(alike)));
-    const indices = left.splice(0, fitting);
+    const indices = left.splice(
+      0,
+      ask(() => native.rowsThatFit(request(alike))),
+    );
     const to = reached + weight(indices);
     const result = await run(addon, part(options, reached / total, to / total), (control) =>
       native.score(request(indices), control),
