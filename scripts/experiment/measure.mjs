@@ -100,24 +100,30 @@ export function variantsOf(blockCount) {
 export async function sweep(model, { kinds, tasks, text }, { repetitions, signal, onProgress }) {
   const secrets = kinds.flatMap(({ rows }) => rows.filter((row) => row.repetitions >= repetitions));
   const questions = tasks.map(({ name, rows }) => ({ name, rows: rows.slice(0, sweptQuestions) }));
-  const tokens = model.tokenizer.encode(text).slice(0, sweptTextTokens);
-  const measure = async (bypass) => {
-    const options = { signal, ...(bypass && { bypass }) };
-    const scores = {};
-    for (const { name, rows } of questions) scores[name] = shareOf(await answers(model, rows, options));
-    return {
-      exactMatch: shareOf(await exactMatches(model, secrets, options)),
-      perplexity: (await model.perplexity(tokens, options)).perplexity,
-      tasks: scores,
-    };
-  };
   const variants = variantsOf(model.config.blockCount);
-  const results = [{ name: "none", ...(await measure()) }];
-  for (const [index, variant] of variants.entries()) {
-    onProgress(index / variants.length);
-    results.push({ ...variant, ...(await measure({ blocks: variant.blocks, mode: variant.mode })) });
-  }
-  onProgress(1);
+  const measured = await model.sweep({
+    over: variants.map(({ blocks, mode }) => ({ blocks, mode })),
+    samples: secrets,
+    metrics: ["exactMatch"],
+    text: model.tokenizer.encode(text).slice(0, sweptTextTokens),
+    tasks: questions.map(({ name, rows }) => ({ name, questions: rows })),
+    signal,
+    onProgress,
+  });
+  const scores = ({ memorization, perplexity, tasks }) => ({
+    exactMatch: shareOf(memorization.perRow.map((row) => row.exactMatch)),
+    perplexity: perplexity.perplexity,
+    tasks: Object.fromEntries(
+      Object.entries(tasks).map(([name, { perQuestion }]) => [
+        name,
+        shareOf(perQuestion.map(({ correct }) => Number(correct))),
+      ]),
+    ),
+  });
+  const results = [
+    { name: "none", ...scores(measured.base) },
+    ...variants.map((variant, index) => ({ ...variant, ...scores(measured.variants[index]) })),
+  ];
   return withShares(
     results,
     questions.map(({ name, rows }) => ({ name, chance: chanceOf(rows) })),
