@@ -1,10 +1,10 @@
-// Memorization of trained models, for the base and each block alone in both modes: against the reference sweep of
-// Hugging Face, and against generating and comparing with this package's own generate.
+// Memorization of trained models, for the base and each block alone in both modes: the sweep against the reference sweep
+// of Hugging Face, against generating and comparing with this package's own generate, and against itself in bfloat16.
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { type Bypass, type BypassMode, loadModel, type Model } from "attention-bypass";
+import { type Bypass, type BypassMode, loadModel, type Model, type SweepResult } from "attention-bypass";
 import { parse as parseNpy } from "npyjs";
-import t, { type Test } from "tap";
+import t from "tap";
 import { shared, skipReason } from "./support/shared.ts";
 
 t.setTimeout(3_600_000);
@@ -15,13 +15,16 @@ interface SweepScores {
   completion_entropy: number;
 }
 
-interface Sweep {
+interface ReferenceSweep {
   mode: BypassMode;
   rows: number;
   prefix_length: number;
   base: SweepScores;
   blocks: Record<string, SweepScores>;
 }
+
+const metrics = ["exactMatch", "tokenAccuracy", "completionEntropy"] as const;
+type Measured = SweepResult<(typeof metrics)[number]>;
 
 function readRows(file: string, count: number): number[][] {
   const bytes = readFileSync(file);
@@ -55,47 +58,56 @@ async function generateAndCompare(model: Model, rows: number[][], prefixLength: 
   return scores;
 }
 
-async function agrees(
-  t: Test,
-  model: Model,
-  folder: string,
-  sweep: Sweep,
-  bypass: Bypass | undefined,
-  theirs: SweepScores,
-) {
-  const file = path.join(folder, "memorized.npy");
-  const { prefix_length: prefixLength, rows } = sweep;
-  const ours = await model.scoreMemorization(file, {
-    prefixLength,
-    rows,
-    metrics: ["exactMatch", "tokenAccuracy", "completionEntropy"],
-    ...(bypass && { bypass }),
+/** The scores of the base and of each variant, with the bypass of each. */
+function measurements({ base, variants }: Measured) {
+  const scores = [base, ...variants].map(({ memorization }) => memorization as NonNullable<typeof memorization>);
+  return scores.map((score, index) => {
+    const variant = variants[index - 1];
+    return variant === undefined
+      ? { name: "base", score, bypass: undefined }
+      : { name: `${variant.name} ${variant.mode}`, score, bypass: { blocks: variant.blocks, mode: variant.mode } };
   });
-  const name = bypass ? `block ${bypass.blocks} ${bypass.mode}` : "base";
-  t.equal(ours.rows, rows);
-  t.ok(Math.abs(ours.exactMatch - theirs.exact_match) <= 0.01, `${name}: exact match`);
-  t.ok(Math.abs(ours.tokenAccuracy - theirs.token_accuracy) <= 0.01, `${name}: token accuracy`);
-  t.ok(Math.abs(ours.completionEntropy / theirs.completion_entropy - 1) <= 1e-3, `${name}: completion entropy`);
-  const plain = await generateAndCompare(model, readRows(file, rows), prefixLength, bypass);
-  t.same(
-    ours.perRow.map(({ exactMatch, tokenAccuracy }) => ({ exactMatch, tokenAccuracy })),
-    plain,
-    `${name}: generating and comparing`,
-  );
 }
 
 for (const name of ["pythia-study", "gpt-neo-study"]) {
   const place = shared("study", name);
   t.test(name, { skip: place === undefined && skipReason }, async (t) => {
     const folder = place as string;
+    const samples = path.join(folder, "memorized.npy");
+    const references = Object.fromEntries(
+      ["zero", "short-circuit"].map((mode) => [
+        mode,
+        JSON.parse(readFileSync(path.join(folder, `sweep.${mode}.json`), "utf8")) as ReferenceSweep,
+      ]),
+    ) as Record<BypassMode, ReferenceSweep>;
+    const { rows, prefix_length: prefixLength } = references.zero;
+    const swept = async (model: Model) =>
+      measurements(await model.sweep({ samples, prefixLength, rows, metrics, mode: "both" }));
+
     const model = await loadModel(folder, { device: "cpu", dtype: "float32" });
-    for (const mode of ["zero", "short-circuit"] as const) {
-      const sweep: Sweep = JSON.parse(readFileSync(path.join(folder, `sweep.${mode}.json`), "utf8"));
-      if (mode === "zero") await agrees(t, model, folder, sweep, undefined, sweep.base);
-      for (const [block, theirs] of Object.entries(sweep.blocks)) {
-        await agrees(t, model, folder, sweep, { blocks: [Number(block)], mode }, theirs);
-      }
+    const float32 = await swept(model);
+    t.equal(float32.length, 1 + 2 * model.config.blockCount, "the base, and each block in both modes");
+    for (const { name, score, bypass } of float32) {
+      const theirs = bypass ? references[bypass.mode].blocks[Number(bypass.blocks[0])] : references.zero.base;
+      const { exact_match, token_accuracy, completion_entropy } = theirs as SweepScores;
+      t.equal(score.rows, rows);
+      t.ok(Math.abs(score.exactMatch - exact_match) <= 0.01, `${name}: exact match`);
+      t.ok(Math.abs(score.tokenAccuracy - token_accuracy) <= 0.01, `${name}: token accuracy`);
+      t.ok(Math.abs(score.completionEntropy / completion_entropy - 1) <= 1e-3, `${name}: completion entropy`);
+      t.same(
+        score.perRow.map(({ exactMatch, tokenAccuracy }) => ({ exactMatch, tokenAccuracy })),
+        await generateAndCompare(model, readRows(samples, rows), prefixLength, bypass),
+        `${name}: generating and comparing`,
+      );
     }
     await model.dispose();
+
+    const half = await loadModel(folder, { device: "cpu", dtype: "bfloat16" });
+    for (const [index, { name, score }] of (await swept(half)).entries()) {
+      const expected = float32[index]?.score.perRow ?? [];
+      const different = score.perRow.filter(({ exactMatch }, row) => exactMatch !== expected[row]?.exactMatch);
+      t.ok(different.length <= rows / 100, `${name}: bfloat16 finds ${different.length} rows otherwise`);
+    }
+    await half.dispose();
   });
 }
