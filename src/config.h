@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -29,6 +30,10 @@ struct ModelConfig {
   double rotary_base = 10000;
 
   int64_t head_size() const { return hidden_size / head_count; }
+  // Of the products of queries and keys. GPT-Neo takes them as they are.
+  double attention_scale() const {
+    return family == Family::gpt_neox ? 1 / std::sqrt(static_cast<double>(head_size())) : 1;
+  }
 };
 
 }  // namespace attention_bypass

@@ -1,7 +1,6 @@
 #include "lane_decoder.h"
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 
 #include "single_query_attention.h"
@@ -149,10 +148,7 @@ at::Tensor LaneDecoder::mix_in_place(int64_t index, const std::vector<size_t>& l
                     {offset(own.keys, own_begin), offset(own.values, own_begin), working.own() - from_own,
                      own.keys.stride(0), own.keys.stride(1)}});
   }
-  const double scale = model_.config().family == Family::gpt_neox
-                           ? 1 / std::sqrt(static_cast<double>(model_.config().head_size()))
-                           : 1;
-  return single_query_attention(queries, seen, scale).flatten(1).unsqueeze(1);
+  return single_query_attention(queries, seen, model_.config().attention_scale()).flatten(1).unsqueeze(1);
 }
 
 at::Tensor LaneDecoder::mix_gathered(const Model::BlockAtWork& block, int64_t index,
