@@ -4,7 +4,7 @@
 //                        [--reference reference_sweep.py] [--without-block-by-block]
 // Without --model: a model of Pythia-160m's shape with random weights, and the models of ../shared/study.
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { loadModel } from "attention-bypass";
@@ -12,6 +12,7 @@ import Table from "cli-table3";
 import { parse as parseNpy } from "npyjs";
 import { referencePython } from "../scripts/python.mjs";
 import { leastOperations } from "./least-operations.mjs";
+import { pythia160mShape } from "./pythia-160m-shape.mjs";
 
 const here = (...names) => path.join(import.meta.dirname, ...names);
 const shared = (...names) => here("..", "..", "shared", ...names);
@@ -41,9 +42,7 @@ function subjects() {
     const { model, samples, rows } = values;
     return [{ model, samples, prefixLength: Number(values["prefix-length"]), rows: Number(rows) }];
   }
-  const shape = here("..", ".cache", "pythia-160m-shape");
-  if (!existsSync(path.join(shape, "samples.npy")))
-    execFileSync(python, [here("make_checkpoint.py"), shape], { stdio: "inherit" });
+  const shape = pythia160mShape();
   const study = (name, prefixLength) => ({
     model: shared("study", name),
     samples: shared("study", name, "memorized.npy"),
