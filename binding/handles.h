@@ -44,7 +44,9 @@ class ModelHandle : public Napi::ObjectWrap<ModelHandle> {
   Napi::Value save(const Napi::CallbackInfo& info);
   Napi::Value logits(const Napi::CallbackInfo& info);
   Napi::Value score(const Napi::CallbackInfo& info);
-  Napi::Value rows_that_fit(const Napi::CallbackInfo& info);
+  Napi::Value groups_that_fit(const Napi::CallbackInfo& info);
+  Napi::Value attention(const Napi::CallbackInfo& info);
+  Napi::Value diverge(const Napi::CallbackInfo& info);
   Napi::Value close(const Napi::CallbackInfo& info);
 
   std::shared_ptr<JobQueue> queue_;

@@ -15,7 +15,8 @@ Napi::Function ModelHandle::define(Napi::Env env) {
       env, "Model",
       {InstanceMethod<&ModelHandle::load>("load"), InstanceMethod<&ModelHandle::save>("save"),
        InstanceMethod<&ModelHandle::logits>("logits"), InstanceMethod<&ModelHandle::score>("score"),
-       InstanceMethod<&ModelHandle::rows_that_fit>("rowsThatFit"),
+       InstanceMethod<&ModelHandle::groups_that_fit>("groupsThatFit"),
+       InstanceMethod<&ModelHandle::attention>("attention"), InstanceMethod<&ModelHandle::diverge>("diverge"),
        InstanceMethod<&ModelHandle::close>("close")});
 }
 
@@ -76,19 +77,38 @@ Napi::Value ModelHandle::score(const Napi::CallbackInfo& info) {
   const Controlled given(info[1]);
   const auto work = [model = model_, request = to_scoring_request(info[0]),
                      control = given.control]() -> JobQueue::Settle {
-    return
-        [result = score_rows(**model, request, *control)](Napi::Env env) { return to_object(env, result); };
+    const auto result = attention_bypass::score(**model, request, *control);
+    return [result](Napi::Env env) { return to_object(env, result); };
   };
   return queue_->submit(info.Env(), work, given.control, given.on_progress);
 }
 
-Napi::Value ModelHandle::rows_that_fit(const Napi::CallbackInfo& info) {
+Napi::Value ModelHandle::groups_that_fit(const Napi::CallbackInfo& info) {
   try {
-    const auto rows = attention_bypass::rows_that_fit(**loaded_, to_scoring_request(info[0]));
-    return Napi::Number::New(info.Env(), static_cast<double>(rows));
+    const auto groups = attention_bypass::groups_that_fit(**loaded_, to_scoring_request(info[0]));
+    return Napi::Number::New(info.Env(), static_cast<double>(groups));
   } catch (...) {
     throw Failure::of(std::current_exception()).error(info.Env());
   }
+}
+
+Napi::Value ModelHandle::attention(const Napi::CallbackInfo& info) {
+  const Controlled given(info[1]);
+  const auto work = [model = model_, rows = to_rows(info[0]), control = given.control]() -> JobQueue::Settle {
+    const auto survey = survey_attention(**model, rows, *control);
+    return [survey](Napi::Env env) { return to_object(env, survey); };
+  };
+  return queue_->submit(info.Env(), work, given.control, given.on_progress);
+}
+
+Napi::Value ModelHandle::diverge(const Napi::CallbackInfo& info) {
+  const Controlled given(info[2]);
+  const auto work = [model = model_, rows = to_rows(info[0]), plan = to_plan(info[1]),
+                     control = given.control]() -> JobQueue::Settle {
+    const auto divergence = attention_bypass::diverge(**model, rows.front(), plan, *control);
+    return [divergence](Napi::Env env) { return to_object(env, divergence); };
+  };
+  return queue_->submit(info.Env(), work, given.control, given.on_progress);
 }
 
 Napi::Value ModelHandle::close(const Napi::CallbackInfo& info) {

@@ -17,6 +17,18 @@ std::vector<int64_t> to_numbers(const Napi::Value& value) {
   return numbers;
 }
 
+Napi::Value to_float64_array(Napi::Env env, const std::vector<double>& values) {
+  auto array = Napi::Float64Array::New(env, values.size());
+  std::copy(values.begin(), values.end(), array.Data());
+  return array;
+}
+
+Napi::Value to_uint8_array(Napi::Env env, const std::vector<bool>& values) {
+  auto array = Napi::Uint8Array::New(env, values.size());
+  std::copy(values.begin(), values.end(), array.Data());
+  return array;
+}
+
 }  // namespace
 
 std::string to_string(const Napi::Value& value) { return value.As<Napi::String>(); }
@@ -46,10 +58,18 @@ std::vector<TokenRow> to_rows(const Napi::Value& value) {
 }
 
 BypassPlan to_plan(const Napi::Value& value) {
-  const auto array = value.As<Napi::Uint8Array>();
+  const auto array = value.As<Napi::Array>();
   BypassPlan plan;
-  for (size_t index = 0; index < array.ElementLength(); ++index)
-    plan.push_back(static_cast<BypassMode>(array[index]));
+  for (uint32_t index = 0; index < array.Length(); ++index) {
+    const auto object = static_cast<Napi::Value>(array[index]).As<Napi::Object>();
+    const auto heads = object.Get("heads").As<Napi::Uint8Array>();
+    const auto mean = object.Get("mean").As<Napi::Float32Array>();
+    BlockBypass bypass;
+    bypass.mode = static_cast<BypassMode>(to_integer(object.Get("mode")));
+    bypass.heads.assign(heads.Data(), heads.Data() + heads.ElementLength());
+    bypass.mean.assign(mean.Data(), mean.Data() + mean.ElementLength());
+    plan.push_back(std::move(bypass));
+  }
   return plan;
 }
 
@@ -103,10 +123,9 @@ Sampling to_sampling(const Napi::Value& value) {
 ScoringRequest to_scoring_request(const Napi::Value& value) {
   const auto object = value.As<Napi::Object>();
   ScoringRequest request;
-  request.rows = to_rows(object.Get("rows"));
-  request.first = to_integers(object.Get("first"));
-  const auto decode = object.Get("decode").As<Napi::Uint8Array>();
-  for (size_t row = 0; row < decode.ElementLength(); ++row) request.decode.push_back(decode[row] != 0);
+  request.scorable = {to_rows(object.Get("rows")), to_integers(object.Get("first")),
+                      to_integers(object.Get("groups"))};
+  request.decode = to_boolean(object.Get("decode"));
   const auto plans = object.Get("plans").As<Napi::Array>();
   for (uint32_t plan = 0; plan < plans.Length(); ++plan) request.plans.push_back(to_plan(plans[plan]));
   const auto scheme = object.Get("scheme").As<Napi::Object>();
@@ -162,6 +181,45 @@ Napi::Value to_object(Napi::Env env, const ScoringResult& result) {
   auto object = Napi::Object::New(env);
   object.Set("plans", plans);
   object.Set("operations", result.operations);
+  return object;
+}
+
+Napi::Value to_object(Napi::Env env, const AttentionSurvey& survey) {
+  auto blocks = Napi::Array::New(env, survey.blocks.size());
+  for (size_t index = 0; index < survey.blocks.size(); ++index) {
+    const auto& block = survey.blocks[index];
+    auto object = Napi::Object::New(env);
+    object.Set("share", block.share);
+    object.Set("heads", to_float64_array(env, block.heads));
+    object.Set("mean", to_float64_array(env, block.mean));
+    blocks.Set(static_cast<uint32_t>(index), object);
+  }
+  auto object = Napi::Object::New(env);
+  object.Set("blocks", blocks);
+  object.Set("tokens", static_cast<double>(survey.tokens));
+  return object;
+}
+
+Napi::Value to_object(Napi::Env env, const Divergence& divergence) {
+  auto blocks = Napi::Array::New(env, divergence.blocks.size());
+  for (size_t index = 0; index < divergence.blocks.size(); ++index) {
+    const auto& block = divergence.blocks[index];
+    auto object = Napi::Object::New(env);
+    object.Set("stream", to_float64_array(env, block.stream));
+    object.Set("distance", to_float64_array(env, block.distance));
+    object.Set("bound", to_float64_array(env, block.bound));
+    object.Set("contribution", to_float64_array(env, block.contribution));
+    object.Set("contributionBound", block.contribution_bound);
+    blocks.Set(static_cast<uint32_t>(index), object);
+  }
+  auto output = Napi::Object::New(env);
+  output.Set("divergence", to_float64_array(env, divergence.divergence));
+  output.Set("bound", to_float64_array(env, divergence.divergence_bound));
+  output.Set("changed", to_uint8_array(env, divergence.changed));
+  output.Set("certain", to_uint8_array(env, divergence.certain));
+  auto object = Napi::Object::New(env);
+  object.Set("blocks", blocks);
+  object.Set("output", output);
   return object;
 }
 

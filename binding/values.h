@@ -6,9 +6,11 @@
 #include <string>
 #include <vector>
 
+#include "attention_survey.h"
 #include "bypass.h"
 #include "config.h"
 #include "control.h"
+#include "divergence.h"
 #include "loading.h"
 #include "sampling.h"
 #include "scoring.h"
@@ -32,6 +34,8 @@ Napi::Value to_int32_array(Napi::Env env, const std::vector<int64_t>& values);
 // The tensor's own memory, float32 on the CPU.
 Napi::Value to_float32_array(Napi::Env env, const at::Tensor& tensor);
 Napi::Value to_object(Napi::Env env, const ScoringResult& result);
+Napi::Value to_object(Napi::Env env, const AttentionSurvey& survey);
+Napi::Value to_object(Napi::Env env, const Divergence& divergence);
 Napi::Value to_object(Napi::Env env, const std::map<std::string, std::string>& values);
 
 }  // namespace attention_bypass::binding

@@ -10,7 +10,9 @@ interface PackageFile {
   config: { libtorch: string };
 }
 
-const packageFile: PackageFile = JSON.parse(readFileSync(path.join(binding.root, "package.json"), "utf8"));
+export const packageRoot = binding.root;
+
+const packageFile: PackageFile = JSON.parse(readFileSync(path.join(packageRoot, "package.json"), "utf8"));
 
 export const packageVersion = packageFile.version;
 

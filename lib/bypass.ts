@@ -1,74 +1,163 @@
 import * as v from "valibot";
 import type { ModelConfig } from "./config.js";
 import { AttentionBypassError } from "./errors.js";
-import type { NativePlan } from "./native.js";
+import type { NativeBlockBypass, NativePlan } from "./native.js";
 import { invalidArgument, validate, wholeNumber } from "./validation.js";
 
 /** Blocks by their numbers from 0, by quarter of the stack, or from one to another, both included. */
 export type Blocks = readonly number[] | { quartile: 1 | 2 | 3 | 4 } | { from: number; to?: number };
 
+/** Heads by block, both by their numbers from 0: `{ 3: [0, 5] }`. */
+export type Heads = Readonly<Record<number, readonly number[]>>;
+
+export const bypassModes = ["zero", "short-circuit", "mean"] as const;
+
 /**
  * What becomes of the attention's contribution to the residual stream: `zero` adds nothing and computes nothing;
- * `short-circuit` lets each token attend to itself alone, which leaves the output projection of its own value.
+ * `short-circuit` lets each token attend to itself alone, which leaves the output projection of its own value; `mean`
+ * adds to every token the contribution of the values that attention mixes on average.
  */
-export type BypassMode = "zero" | "short-circuit";
+export type BypassMode = (typeof bypassModes)[number];
 
-/** The blocks whose attention is bypassed. */
-export interface Bypass {
-  blocks: Blocks;
-  /** Defaults to "zero". */
-  mode?: BypassMode;
+/** What attention mixes on average: `model.attention` takes it from samples. */
+export interface AttentionMeans {
+  /** For each block the mean over tokens of what its heads mix, side by side, before the output projection. */
+  readonly blocks: readonly ArrayLike<number>[];
 }
 
+/** What is bypassed of the model's attention: blocks, heads, or both. */
+export interface Bypass {
+  /** The blocks whose attention as a whole is bypassed, the output projection's bias included. */
+  blocks?: Blocks;
+  /** Single heads of other blocks. The output projection's bias is no head's, and stays. */
+  heads?: Heads;
+  /** Defaults to "zero". */
+  mode?: BypassMode;
+  /** Of the mode "mean", which needs them. */
+  means?: AttentionMeans;
+}
+
+export const meansSchema = v.object({ blocks: v.array(v.any() as v.GenericSchema<ArrayLike<number>>) });
+
 export const bypassSchema = v.strictObject({
-  blocks: v.union(
-    [
-      v.array(v.number()),
-      v.strictObject({ quartile: v.picklist([1, 2, 3, 4]) }),
-      v.strictObject({ from: wholeNumber(0), to: v.optional(wholeNumber(0)) }),
-    ],
-    "block numbers, { quartile } or { from, to }",
+  blocks: v.optional(
+    v.union(
+      [
+        v.array(v.number()),
+        v.strictObject({ quartile: v.picklist([1, 2, 3, 4]) }),
+        v.strictObject({ from: wholeNumber(0), to: v.optional(wholeNumber(0)) }),
+      ],
+      "block numbers, { quartile } or { from, to }",
+    ),
   ),
-  mode: v.optional(v.picklist(["zero", "short-circuit"])),
+  heads: v.optional(
+    v.pipe(
+      v.unknown(),
+      v.check((value) => typeof value === "object" && !Array.isArray(value), "heads by block, as in { 3: [0, 5] },"),
+      v.record(v.string(), v.array(v.number())),
+    ),
+  ),
+  mode: v.optional(v.picklist(bypassModes)),
+  means: v.optional(meansSchema),
 });
 
-const modeNumbers = { zero: 1, "short-circuit": 2 };
+const modeNumbers = { zero: 1, "short-circuit": 2, mean: 3 };
 
 function range(from: number, to: number): number[] {
   return Array.from({ length: Math.max(0, to - from + 1) }, (_, index) => from + index);
 }
 
-function blockNumbers(blocks: Blocks, count: number): readonly number[] {
+function blockNumbers(blocks: Blocks, count: number, name: string): readonly number[] {
   if ("quartile" in blocks) {
     const begin = Math.floor(((blocks.quartile - 1) * count) / 4);
     return range(begin, Math.floor((blocks.quartile * count) / 4) - 1);
   }
   if (!("from" in blocks)) return blocks;
   const { from, to = Math.max(from, count - 1) } = blocks;
-  if (from > to) throw invalidArgument("bypass.blocks.to", `a block from ${from} on`, to);
+  if (from > to) throw invalidArgument(`${name}.blocks.to`, `a block from ${from} on`, to);
   // A number that is out of range is refused like one in a list, without the numbers before it.
   return to < count ? range(from, to) : [to];
 }
 
-/** The bypass as the addon takes it. Throws INVALID_ARGUMENT, BLOCK_OUT_OF_RANGE, BLOCK_DUPLICATE. */
-export function toPlan(bypass: Bypass | undefined, { blockCount }: ModelConfig): NativePlan {
-  const plan = new Uint8Array(blockCount);
+function requireNumber(kind: "block" | "head", number: number, count: number, name: string): void {
+  if (Number.isInteger(number) && number >= 0 && number < count) return;
+  throw new AttentionBypassError(
+    kind === "block" ? "BLOCK_OUT_OF_RANGE" : "HEAD_OUT_OF_RANGE",
+    `expected ${kind} numbers from 0 to ${count - 1} for ${name} but received ${number}`,
+  );
+}
+
+function requireOnce(kind: "block" | "head", number: number, before: boolean, name: string): void {
+  if (!before) return;
+  throw new AttentionBypassError(
+    kind === "block" ? "BLOCK_DUPLICATE" : "HEAD_DUPLICATE",
+    `expected each ${kind} once for ${name} but received ${number} twice`,
+  );
+}
+
+/** A block's mean as the addon takes it. */
+function meanOf(
+  means: AttentionMeans | undefined,
+  block: number,
+  { blockCount, hiddenSize }: ModelConfig,
+  name: string,
+): Float32Array {
+  if (means === undefined) throw invalidArgument(`${name}.means`, 'the means that the mode "mean" needs', means);
+  const values = means.blocks[block];
+  if (means.blocks.length !== blockCount || values?.length !== hiddenSize) {
+    const expected = `${blockCount} blocks of ${hiddenSize} numbers each`;
+    const received = `${means.blocks.length} of ${values?.length ?? "none"}`;
+    throw new AttentionBypassError(
+      "INVALID_ARGUMENT",
+      `expected ${expected} for ${name}.means.blocks but received ${received}`,
+    );
+  }
+  const mean = Float32Array.from(values);
+  const strange = mean.find((value) => !Number.isFinite(value));
+  if (strange !== undefined) throw invalidArgument(`${name}.means.blocks[${block}]`, "finite numbers", strange);
+  return mean;
+}
+
+/** A plan that bypasses nothing. */
+export function plainPlan({ blockCount }: ModelConfig): NativePlan {
+  return Array.from({ length: blockCount }, () => ({
+    mode: 0,
+    heads: new Uint8Array(),
+    mean: new Float32Array(),
+  }));
+}
+
+/**
+ * The bypass as the addon takes it; `name` is what messages call it. Throws INVALID_ARGUMENT, BLOCK_OUT_OF_RANGE, BLOCK_DUPLICATE, HEAD_OUT_OF_RANGE,
+ * HEAD_DUPLICATE.
+ */
+export function toPlan(bypass: Bypass | undefined, config: ModelConfig, name = "bypass"): NativePlan {
+  const plan = plainPlan(config);
   if (bypass === undefined) return plan;
-  const { blocks, mode = "zero" } = validate(bypassSchema, bypass, "bypass");
-  for (const block of blockNumbers(blocks as Blocks, blockCount)) {
-    if (!Number.isInteger(block) || block < 0 || block >= blockCount) {
-      throw new AttentionBypassError(
-        "BLOCK_OUT_OF_RANGE",
-        `expected block numbers from 0 to ${blockCount - 1} for bypass.blocks but received ${block}`,
-      );
+  const { blocks, heads, mode = "zero", means } = validate(bypassSchema, bypass, name);
+  if (blocks === undefined && heads === undefined) throw invalidArgument(name, "blocks or heads", bypass);
+  const { blockCount, headCount } = config;
+  const take = (block: number, place: string): NativeBlockBypass => {
+    requireNumber("block", block, blockCount, place);
+    const taken = plan[block] as NativeBlockBypass;
+    requireOnce("block", block, taken.mode !== 0, place);
+    taken.mode = modeNumbers[mode];
+    if (mode === "mean") taken.mean = meanOf(means, block, config, name);
+    return taken;
+  };
+  for (const block of blockNumbers((blocks as Blocks | undefined) ?? [], blockCount, name)) {
+    take(block, `${name}.blocks`);
+  }
+  for (const [key, numbers] of Object.entries(heads ?? {})) {
+    const place = `${name}.heads[${key}]`;
+    if (numbers.length === 0) continue;
+    const taken = take(Number(key), `${name}.heads`);
+    taken.heads = new Uint8Array(headCount);
+    for (const head of numbers) {
+      requireNumber("head", head, headCount, place);
+      requireOnce("head", head, taken.heads[head] !== 0, place);
+      taken.heads[head] = 1;
     }
-    if (plan[block] !== 0) {
-      throw new AttentionBypassError(
-        "BLOCK_DUPLICATE",
-        `expected each block once for bypass.blocks but received ${block} twice`,
-      );
-    }
-    plan[block] = modeNumbers[mode];
   }
   return plan;
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command } from "commander";
 import { packageVersion } from "./addon.js";
+import { addBenchmark } from "./cli/benchmark.js";
 import { addConvert } from "./cli/convert.js";
 import { addDoctor } from "./cli/doctor.js";
 import { exitCodesHelp } from "./cli/exit-codes.js";
@@ -9,6 +10,7 @@ import { addGenerate } from "./cli/generate.js";
 import { interruptedExitCode, untilInterrupted } from "./cli/interruption.js";
 import { addMemorization } from "./cli/memorization.js";
 import { addPerplexity } from "./cli/perplexity.js";
+import { addRecommend } from "./cli/recommend.js";
 import { addSweep } from "./cli/sweep.js";
 
 const examples = `
@@ -33,7 +35,9 @@ function createProgram(signal: AbortSignal): Command {
   addGenerate(program, signal);
   addPerplexity(program, signal);
   addMemorization(program, signal);
+  addBenchmark(program, signal);
   addSweep(program, signal);
+  addRecommend(program);
   addConvert(program, signal);
   addDoctor(program);
   return program;

@@ -1,7 +1,7 @@
 import type { NativeModel } from "./native.js";
 
-/** The same weights in float32, loaded when somebody first asks; all but a block at a time stays in the files. */
-export class Float32Companion {
+/** The same weights in another dtype, loaded when somebody first asks; all but a block at a time stays in the files. */
+export class Companion {
   #native: Promise<NativeModel> | undefined;
 
   constructor(private readonly load: () => Promise<NativeModel>) {}

@@ -8,6 +8,10 @@ export const errorCodes = [
   "BLOCK_OUT_OF_RANGE",
   /** A block number given twice. */
   "BLOCK_DUPLICATE",
+  /** A head number that the model does not have. */
+  "HEAD_OUT_OF_RANGE",
+  /** A head number given twice. */
+  "HEAD_DUPLICATE",
   /** A token id outside the vocabulary. */
   "TOKEN_OUT_OF_RANGE",
   /** More tokens than the model's context holds. */
@@ -24,8 +28,10 @@ export const errorCodes = [
   "CHECKPOINT_INVALID",
   /** A file to resume a sweep from that is of another sweep. */
   "CHECKPOINT_MISMATCH",
-  /** A file with a task's questions that can't be used. */
+  /** A task's definition or its rows can't be used. */
   "TASK_INVALID",
+  /** The result of a sweep that is none, or that lacks what is needed of it. */
+  "SWEEP_INVALID",
   /** A file or folder that is not there. */
   "FILE_NOT_FOUND",
   /** No config.json where one is needed. */

@@ -18,6 +18,13 @@ export async function hashFile(file: string, signal: AbortSignal | undefined): P
   return { name: path.basename(file), sha256: hash.digest("hex") };
 }
 
+/** The SHA-256 of lists of numbers as 32-bit floats, the lowest byte first. */
+export function hashNumbers(lists: readonly ArrayLike<number>[]): string {
+  const hash = createHash("sha256");
+  for (const list of lists) hash.update(new Uint8Array(Float32Array.from(list).buffer));
+  return hash.digest("hex");
+}
+
 /** The SHA-256 of rows as 32-bit integers, the lowest byte first: for each its length, its first scored token, its tokens. */
 export function hashRows(rows: readonly ScoredRow[]): string {
   const hash = createHash("sha256");

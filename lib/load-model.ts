@@ -1,11 +1,11 @@
 import * as v from "valibot";
 import { loadAddon } from "./addon.js";
+import { Companion } from "./companion.js";
 import { toNativeConfig } from "./config.js";
 import { type Dtype, dtypes } from "./dtype.js";
 import { AttentionBypassError } from "./errors.js";
-import { Float32Companion } from "./float32-companion.js";
 import { Model } from "./model.js";
-import type { NativeDecoder, NativeModel } from "./native.js";
+import type { NativeDecoder, NativeLoadOptions, NativeModel } from "./native.js";
 import { type OperationOptions, run } from "./operation.js";
 import { type ModelSource, openSource } from "./source.js";
 import { findTokenizer, parseTokenizer, readTokenizer, Tokenizer } from "./tokenizer.js";
@@ -82,7 +82,10 @@ export async function loadModel(path: string, options: LoadModelOptions = {}): P
   const automatic = (cuda ? source.config.weightsDtype : undefined) ?? "float32";
   const dtype = checked.dtype === "auto" ? automatic : checked.dtype;
   const tokenizer = json && new Tokenizer(json, path);
-  const load = async (how: { dtype: Dtype; offload: boolean }, operation: OperationOptions): Promise<NativeModel> => {
+  const load = async (
+    how: Pick<NativeLoadOptions, "dtype" | "offload">,
+    operation: OperationOptions,
+  ): Promise<NativeModel> => {
     const native = new addon.Model();
     const nativeOptions = { ...how, device, threads: checked.threads ?? 0 };
     try {
@@ -103,7 +106,8 @@ export async function loadModel(path: string, options: LoadModelOptions = {}): P
     device,
     dtype,
     files: [...new Set(source.weights.tensors.map(({ file }) => file))].sort(),
-    float32: new Float32Companion(() => load({ dtype: "float32", offload: true }, {})),
+    float32: new Companion(() => load({ dtype: "float32", offload: true }, {})),
+    float64: new Companion(() => load({ dtype: "float64", offload: true }, {})),
     tokenizer,
     decoders: new Set<WeakRef<NativeDecoder>>(),
   });

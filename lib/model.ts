@@ -1,5 +1,8 @@
 import { inspect } from "node:util";
+import { type AttentionOptions, type AttentionSurvey, surveyAttention } from "./attention.js";
+import { type BenchmarkOptions, type BenchmarkResult, benchmark } from "./benchmark.js";
 import type { ModelConfig } from "./config.js";
+import { type Divergence, type DivergenceOptions, divergence } from "./divergence.js";
 import type { Dtype } from "./dtype.js";
 import {
   type Generation,
@@ -19,6 +22,7 @@ import { type Perplexity, type PerplexityOptions, perplexity } from "./perplexit
 import type { Samples } from "./samples.js";
 import { Gate, type Session } from "./session.js";
 import { type SweepOptions, type SweepResult, sweep } from "./sweep.js";
+import type { Task } from "./task.js";
 import type { Tokenizer } from "./tokenizer.js";
 import { isBatch, type Tokens } from "./tokens.js";
 
@@ -101,6 +105,24 @@ export class Model {
     return this.#gate.enter(() => sweep(this.#session, options));
   }
 
+  /**
+   * How well the model does at tasks, as the lm-evaluation-harness measures it: tasks by name (`benchmarkNames`, or the
+   * path of a definition) with `options.data`, tasks with their own data, or questions of one's own.
+   */
+  benchmark(tasks: string | Task | readonly (string | Task)[], options?: BenchmarkOptions): Promise<BenchmarkResult> {
+    return this.#gate.enter(() => benchmark(this.#session, tasks, options));
+  }
+
+  /** How far a bypass takes the model from itself on a row of tokens, measured and proven. In float64. */
+  divergence(tokens: string | Tokens, options: DivergenceOptions): Promise<Divergence> {
+    return this.#gate.enter(() => divergence(this.#session, tokens, options));
+  }
+
+  /** What each block's attention and each head adds to the residual stream, and what it mixes on average. */
+  attention(samples: Samples, options?: AttentionOptions): Promise<AttentionSurvey> {
+    return this.#gate.enter(() => surveyAttention(this.#session, samples, options));
+  }
+
   /** Frees the weights after the calls that are at work. Calls that come later throw DISPOSED. Safe to call again. */
   dispose(): Promise<void> {
     this.#disposed ??= this.#dispose();
@@ -108,10 +130,10 @@ export class Model {
   }
 
   async #dispose(): Promise<void> {
-    const { native, float32, decoders } = this.#session;
+    const { native, float32, float64, decoders } = this.#session;
     await this.#gate.close();
     await Promise.all([...decoders].map((decoder) => decoder.deref()?.close()));
-    await float32.close();
+    await Promise.all([float32.close(), float64.close()]);
     await native.close();
   }
 

@@ -16,8 +16,18 @@ export interface NativeRows {
   lengths: Int32Array;
 }
 
-/** A mode for each block: 0 none, 1 zero, 2 short-circuit. */
-export type NativePlan = Uint8Array;
+/** What becomes of one block's attention. */
+export interface NativeBlockBypass {
+  /** 0 none, 1 zero, 2 short-circuit, 3 mean. */
+  mode: number;
+  /** For each head, 1 where it is bypassed; empty: the attention as a whole. */
+  heads: Uint8Array;
+  /** Of the mode mean: the mixed values, as many as the model is wide. Else empty. */
+  mean: Float32Array;
+}
+
+/** For each block. */
+export type NativePlan = NativeBlockBypass[];
 
 export interface NativeConfig {
   family: "gpt-neox" | "gpt-neo";
@@ -73,7 +83,7 @@ export interface NativeSource {
 /** `device` is "cpu" or "cuda:N"; `threads` 0 leaves libtorch's own number. */
 export interface NativeLoadOptions {
   device: string;
-  dtype: "float32" | "bfloat16" | "float16";
+  dtype: "float64" | "float32" | "bfloat16" | "float16";
   threads: number;
   /** Matrices stay in their files, and are brought to the device a block at a time. */
   offload: boolean;
@@ -83,8 +93,10 @@ export interface NativeLoadOptions {
 export interface NativeScoreRequest {
   rows: NativeRows;
   first: Int32Array;
-  /** For each row, 1 where it is to be decoded too. */
-  decode: Uint8Array;
+  /** How many rows after each other go together: what they begin with alike is computed once. */
+  groups: Int32Array;
+  /** Whether rows are to be decoded too; then each is a group of its own. */
+  decode: boolean;
   plans: NativePlan[];
   /** `topK` 0: all tokens. */
   scheme: { temperature: number; topK: number };
@@ -100,7 +112,7 @@ export interface NativeScores {
   /** The true token's logit less the greatest of the others. */
   margin: Float32Array;
   predicted: Int32Array;
-  /** Empty where no row is decoded. */
+  /** Empty where nothing is decoded. */
   decoded: Int32Array;
 }
 
@@ -108,6 +120,26 @@ export interface NativeScoreResult {
   plans: NativeScores[];
   /** Floating-point operations of the matrix products. */
   operations: number;
+}
+
+export interface NativeAttentionSurvey {
+  /** For each block. `mean`: what the heads mix, side by side, as many as the model is wide. */
+  blocks: { share: number; heads: Float64Array; mean: Float64Array }[];
+  tokens: number;
+}
+
+/** One value for each token. */
+export interface NativeDivergence {
+  /** `contribution` is empty and `contributionBound` 0 where the attention is not bypassed as a whole by mode zero. */
+  blocks: {
+    stream: Float64Array;
+    distance: Float64Array;
+    bound: Float64Array;
+    contribution: Float64Array;
+    contributionBound: number;
+  }[];
+  /** `changed` and `certain`: 1 where it is so. */
+  output: { divergence: Float64Array; bound: Float64Array; changed: Uint8Array; certain: Uint8Array };
 }
 
 export interface NativeDecoderOptions {
@@ -138,10 +170,13 @@ export interface NativeModel {
   save(path: string, extra: Record<string, string>, control?: NativeControl): Promise<void>;
   /** (rows, longest row, vocabulary), not a number behind the end of a row. */
   logits(rows: NativeRows, plan: NativePlan, control?: NativeControl): Promise<Float32Array>;
-  /** How many rows of a request can travel together in its memory, from the first on; at least one. Of a loaded model.
-   * Throws {@link NativeError}. */
-  rowsThatFit(request: NativeScoreRequest): number;
+  /** How many groups of a request can travel together in its memory, from the first on; at least one. Of a loaded
+   * model. Throws {@link NativeError}. */
+  groupsThatFit(request: NativeScoreRequest): number;
   score(request: NativeScoreRequest, control?: NativeControl): Promise<NativeScoreResult>;
+  attention(rows: NativeRows, control?: NativeControl): Promise<NativeAttentionSurvey>;
+  /** Of one row, by a model in float64. */
+  diverge(rows: NativeRows, plan: NativePlan, control?: NativeControl): Promise<NativeDivergence>;
   /** Frees the weights, after the work that is queued. */
   close(): Promise<void>;
 }

@@ -9,6 +9,8 @@ export interface ScoredRow {
   first: number;
   /** Whether greedy generation is asked for too, and not only what the true tokens give. */
   decode: boolean;
+  /** Rows after each other of the same group go together: what they begin with alike is computed once. */
+  group?: object;
   /** Whether it matters that greedy generation gives just this row, so that float32 decides where less can't tell. */
   settle: boolean;
 }
@@ -84,26 +86,50 @@ function scoresOf({ tokens, first, decode }: ScoredRow, scores: NativeScores, be
   };
 }
 
-/** Rows of one kind and of like lengths side by side. */
-function travelOrder(rows: readonly ScoredRow[]): number[] {
-  const row = (index: number) => rows[index] as ScoredRow;
-  return [...rows.keys()].sort(
-    (a, b) =>
-      Number(row(b).decode) - Number(row(a).decode) ||
-      row(b).tokens.length - row(a).tokens.length ||
-      row(a).first - row(b).first ||
-      a - b,
-  );
+/** Rows that go together, by their indices. */
+type Group = number[];
+
+function toGroups(rows: readonly ScoredRow[]): Group[] {
+  const groups: Group[] = [];
+  for (const [index, { group }] of rows.entries()) {
+    if (group !== undefined && group === rows[index - 1]?.group) groups.at(-1)?.push(index);
+    else groups.push([index]);
+  }
+  return groups;
 }
 
-/** How many rows from one on travel together: of one kind, and with little to fill the shorter ones up with. */
-function companions(rows: readonly ScoredRow[]): number {
-  const [longest] = rows as readonly [ScoredRow];
+/** A group with what decides which others it travels with. */
+interface Traveller {
+  group: Group;
+  decode: boolean;
+  /** Tokens that it takes at most. */
+  length: number;
+  first: number;
+}
+
+function toTraveller(group: Group, rows: readonly ScoredRow[]): Traveller {
+  const members = group.map((index) => rows[index] as ScoredRow);
+  const first = Math.min(...members.map((row) => row.first));
+  const decode = members.some((row) => row.decode);
+  return { group, decode, first, length: members.reduce((sum, { tokens }) => sum + tokens.length - first, first) };
+}
+
+/** Groups of one kind and of like lengths side by side. */
+function inTravelOrder(travellers: readonly Traveller[]): Traveller[] {
+  return travellers.toSorted((a, b) => Number(b.decode) - Number(a.decode) || b.length - a.length || a.first - b.first);
+}
+
+/** How many travel together from the first on: of one kind, with little to fill the shorter ones up with. */
+function companions(travellers: readonly Traveller[], mostRows: number): number {
+  const [longest] = travellers as readonly [Traveller];
   let tokens = 0;
+  let rows = 0;
   let count = 0;
-  for (const row of rows) {
-    tokens += row.tokens.length;
-    if (row.decode !== longest.decode || (count + 1) * longest.tokens.length > mostFilling * tokens) break;
+  for (const { group, decode, length } of travellers) {
+    tokens += length;
+    rows += group.length;
+    const fills = (count + 1) * longest.length > mostFilling * tokens;
+    if (count > 0 && (rows > mostRows || decode !== longest.decode || fills)) break;
     count++;
   }
   return count;
@@ -121,36 +147,36 @@ export async function walkRows(
   options: ScoringOptions,
   done: Map<number, RowScores[]> = new Map(),
 ): Promise<RowScores[][]> {
-  const order = travelOrder(rows);
-  const left = order.filter((index) => !done.has(index));
-  const weight = (indices: readonly number[]) =>
-    indices.reduce((total, index) => total + (rows[index] as ScoredRow).tokens.length, 0);
-  const total = weight(order);
+  const travellers = inTravelOrder(toGroups(rows).map((group) => toTraveller(group, rows)));
+  let left = travellers.filter(({ group }) => !group.every((index) => done.has(index)));
+  const weight = (some: readonly Traveller[]) => some.reduce((total, { length }) => total + length, 0);
+  const total = weight(travellers);
   let reached = total - weight(left);
-  const request = (indices: readonly number[]): NativeScoreRequest => {
-    const batch = indices.map((index) => rows[index] as ScoredRow);
+  const request = (some: readonly Traveller[]): NativeScoreRequest => {
+    const batch = some.flatMap(({ group }) => group.map((index) => rows[index] as ScoredRow));
     return {
       rows: toNativeRows(batch.map(({ tokens }) => tokens)),
       first: Int32Array.from(batch, ({ first }) => first),
-      decode: Uint8Array.from(batch, ({ decode }) => Number(decode)),
+      groups: Int32Array.from(some, ({ group }) => group.length),
+      decode: some.some(({ decode }) => decode),
       plans,
       scheme: options.scheme,
       memory: options.memory,
     };
   };
   const { addon, native } = session;
+  const most = Math.min(mostRows, options.batchSize ?? mostRows);
   while (left.length > 0) {
-    const ahead = left.slice(0, Math.min(mostRows, options.batchSize ?? mostRows));
-    const alike = ahead.slice(0, companions(ahead.map((index) => rows[index] as ScoredRow)));
-    const indices = left.splice(
-      0,
-      ask(() => native.rowsThatFit(request(alike))),
-    );
-    const to = reached + weight(indices);
+    const alike = left.slice(0, companions(left, most));
+    const fitting = ask(() => native.groupsThatFit(request(alike)));
+    const batch = left.slice(0, fitting);
+    left = left.slice(fitting);
+    const to = reached + weight(batch);
     const result = await run(addon, part(options, reached / total, to / total), (control) =>
-      native.score(request(indices), control),
+      native.score(request(batch), control),
     );
     reached = to;
+    const indices = batch.flatMap(({ group }) => group);
     let begin = 0;
     for (const index of indices) {
       const row = rows[index] as ScoredRow;

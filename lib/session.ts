@@ -1,7 +1,7 @@
+import type { Companion } from "./companion.js";
 import type { ModelConfig } from "./config.js";
 import type { Dtype } from "./dtype.js";
 import { AttentionBypassError } from "./errors.js";
-import type { Float32Companion } from "./float32-companion.js";
 import type { Addon, NativeDecoder, NativeModel } from "./native.js";
 import type { Tokenizer } from "./tokenizer.js";
 
@@ -15,7 +15,8 @@ export interface Session {
   readonly dtype: Dtype;
   /** The files with its weights. */
   readonly files: readonly string[];
-  readonly float32: Float32Companion;
+  readonly float32: Companion;
+  readonly float64: Companion;
   readonly tokenizer: Tokenizer | undefined;
   /** At work or paused; each keeps the weights. A stream that nobody holds any more must not be held here. */
   readonly decoders: Set<WeakRef<NativeDecoder>>;

@@ -1,45 +1,65 @@
 import * as v from "valibot";
-import { type Bypass, type BypassMode, bypassSchema, toPlan } from "./bypass.js";
+import { type AttentionMeans, type Bypass, type BypassMode, bypassModes, bypassSchema, toPlan } from "./bypass.js";
 import type { ModelConfig } from "./config.js";
 import type { NativePlan } from "./native.js";
 import { wholeNumber } from "./validation.js";
 
 /**
- * The block sets of a sweep: each block, each quarter of the stack, all pairs of blocks, all windows of neighbouring
- * blocks, or a list of one's own.
+ * The block sets of a sweep: each block, each head of each block, each quarter of the stack, all pairs of blocks, all
+ * windows of neighbouring blocks, or a list of one's own.
  */
-export type SweptBlocks = "blocks" | "quartiles" | "pairs" | { window: number } | readonly Bypass[];
+export type SweptBlocks = "blocks" | "heads" | "quartiles" | "pairs" | { window: number } | readonly Bypass[];
+
+/** The modes of a sweep: one, zero and short-circuit, or a list. */
+export type SweptModes = BypassMode | "both" | readonly BypassMode[];
 
 /** A bypass of a sweep. */
 export interface Variant {
-  /** Such as "block 3", "quartile 4" or "blocks 3, 7". */
+  /** Such as "block 3", "quartile 4", "blocks 3, 7" or "block 3 head 5". */
   name: string;
+  /** Bypassed as a whole. */
   blocks: number[];
+  /** Bypassed alone, by their blocks; where there are some. */
+  heads?: Record<number, number[]>;
   mode: BypassMode;
 }
 
 export const sweptBlocks = v.optional(
   v.union(
     [
-      v.picklist(["blocks", "quartiles", "pairs"]),
+      v.picklist(["blocks", "heads", "quartiles", "pairs"]),
       v.strictObject({ window: wholeNumber(1) }),
       v.pipe(v.array(bypassSchema), v.nonEmpty("at least one bypass")),
     ],
-    '"blocks", "quartiles", "pairs", { window } or an array of bypasses',
+    '"blocks", "heads", "quartiles", "pairs", { window } or an array of bypasses',
   ),
   "blocks",
 );
 
-export const sweptModes = v.optional(v.picklist(["zero", "short-circuit", "both"]), "zero");
+export const sweptModes = v.optional(
+  v.union(
+    [v.picklist([...bypassModes, "both"]), v.pipe(v.array(v.picklist(bypassModes)), v.nonEmpty("at least one mode"))],
+    '"zero", "short-circuit", "mean", "both" or an array of modes',
+  ),
+  "zero",
+);
 
-function nameOf(blocks: readonly number[]): string {
-  return blocks.length === 1 ? `block ${blocks[0]}` : `blocks ${blocks.join(", ")}`;
+const listed = (kind: string, numbers: readonly number[]) =>
+  `${kind}${numbers.length === 1 ? "" : "s"} ${numbers.join(", ")}`;
+
+function nameOf(blocks: readonly number[], heads: Record<number, number[]>): string {
+  const parts = Object.entries(heads).map(([block, numbers]) => `block ${block} ${listed("head", numbers)}`);
+  return [...(blocks.length > 0 || parts.length === 0 ? [listed("block", blocks)] : []), ...parts].join("; ");
 }
 
 /** The block sets with their names, and the mode of those that say one themselves. */
-function blockSets(over: SweptBlocks, { blockCount }: ModelConfig): { name?: string; bypass: Bypass }[] {
+function blockSets(over: SweptBlocks, { blockCount, headCount }: ModelConfig): { name?: string; bypass: Bypass }[] {
   const blocks = Array.from({ length: blockCount }, (_, block) => block);
   if (over === "blocks") return blocks.map((block) => ({ bypass: { blocks: [block] } }));
+  if (over === "heads") {
+    const heads = Array.from({ length: headCount }, (_, head) => head);
+    return blocks.flatMap((block) => heads.map((head) => ({ bypass: { heads: { [block]: [head] } } })));
+  }
   if (over === "quartiles") {
     return ([1, 2, 3, 4] as const).map((quartile) => ({
       name: `quartile ${quartile}`,
@@ -59,24 +79,42 @@ function blockSets(over: SweptBlocks, { blockCount }: ModelConfig): { name?: str
   return over.map((bypass) => ({ bypass }));
 }
 
+function toVariant(plan: NativePlan, name: string | undefined, mode: BypassMode): Variant {
+  const bypassed = [...plan.entries()].filter(([, { mode }]) => mode !== 0);
+  const blocks = bypassed.filter(([, { heads }]) => heads.length === 0).map(([block]) => block);
+  const heads = Object.fromEntries(
+    bypassed
+      .filter(([, { heads }]) => heads.length > 0)
+      .map(([block, { heads }]) => [block, [...heads.keys()].filter((head) => heads[head] !== 0)]),
+  );
+  const some = Object.keys(heads).length > 0;
+  return { name: name ?? nameOf(blocks, heads), blocks, ...(some && { heads }), mode };
+}
+
+export function toModes(modes: SweptModes): readonly BypassMode[] {
+  if (modes === "both") return ["zero", "short-circuit"];
+  return typeof modes === "string" ? [modes] : modes;
+}
+
 /**
- * The variants of a sweep, with each one's plan. Throws INVALID_ARGUMENT, BLOCK_OUT_OF_RANGE, BLOCK_DUPLICATE.
+ * The variants of a sweep, with each one's plan. `means` are those of bypasses that have none of their own. Throws
+ * INVALID_ARGUMENT, BLOCK_OUT_OF_RANGE, BLOCK_DUPLICATE, HEAD_OUT_OF_RANGE, HEAD_DUPLICATE.
  */
 export function toVariants(
   over: SweptBlocks,
-  mode: BypassMode | "both",
+  modes: SweptModes,
+  means: AttentionMeans | undefined,
   config: ModelConfig,
 ): { variant: Variant; plan: NativePlan }[] {
-  const modes: readonly BypassMode[] = mode === "both" ? ["zero", "short-circuit"] : [mode];
-  return modes.flatMap((asked, place) =>
+  return toModes(modes).flatMap((asked, place) =>
     blockSets(over, config)
       // One that says its mode is not asked for twice.
       .filter(({ bypass }) => place === 0 || bypass.mode === undefined)
       .map(({ name, bypass }) => {
-        const own = bypass.mode ?? asked;
-        const plan = toPlan({ ...bypass, mode: own }, config);
-        const blocks = [...plan.keys()].filter((block) => plan[block] !== 0);
-        return { variant: { name: name ?? nameOf(blocks), blocks, mode: own }, plan };
+        const mode = bypass.mode ?? asked;
+        const named = Array.isArray(over) ? `options.over[${over.indexOf(bypass)}]` : "options.over";
+        const plan = toPlan({ ...(means && { means }), ...bypass, mode }, config, named);
+        return { variant: toVariant(plan, name, mode), plan };
       }),
   );
 }

@@ -1,9 +1,10 @@
 import * as v from "valibot";
 import { packageVersion } from "./addon.js";
-import type { BypassMode } from "./bypass.js";
+import { encodeTasks, toBenchmarkResult } from "./benchmark.js";
+import { type AttentionMeans, type Bypass, meansSchema, plainPlan } from "./bypass.js";
 import type { ModelConfig } from "./config.js";
 import type { Dtype } from "./dtype.js";
-import { type FileHash, hashFile, hashRows } from "./fingerprint.js";
+import { type FileHash, hashFile, hashNumbers, hashRows } from "./fingerprint.js";
 import {
   type MemorizationMetric,
   type MemorizationResult,
@@ -21,16 +22,26 @@ import type { RowScores, ScoredRow } from "./scoring.js";
 import type { Session } from "./session.js";
 import { scoreRows } from "./settled-scoring.js";
 import { Checkpoint } from "./sweep-checkpoint.js";
-import { type SweptBlocks, sweptBlocks, sweptModes, toVariants, type Variant } from "./sweep-variants.js";
-import { type EncodedTask, encodeTask, type Task, type TaskScores, taskSchema, toTaskScores } from "./task.js";
+import {
+  type SweptBlocks,
+  type SweptModes,
+  sweptBlocks,
+  sweptModes,
+  toVariants,
+  type Variant,
+} from "./sweep-variants.js";
+import { type EncodedTask, type Task, type TaskScores, taskSchema } from "./task.js";
 import type { Tokens } from "./tokens.js";
 import { invalidArgument, longCall, pathText, validate, wholeNumber } from "./validation.js";
 
 export interface SweepOptions<Metric extends MemorizationMetric = MemorizationMetric> extends OperationOptions {
   /** The blocks to bypass, one set after the other. Defaults to "blocks": each alone. */
   over?: SweptBlocks;
-  /** The mode of the bypasses that do not say one themselves; "both" takes each twice. Defaults to "zero". */
-  mode?: BypassMode | "both";
+  /** The mode of the bypasses that do not say one themselves, or several modes for each of them; "both" are zero and
+   * short-circuit. Defaults to "zero". */
+  mode?: SweptModes;
+  /** Of the mode "mean", for the bypasses that have none themselves. */
+  means?: AttentionMeans;
   /** What may be memorized: as in `scoreMemorization`, and so are the next options. */
   samples?: Samples;
   prefixLength?: number;
@@ -66,7 +77,9 @@ export interface SweepScores<Metric extends MemorizationMetric = MemorizationMet
 /** All that decides the numbers. */
 export interface SweepSettings {
   over: SweptBlocks;
-  mode: BypassMode | "both";
+  mode: SweptModes;
+  /** The SHA-256 of means as 32-bit floats, of each bypass that has some, in the order in which they were given. */
+  means?: string[];
   device: string;
   dtype: Dtype;
   versions: { "attention-bypass": string; libtorch: string };
@@ -106,6 +119,7 @@ const schema = v.strictObject({
   ...windowFields,
   over: sweptBlocks,
   mode: sweptModes,
+  means: v.optional(meansSchema),
   samples: v.optional(v.any()),
   text: v.optional(v.any()),
   tasks: v.optional(v.pipe(v.array(taskSchema), v.nonEmpty("at least one task"))),
@@ -128,14 +142,23 @@ async function readMeasures(session: Session, checked: Checked): Promise<Measure
   if (samples === undefined && text === undefined && tasks.length === 0) {
     throw invalidArgument("options", "samples, a text or tasks to measure", checked);
   }
-  const names = tasks.map(({ name }) => name);
-  const twice = names.find((name, index) => names.indexOf(name) !== index);
-  if (twice !== undefined) throw invalidArgument("options.tasks", "names that differ", twice);
   return {
     samples: samples === undefined ? [] : toScoredRows(await readScorable(samples, checked, session), checked.metrics),
     windows: text === undefined ? [] : toWindows(text, checked, session),
-    tasks: await Promise.all(tasks.map((task) => encodeTask(task as Task, session))),
+    tasks: await encodeTasks(tasks as Task[], {}, session),
   };
+}
+
+const bypassesOf = (over: SweptBlocks): readonly Bypass[] => (Array.isArray(over) ? over : []);
+
+/** The means are many numbers, which their hash stands for. */
+function withoutMeans(over: SweptBlocks): SweptBlocks {
+  return Array.isArray(over) ? bypassesOf(over).map(({ means: _, ...bypass }) => bypass) : over;
+}
+
+function meansOf({ over, means }: Checked): AttentionMeans[] {
+  const own = bypassesOf(over as SweptBlocks).flatMap((bypass) => bypass.means ?? []);
+  return [...(means ? [means] : []), ...own];
 }
 
 async function describeSettings(session: Session, checked: Checked, measures: Measures): Promise<SweepSettings> {
@@ -145,9 +168,11 @@ async function describeSettings(session: Session, checked: Checked, measures: Me
     Object.fromEntries(names.flatMap((name) => (checked[name] === undefined ? [] : [[name, checked[name]]]))) as {
       [Key in Name]?: NonNullable<Checked[Key]>;
     };
+  const means = meansOf(checked);
   return {
-    over: checked.over as SweptBlocks,
-    mode: checked.mode,
+    over: withoutMeans(checked.over as SweptBlocks),
+    mode: checked.mode as SweptModes,
+    ...(means.length > 0 && { means: means.map(({ blocks }) => hashNumbers(blocks)) }),
     device,
     dtype,
     versions: { "attention-bypass": packageVersion, libtorch: session.addon.platform().libtorch },
@@ -190,7 +215,7 @@ function toScores<Metric extends MemorizationMetric>(
   if (samples.length > 0) result.memorization = toMemorizationResult(samples, next(samples.length), metrics);
   if (windows.length > 0) result.perplexity = toPerplexity(windows, next(windows.length));
   if (tasks.length > 0) {
-    result.tasks = Object.fromEntries(tasks.map((task) => [task.name, toTaskScores(task, next(task.rows.length))]));
+    result.tasks = toBenchmarkResult(tasks, left);
   }
   return result;
 }
@@ -205,8 +230,9 @@ export async function sweep<Metric extends MemorizationMetric = MemorizationMetr
 ): Promise<SweepResult<Metric>> {
   const began = performance.now();
   const checked = validate(schema, options, "options");
-  const variants = toVariants(checked.over as SweptBlocks, checked.mode, session.config);
-  const plans = [new Uint8Array(session.config.blockCount), ...variants.map(({ plan }) => plan)];
+  const { over, mode, means } = checked as { over: SweptBlocks; mode: SweptModes; means: AttentionMeans | undefined };
+  const variants = toVariants(over, mode, means, session.config);
+  const plans = [plainPlan(session.config), ...variants.map(({ plan }) => plan)];
   const measures = await readMeasures(session, checked);
   const rows = [...measures.samples, ...measures.windows, ...measures.tasks.flatMap((task) => task.rows)];
   const settings = await describeSettings(session, checked, measures);

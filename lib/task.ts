@@ -1,9 +1,12 @@
-import { readFile } from "node:fs/promises";
 import * as v from "valibot";
-import { AttentionBypassError, type ErrorCode, systemCode } from "./errors.js";
+import { AttentionBypassError, type ErrorCode } from "./errors.js";
+import { readRowFile } from "./row-file.js";
 import type { RowScores, ScoredRow } from "./scoring.js";
-import { requireContext, requireTokenizer, type TokenContext, type Tokens, toTokenIds } from "./tokens.js";
-import { describe, invalidArgument } from "./validation.js";
+import type { Session } from "./session.js";
+import { exponentialOf, type Measured, meanWithError } from "./statistics.js";
+import { type QuestionKind, readDefinition, renderTask } from "./task-definition.js";
+import { requireTokenizer, type Tokens, toTokenIds } from "./tokens.js";
+import { describe, invalidArgument, pathText, wholeNumber } from "./validation.js";
 
 /** A question whose answer is one of several continuations. Text needs a tokenizer. */
 export interface Question {
@@ -15,17 +18,52 @@ export interface Question {
 }
 
 /** Questions, or the path of a file with them as JSON lines; other fields are for those who wrote them. */
-export interface Task {
+export interface QuestionTask {
   name: string;
   questions: readonly Question[] | string;
 }
 
-/** How a model answers the questions of a task. */
+/** A task by its definition: one of `benchmarkNames`, or the path of a definition of one's own. */
+export interface DefinedTask {
+  definition: string;
+  /** The file with the rows, JSON lines or Parquet, or a folder with it. */
+  data: string;
+  /** Take the first rows alone. Defaults to all. */
+  limit?: number;
+}
+
+export type Task = QuestionTask | DefinedTask;
+
+/** How a model answers one question. */
+export interface Answer {
+  /** Of each choice, the sum over its tokens. Natural logarithms. */
+  logLikelihoods: number[];
+  /** The most probable choice's place, the first where several are as probable; not where there is no choice. */
+  chosen?: number;
+  correct: boolean;
+  /** The same by log-likelihood per character. */
+  chosenByCharacter?: number;
+  correctByCharacter?: boolean;
+}
+
+/** What the lm-evaluation-harness gives for a task with the same rows. */
 export interface TaskScores {
-  /** Share of the questions whose right choice is the most probable one, the first where several are as probable. */
-  accuracy: number;
   questions: number;
-  perQuestion: { chosen: number; correct: boolean; logLikelihoods: number[] }[];
+  /** Sequences that lost tokens at their beginning, as they are longer than the model's context. */
+  truncated: number;
+  /**
+   * Its `acc`: share of the questions whose right choice is the most probable one; where there is but one
+   * continuation, of those whose continuation is what greedy generation gives.
+   */
+  accuracy: number;
+  /** Its `acc_norm`: the same by log-likelihood per character. Of tasks with choices alone. */
+  normalizedAccuracy?: number;
+  /** exp of the mean over questions of the continuation's negative log-likelihood. Of tasks with one continuation. */
+  perplexity?: number;
+  /** Of the means, sample standard deviation / sqrt(questions); of the perplexity that of a
+   * log-normal variable. */
+  standardErrors: { accuracy: number; normalizedAccuracy?: number; perplexity?: number };
+  perQuestion: Answer[];
 }
 
 const content = v.union([v.string(), v.array(v.number()), v.instance(Int32Array), v.instance(BigInt64Array)]);
@@ -34,10 +72,16 @@ const questionFields = v.pipe(
   v.check(({ choices, gold }) => Number.isInteger(gold) && gold >= 0 && gold < choices.length),
 );
 
-export const taskSchema = v.strictObject({
-  name: v.pipe(v.string(), v.nonEmpty("a name")),
-  questions: v.union([v.string(), v.array(v.any())], "questions, or the path of a file with them"),
-});
+export const taskSchema = v.union(
+  [
+    v.strictObject({
+      name: v.pipe(v.string(), v.nonEmpty("a name")),
+      questions: v.union([v.string(), v.array(v.any())]),
+    }),
+    v.strictObject({ definition: pathText, data: pathText, limit: v.optional(wholeNumber(1)) }),
+  ],
+  "{ name, questions } or { definition, data, limit? }",
+);
 
 function parseQuestion(value: unknown, name: string, code: ErrorCode): Question {
   const parsed = v.safeParse(questionFields, value);
@@ -48,77 +92,149 @@ function parseQuestion(value: unknown, name: string, code: ErrorCode): Question 
   );
 }
 
-async function readQuestions(file: string): Promise<Question[]> {
-  const text = await readFile(file, "utf8").catch((error: Error) => {
-    const code = systemCode(error) === "ENOENT" ? "FILE_NOT_FOUND" : "TASK_INVALID";
-    throw new AttentionBypassError(code, `expected questions in ${file} but ${error.message}`, { cause: error });
-  });
-  return text.split("\n").flatMap((line, index) => {
-    if (line.trim() === "") return [];
-    const name = `line ${index + 1} of ${file}`;
-    let value: unknown;
-    try {
-      value = JSON.parse(line);
-    } catch (error) {
-      throw new AttentionBypassError("TASK_INVALID", `expected JSON in ${name} but ${(error as Error).message}`);
-    }
-    return [parseQuestion(value, name, "TASK_INVALID")];
-  });
+/** What is asked, before it is made tokens of. */
+interface Asked {
+  pairs: { context: string | Tokens; continuation: string | Tokens }[];
+  gold: number;
+  characters: number[] | undefined;
+}
+
+async function askOwn({ name, questions }: QuestionTask): Promise<Asked[]> {
+  const parsed =
+    typeof questions === "string"
+      ? (await readRowFile(questions)).map((row, index) =>
+          parseQuestion(row, `question ${index + 1} of ${questions}`, "TASK_INVALID"),
+        )
+      : questions.map((value, index) =>
+          parseQuestion(value, `question ${index} of the task ${name}`, "INVALID_ARGUMENT"),
+        );
+  return parsed.map(({ query, choices, gold }) => ({
+    pairs: choices.map((continuation) => ({ context: query, continuation })),
+    gold,
+    characters: choices.every((choice) => typeof choice === "string")
+      ? choices.map((choice) => [...choice].length)
+      : undefined,
+  }));
 }
 
 /**
- * The query's tokens and the choice's, in the way of the lm-evaluation-harness: text is encoded as a whole, spaces at
- * the query's end belong to the choice, and what is longer than the query alone is the choice.
+ * The tokens of a context and of what follows it, in the way of the lm-evaluation-harness: text is encoded as a whole
+ * with a space between, spaces at the context's end belong to the continuation, what is longer than the context alone
+ * is the continuation, and of what is longer than the model's context the beginning is left out.
  */
-function encode(query: string | Tokens, choice: string | Tokens, context: TokenContext, name: string): ScoredRow {
+function encode(
+  context: string | Tokens,
+  continuation: string | Tokens,
+  { config, tokenizer }: Session,
+  name: string,
+): { tokens: Int32Array; first: number; truncated: boolean } {
   const ids = (value: string | Tokens) =>
-    toTokenIds(
-      typeof value === "string" ? requireTokenizer(context.tokenizer, name).encode(value) : value,
-      context.config,
-      name,
-    );
-  const before = typeof query === "string" ? query.trimEnd() : query;
-  const prefix = ids(before);
-  const tokens =
-    typeof query === "string" && typeof choice === "string"
-      ? ids(`${query} ${choice}`)
-      : Int32Array.from([...prefix, ...ids(typeof choice === "string" ? ` ${choice}` : choice)]);
-  if (prefix.length === 0 || tokens.length <= prefix.length) {
-    throw invalidArgument(name, "a query and choices of at least a token each", query);
+    toTokenIds(typeof value === "string" ? requireTokenizer(tokenizer, name).encode(value) : value, config, name);
+  const before = typeof context === "string" ? context.trimEnd() : context;
+  let prefix = ids(before);
+  let tokens =
+    typeof context === "string" && typeof continuation === "string"
+      ? ids(`${context} ${continuation}`)
+      : Int32Array.from([...prefix, ...ids(typeof continuation === "string" ? ` ${continuation}` : continuation)]);
+  const [end] = config.endTokens;
+  if (before === "" && end !== undefined) {
+    prefix = Int32Array.of(end);
+    tokens = Int32Array.from([end, ...tokens]);
   }
-  requireContext(tokens.length, context.config, name);
-  return { tokens, first: prefix.length, decode: false, settle: false };
+  const length = tokens.length - prefix.length;
+  if (prefix.length === 0 || length <= 0) {
+    throw invalidArgument(name, "a query and choices of at least a token each", context);
+  }
+  if (length > config.contextLength) {
+    throw new AttentionBypassError(
+      "CONTEXT_TOO_LONG",
+      `expected continuations of at most ${config.contextLength} tokens, the model's context, for ${name} but received ${length}`,
+    );
+  }
+  // The last token predicts nothing, and so needs no place in the context.
+  const kept = tokens.slice(-(config.contextLength + 1));
+  return { tokens: kept, first: kept.length - length, truncated: kept.length < tokens.length };
 }
 
-/** A task with a row for each choice of each question, question after question. */
+/** A task with a row for each continuation of each question, question after question. */
 export interface EncodedTask {
   name: string;
-  questions: Question[];
+  kind: QuestionKind;
+  questions: { gold: number; characters: number[] | undefined; count: number }[];
+  truncated: number;
   rows: ScoredRow[];
 }
 
 /** Throws INVALID_ARGUMENT, TASK_INVALID, FILE_NOT_FOUND, TOKENIZER_MISSING, TOKEN_OUT_OF_RANGE, CONTEXT_TOO_LONG. */
-export async function encodeTask({ name, questions }: Task, context: TokenContext): Promise<EncodedTask> {
-  const read =
-    typeof questions === "string"
-      ? await readQuestions(questions)
-      : questions.map((value, index) =>
-          parseQuestion(value, `question ${index} of the task ${name}`, "INVALID_ARGUMENT"),
-        );
-  if (read.length === 0) throw invalidArgument(`the task ${name}`, "at least one question", questions);
-  const rows = read.flatMap(({ query, choices }, index) =>
-    choices.map((choice) => encode(query, choice, context, `question ${index} of the task ${name}`)),
+export async function encodeTask(task: Task, session: Session): Promise<EncodedTask> {
+  const defined =
+    "definition" in task
+      ? await renderTask(await readDefinition(task.definition), task.data, task.limit)
+      : { name: task.name, kind: "choices" as const, questions: await askOwn(task) };
+  const { name, kind } = defined;
+  const questions: readonly Asked[] = defined.questions;
+  if (questions.length === 0) throw invalidArgument(`the task ${name}`, "at least one question", []);
+  let truncated = 0;
+  const rows = questions.flatMap((group, index) =>
+    group.pairs.map(({ context, continuation }): ScoredRow => {
+      const encoded = encode(context, continuation, session, `question ${index} of the task ${name}`);
+      if (encoded.truncated) truncated++;
+      const { tokens, first } = encoded;
+      // What greedy generation gives counts where there is no other choice.
+      return { tokens, first, group, decode: false, settle: kind === "continuation" };
+    }),
   );
-  return { name, questions: read, rows };
+  const counted = questions.map(({ pairs, gold, characters }) => ({ gold, characters, count: pairs.length }));
+  return { name, kind, questions: counted, truncated, rows };
 }
 
-export function toTaskScores({ questions }: EncodedTask, scores: readonly RowScores[]): TaskScores {
+/** The first place of the greatest. */
+const best = (numbers: readonly number[]) => numbers.indexOf(Math.max(...numbers));
+
+function toAnswer(
+  { gold, characters }: EncodedTask["questions"][number],
+  kind: QuestionKind,
+  rows: readonly ScoredRow[],
+  scores: readonly RowScores[],
+): Answer {
+  const logLikelihoods = scores.map(({ logLikelihood }) => logLikelihood);
+  if (kind === "continuation") {
+    const { tokens, first } = rows[0] as ScoredRow;
+    return { logLikelihoods, correct: scores[0]?.extractable === tokens.length - first };
+  }
+  const chosen = best(logLikelihoods);
+  const answer = { logLikelihoods, chosen, correct: chosen === gold };
+  if (kind === "contexts" || characters === undefined) return answer;
+  const chosenByCharacter = best(logLikelihoods.map((value, index) => value / (characters[index] as number)));
+  return { ...answer, chosenByCharacter, correctByCharacter: chosenByCharacter === gold };
+}
+
+export function toTaskScores(task: EncodedTask, scores: readonly RowScores[]): TaskScores {
   let at = 0;
-  const perQuestion = questions.map(({ choices, gold }) => {
-    const logLikelihoods = choices.map(() => (scores[at++] as RowScores).logLikelihood);
-    const chosen = logLikelihoods.indexOf(Math.max(...logLikelihoods));
-    return { chosen, correct: chosen === gold, logLikelihoods };
+  const perQuestion = task.questions.map((question) => {
+    const begin = at;
+    at += question.count;
+    return toAnswer(question, task.kind, task.rows.slice(begin, at), scores.slice(begin, at));
   });
-  const correct = perQuestion.filter((question) => question.correct).length;
-  return { accuracy: correct / questions.length, questions: questions.length, perQuestion };
+  const shareOf = (field: "correct" | "correctByCharacter"): Measured =>
+    meanWithError(perQuestion.map((answer) => Number(answer[field])));
+  const accuracy = shareOf("correct");
+  const normalized = perQuestion[0]?.correctByCharacter === undefined ? undefined : shareOf("correctByCharacter");
+  const perplexity =
+    task.kind === "continuation"
+      ? exponentialOf(meanWithError(scores.map(({ logLikelihood }) => -logLikelihood)))
+      : undefined;
+  return {
+    questions: perQuestion.length,
+    truncated: task.truncated,
+    accuracy: accuracy.value,
+    ...(normalized && { normalizedAccuracy: normalized.value }),
+    ...(perplexity && { perplexity: perplexity.value }),
+    standardErrors: {
+      accuracy: accuracy.standardError,
+      ...(normalized && { normalizedAccuracy: normalized.standardError }),
+      ...(perplexity && { perplexity: perplexity.standardError }),
+    },
+    perQuestion,
+  };
 }

@@ -33,7 +33,7 @@ torch::jit::Module ArchitectureBuilder::embedding(const std::string& name, int64
       "Embedding",
       {ScriptBuilder::parameter("weight", matrix(name + ".weight", {count, config.hidden_size})),
        ScriptBuilder::attribute("dtype", static_cast<int64_t>(dtype())),
-       ScriptBuilder::attribute("stream_dtype", static_cast<int64_t>(at::kFloat))},
+       ScriptBuilder::attribute("stream_dtype", static_cast<int64_t>(stream_dtype()))},
       R"(
 def forward(self, ids: Tensor) -> Tensor:
     return torch.to(torch.to(torch.embedding(self.weight, ids), self.dtype), self.stream_dtype)
@@ -60,8 +60,8 @@ def forward(self, x: Tensor) -> Tensor:
 torch::jit::Module ArchitectureBuilder::norm(const std::string& name) {
   return script.build(
       "LayerNorm",
-      {ScriptBuilder::parameter("weight", vector(name + ".weight", config.hidden_size, at::kFloat)),
-       ScriptBuilder::parameter("bias", vector(name + ".bias", config.hidden_size, at::kFloat)),
+      {ScriptBuilder::parameter("weight", vector(name + ".weight", config.hidden_size, stream_dtype())),
+       ScriptBuilder::parameter("bias", vector(name + ".bias", config.hidden_size, stream_dtype())),
        ScriptBuilder::attribute("epsilon", config.norm_epsilon),
        ScriptBuilder::attribute("dtype", static_cast<int64_t>(dtype()))},
       R"(
@@ -76,9 +76,12 @@ torch::jit::Module ArchitectureBuilder::mlp(const std::string& name, const std::
   const auto first = linear(name + "." + widen, config.hidden_size, config.intermediate_size, true);
   const auto second = linear(name + "." + narrow, config.intermediate_size, config.hidden_size, true);
   return script.build("MLP", {ScriptBuilder::module(widen, first), ScriptBuilder::module(narrow, second)},
-                      "def forward(self, hidden: Tensor) -> Tensor:\n    x = self." + widen +
-                          ".forward(hidden)\n    return self." + narrow + ".forward(" +
-                          activation_expression(config.activation) + ")\n");
+                      "def activate(self, x: Tensor) -> Tensor:\n    return " +
+                          activation_expression(config.activation) +
+                          "\n\ndef forward(self, hidden: Tensor) -> Tensor:\n    return self." + narrow +
+                          ".forward(self.activate(self." + widen +
+                          ".forward(hidden)))\n\ndef weights(self) -> Tuple[Tensor, Tensor, Tensor]:\n    return self." +
+                          widen + ".weight, self." + widen + ".bias, self." + narrow + ".weight\n");
 }
 
 torch::jit::Module ArchitectureBuilder::stack(const std::string& class_name,

@@ -22,8 +22,11 @@ namespace attention_bypass {
 //              short_circuit(normed) -> contribution (R, T, hidden size)
 //   norms      forward(residual stream) -> normed
 //   mlp        forward(normed) -> contribution
-// The residual stream and what norms hold are float32 in models of any dtype: sums over many blocks would
-// lose in half precision what each block adds.
+//              weights() -> queries', keys', values' (H, D, hidden size) and biases (H, D), the output's
+//              (H, hidden size, D) and bias (hidden size); zeros where there is no bias
+//   mlp        activate(x), between its matrices; weights() -> the first's, its bias, the second's
+// The residual stream and what norms hold are float32 in models of less: sums over many blocks would lose in
+// half precision what each block adds.
 struct Architecture {
   torch::jit::Module root, final_norm;
   at::Tensor output_embedding;  // (vocabulary, hidden size)
@@ -52,6 +55,7 @@ class ArchitectureBuilder {
       : config(of), checkpoint(from), options(as.options), offload_(as.offload) {}
 
   at::ScalarType dtype() const { return c10::typeMetaToScalarType(options.dtype()); }
+  at::ScalarType stream_dtype() const { return dtype() == at::kDouble ? at::kDouble : at::kFloat; }
   torch::jit::Module embedding(const std::string& name, int64_t count);
   torch::jit::Module linear(const std::string& name, int64_t inputs, int64_t outputs, bool bias);
   torch::jit::Module norm(const std::string& name);

@@ -43,6 +43,7 @@ int64_t free_memory(at::Device device) {
 at::ScalarType dtype_of(const std::string& name) {
   if (name == "float16") return at::kHalf;
   if (name == "bfloat16") return at::kBFloat16;
+  if (name == "float64") return at::kDouble;
   return at::kFloat;
 }
 

@@ -35,6 +35,16 @@ def output(self, mixed: Tensor) -> Tensor:
 def short_circuit(self, x: Tensor) -> Tensor:
     return self.out_proj.forward(self.v_proj.forward(x))
 
+def by_head(self, weight: Tensor) -> Tensor:
+    return weight.view([self.heads, -1, weight.size(1)])
+
+def weights(self) -> Tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    queries = self.by_head(self.q_proj.weight)
+    no_bias = torch.zeros_like(queries.select(2, 0))
+    output = self.out_proj.weight.view([queries.size(2), self.heads, -1]).transpose(0, 1)
+    return (queries, self.by_head(self.k_proj.weight), self.by_head(self.v_proj.weight), no_bias, no_bias, no_bias,
+            output, self.out_proj.bias)
+
 def forward(self, x: Tensor, mask: Optional[Tensor]) -> Tensor:
     queries, keys, values = self.project(x, x)
     return self.output(self.mix(queries, keys, values, mask, mask is None))

@@ -10,10 +10,10 @@ namespace attention_bypass {
 namespace {
 
 torch::jit::Module rotary_embedding(ArchitectureBuilder& builder) {
-  const auto float32 = builder.options.dtype(at::kFloat);
+  const auto stream = builder.options.dtype(builder.stream_dtype());
   const int64_t size = builder.config.rotary_size;
-  const auto exponents = at::arange(0, size, 2, float32.device(at::kCPU)) / static_cast<double>(size);
-  const auto inverse_frequencies = at::reciprocal(at::pow(builder.config.rotary_base, exponents)).to(float32);
+  const auto exponents = at::arange(0, size, 2, at::kFloat) / static_cast<double>(size);
+  const auto inverse_frequencies = at::reciprocal(at::pow(builder.config.rotary_base, exponents)).to(stream);
   // Angles stay float32 in half-precision models: positions beyond 2048 have no exact bfloat16.
   return builder.script.build("RotaryEmbedding", {ScriptBuilder::buffer("inv_freq", inverse_frequencies)}, R"(
 def forward(self, positions: Tensor) -> Tensor:
@@ -33,6 +33,10 @@ torch::jit::Module attention(ArchitectureBuilder& builder, const std::string& na
   const std::string value_bias =
       config.attention_bias ? "self.query_key_value.bias.view([self.heads, 3, -1]).select(1, 2).flatten()"
                             : "None";
+  const std::string biases = config.attention_bias ? "self.query_key_value.bias.view([self.heads, 3, -1])"
+                                                   : "torch.zeros_like(matrices.select(3, 0))";
+  const std::string output_bias =
+      config.attention_bias ? "self.dense.bias" : "torch.zeros_like(self.dense.weight.select(1, 0))";
   return builder.script.build(
       "GPTNeoXAttention",
       {ScriptBuilder::module("query_key_value", query_key_value), ScriptBuilder::module("dense", dense),
@@ -67,6 +71,17 @@ def short_circuit(self, x: Tensor) -> Tensor:
     weight = weight.view([self.heads, 3, -1, weight.size(1)]).select(1, 2).flatten(0, 1)
     return self.dense.forward(torch.linear(x, weight, )" +
           value_bias + R"())
+
+def weights(self) -> Tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    joined = self.query_key_value.weight
+    width = joined.size(1)
+    matrices = joined.view([self.heads, 3, -1, width])
+    biases = )" + biases +
+          R"(
+    output = self.dense.weight.view([width, self.heads, -1]).transpose(0, 1)
+    return (matrices.select(1, 0), matrices.select(1, 1), matrices.select(1, 2), biases.select(1, 0),
+            biases.select(1, 1), biases.select(1, 2), output, )" +
+          output_bias + R"()
 
 def forward(self, x: Tensor, rotation: Tensor) -> Tensor:
     queries, keys, values = self.project(x, rotation)

@@ -10,8 +10,8 @@ KeyValueCache::KeyValueCache(const ModelConfig& config, const BypassPlan& plan, 
   const auto space = [&] {
     return at::empty({rows, config.head_count, capacity, config.head_size()}, options);
   };
-  for (const auto mode : plan) {
-    if (mode == BypassMode::none) {
+  for (const auto& bypass : plan) {
+    if (bypass.attends()) {
       blocks_.emplace_back(space(), space());
     } else {
       blocks_.emplace_back();

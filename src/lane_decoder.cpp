@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "head_bypass.h"
 #include "single_query_attention.h"
 #include "vocabulary.h"
 
@@ -66,15 +67,27 @@ void LaneDecoder::step(Control& control) {
   for (int64_t index = 0; index < tree_.blocks(); ++index) {
     control.check();
     const auto block = model_.block(index);
-    std::vector<size_t> attending, short_circuited;
+    std::vector<size_t> attending;
+    std::map<BlockBypass, std::vector<size_t>> bypassed;
     for (size_t lane = 0; lane < lanes_.size(); ++lane) {
-      const auto mode = tree_.plan(lanes_[lane].stem)[static_cast<size_t>(index)];
-      if (mode == BypassMode::none) attending.push_back(lane);
-      if (mode == BypassMode::short_circuit) short_circuited.push_back(lane);
+      const auto& bypass = bypass_of(lane, index);
+      if (bypass.attends()) {
+        attending.push_back(lane);
+      } else if (bypass.mode != BypassMode::zero) {
+        bypassed[bypass].push_back(lane);
+      }
     }
     const auto mlp = model_.parallel_residual() ? block->mlp(hidden) : at::Tensor();
-    // Both read the stream as it came in, and add to lanes of their own.
-    const auto before = short_circuited.empty() ? hidden : hidden.index_select(0, indices(short_circuited));
+    // Each reads and adds to lanes of its own.
+    for (const auto& [bypass, lanes] : bypassed) {
+      const auto which = indices(lanes);
+      const auto contribution =
+          block->bypassed(bypass, [&] { return block->normed(hidden.index_select(0, which)); });
+      hidden.index_add_(0, which, contribution.to(hidden.scalar_type()).expand({which.size(0), 1, hidden.size(2)}));
+      if (bypass.mode == BypassMode::short_circuit) {
+        operations += static_cast<double>(lanes.size()) * costs_.short_circuit();
+      }
+    }
     if (attending.size() == lanes_.size()) {
       hidden.add_(attend(block, index, attending, block->normed(hidden), rotation));
     } else if (!attending.empty()) {
@@ -83,15 +96,10 @@ void LaneDecoder::step(Control& control) {
       const auto turns = rotation.index_select(rotation.dim() > 2 ? 1 : 0, which);
       const auto contribution =
           attend(block, index, attending, block->normed(hidden.index_select(0, which)), turns);
-      hidden.index_add_(0, which, contribution.to(at::kFloat));
-    }
-    if (!short_circuited.empty()) {
-      const auto contribution = block->short_circuit(block->normed(before));
-      hidden.index_add_(0, indices(short_circuited), contribution.to(at::kFloat));
+      hidden.index_add_(0, which, contribution.to(hidden.scalar_type()));
     }
     hidden.add_(mlp.defined() ? mlp : block->mlp(hidden));
     operations += static_cast<double>(attending.size()) * (costs_.project() + costs_.output()) +
-                  static_cast<double>(short_circuited.size()) * costs_.short_circuit() +
                   static_cast<double>(lanes_.size()) * costs_.mlp();
     for (const auto lane : attending) {
       operations += costs_.mix(static_cast<double>(lanes_[lane].position + 1));
@@ -106,8 +114,12 @@ void LaneDecoder::step(Control& control) {
   }
 }
 
-at::Tensor LaneDecoder::indices(const std::vector<size_t>& lanes) const {
-  return at::tensor(std::vector<int64_t>(lanes.begin(), lanes.end()), at::kLong).to(model_.device());
+const BlockBypass& LaneDecoder::bypass_of(size_t lane, int64_t block) const {
+  return tree_.plan(lanes_[lane].stem)[static_cast<size_t>(block)];
+}
+
+at::Tensor LaneDecoder::indices(const std::vector<size_t>& places) const {
+  return at::tensor(std::vector<int64_t>(places.begin(), places.end()), at::kLong).to(model_.device());
 }
 
 at::Tensor LaneDecoder::attend(const Model::BlockAtWork& block, int64_t index,
@@ -121,9 +133,20 @@ at::Tensor LaneDecoder::attend(const Model::BlockAtWork& block, int64_t index,
   own.keys.index_copy_(0, where, projections.keys.select(2, 0));
   own.values.index_copy_(0, where, projections.values.select(2, 0));
   const bool in_place = model_.device().is_cpu() && model_.dtype() != at::kHalf;
-  return block->output(in_place
-                           ? mix_in_place(index, lanes, projections.queries.select(2, 0), block->window())
-                           : mix_gathered(block, index, lanes, projections.queries));
+  const auto mixed = in_place ? mix_in_place(index, lanes, projections.queries.select(2, 0), block->window())
+                              : mix_gathered(block, index, lanes, projections.queries);
+  std::map<BlockBypass, std::vector<size_t>> by_heads;
+  for (size_t place = 0; place < lanes.size(); ++place) {
+    const auto& bypass = bypass_of(lanes[place], index);
+    if (!bypass.heads.empty()) by_heads[bypass].push_back(place);
+  }
+  for (const auto& [bypass, members] : by_heads) {
+    const auto which = indices(members);
+    mixed.index_copy_(
+        0, which,
+        bypass_heads(bypass, mixed.index_select(0, which), projections.values.index_select(0, which)));
+  }
+  return block->output(mixed);
 }
 
 at::Tensor LaneDecoder::mix_in_place(int64_t index, const std::vector<size_t>& lanes,

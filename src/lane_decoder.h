@@ -16,7 +16,7 @@ namespace attention_bypass {
 struct Lane {
   int64_t stem, row;
   int64_t position;  // of the last token that is known; those before it are in the prompt cache
-  int64_t end;       // the row's length
+  int64_t end;       // the length of the row's sequence
   int64_t* decoded;  // of the tokens from `first` on: up to `position` they are known
   int64_t first;
 };
@@ -47,7 +47,8 @@ class LaneDecoder {
                           int64_t window) const;
   at::Tensor mix_gathered(const Model::BlockAtWork& block, int64_t index, const std::vector<size_t>& lanes,
                           const at::Tensor& queries) const;
-  at::Tensor indices(const std::vector<size_t>& lanes) const;
+  at::Tensor indices(const std::vector<size_t>& places) const;
+  const BlockBypass& bypass_of(size_t lane, int64_t block) const;
 
   struct Working : Lane {
     int64_t own_begin;                                     // its first token among the own ones

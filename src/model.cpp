@@ -1,18 +1,23 @@
 #include "model.h"
 
+#include "head_bypass.h"
 #include "operations.h"
 
 namespace attention_bypass {
 
-Model::Block::Block(const Architecture::Block& parts, int64_t window, OffloadedMatrices matrices)
-    : attention_norm_(parts.attention_norm.get_method("forward")),
+Model::Block::Block(const Architecture::Block& parts, int64_t window, const at::TensorOptions& options,
+                    OffloadedMatrices matrices)
+    : parts_(parts),
+      attention_norm_(parts.attention_norm.get_method("forward")),
       project_(parts.attention.get_method("project")),
       mix_(parts.attention.get_method("mix")),
       output_(parts.attention.get_method("output")),
       short_circuit_(parts.attention.get_method("short_circuit")),
       mlp_norm_(parts.mlp_norm.get_method("forward")),
       mlp_(parts.mlp.get_method("forward")),
+      activate_(parts.mlp.get_method("activate")),
       window_(window),
+      options_(options),
       matrices_(std::move(matrices)) {}
 
 at::Tensor Model::Block::normed(const at::Tensor& hidden) const { return call(attention_norm_, hidden); }
@@ -28,7 +33,40 @@ at::Tensor Model::Block::mix(const Projections& projections, const Visibility::R
   return call(mix_, projections.queries, projections.keys, projections.values, rule.mask, rule.causal);
 }
 
-at::Tensor Model::Block::mlp(const at::Tensor& hidden) const { return call(mlp_, call(mlp_norm_, hidden)); }
+at::Tensor Model::Block::bypassed(const BlockBypass& bypass, const std::function<at::Tensor()>& normed) const {
+  if (bypass.mode == BypassMode::short_circuit) return call(short_circuit_, normed());
+  if (bypass.mode == BypassMode::mean) return output(mean_values(bypass, options_).view({1, 1, -1}));
+  return {};
+}
+
+at::Tensor Model::Block::mlp(const at::Tensor& hidden) const { return call(mlp_, mlp_normed(hidden)); }
+
+Model::Weights Model::Block::weights() const {
+  const torch::jit::GraphOptimizerEnabledGuard interpret(false);
+  const auto list = [](const torch::jit::Module& module) {
+    return module.get_method("weights")({}).toTuple()->elements().vec();
+  };
+  const auto attention = list(parts_.attention);
+  const auto mlp = list(parts_.mlp);
+  const auto norm = [](const torch::jit::Module& module, const char* name) {
+    return module.attr(name).toTensor();
+  };
+  return {attention[0].toTensor(),
+          attention[1].toTensor(),
+          attention[2].toTensor(),
+          attention[3].toTensor(),
+          attention[4].toTensor(),
+          attention[5].toTensor(),
+          attention[6].toTensor(),
+          attention[7].toTensor(),
+          norm(parts_.attention_norm, "weight"),
+          norm(parts_.attention_norm, "bias"),
+          mlp[0].toTensor(),
+          mlp[1].toTensor(),
+          mlp[2].toTensor(),
+          norm(parts_.mlp_norm, "weight"),
+          norm(parts_.mlp_norm, "bias")};
+}
 
 Model::Model(ModelConfig config, Architecture architecture, const Placement& placement)
     : config_(std::move(config)),
@@ -37,11 +75,12 @@ Model::Model(ModelConfig config, Architecture architecture, const Placement& pla
       embed_(root_.get_method("embed")),
       rotation_(root_.get_method("rotation")),
       final_norm_(architecture.final_norm.get_method("forward")),
-      output_embedding_(std::move(architecture.output_embedding)) {
+      output_embedding_(std::move(architecture.output_embedding)),
+      final_scale_(architecture.final_norm.attr("weight").toTensor()) {
   for (const auto& parts : architecture.blocks) {
     auto matrices = placement.offload ? OffloadedMatrices({parts.attention, parts.mlp}, placement.options)
                                       : OffloadedMatrices();
-    blocks_.push_back(Block(parts, config_.windows[blocks_.size()], std::move(matrices)));
+    blocks_.push_back(Block(parts, config_.windows[blocks_.size()], placement.options, std::move(matrices)));
   }
 }
 
@@ -73,27 +112,22 @@ at::Tensor Model::forward(const TokenBatch& batch, const BypassPlan& plan, KeyVa
   for (int64_t index = 0; index < config_.block_count; ++index) {
     control.check();
     const auto at_work = block(index);
+    const auto& bypass = plan[static_cast<size_t>(index)];
+    const auto normed = [&] { return at_work->normed(hidden); };
     const auto attended = [&] {
-      const auto normed = at_work->normed(hidden);
-      if (plan[static_cast<size_t>(index)] == BypassMode::short_circuit)
-        return at_work->short_circuit(normed);
-      auto projections = at_work->project(normed, turns);
+      auto projections = at_work->project(normed(), turns);
+      const auto own_values = projections.values;
       if (cache != nullptr) {
         std::tie(projections.keys, projections.values) =
             cache->store(index, projections.keys, projections.values);
       }
-      return at_work->output(at_work->mix(projections, visibility.within(at_work->window())));
+      const auto mixed = at_work->mix(projections, visibility.within(at_work->window()));
+      return at_work->output(bypass.heads.empty() ? mixed : bypass_heads(bypass, mixed, own_values));
     };
-    const bool attends = plan[static_cast<size_t>(index)] != BypassMode::zero;
-    if (parallel_residual()) {
-      const at::Tensor contribution = attends ? attended() : at::Tensor();
-      const at::Tensor mlp = at_work->mlp(hidden);
-      hidden.add_(mlp);
-      if (attends) hidden.add_(contribution);
-    } else {
-      if (attends) hidden.add_(attended());
-      hidden.add_(at_work->mlp(hidden));
-    }
+    const at::Tensor contribution = bypass.attends() ? attended() : at_work->bypassed(bypass, normed);
+    if (parallel_residual()) hidden.add_(at_work->mlp(hidden));
+    if (contribution.defined()) hidden.add_(contribution);
+    if (!parallel_residual()) hidden.add_(at_work->mlp(hidden));
     control.advance(operations.block() * static_cast<double>(batch.ids.numel()));
   }
   control.check();

@@ -2,6 +2,7 @@
 
 #include <torch/script.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,16 @@ class Model {
     at::Tensor queries, keys, values;  // each (rows, heads, length, head size)
   };
 
+  // What a block is made of, in the model's dtype; of norms, in the residual stream's.
+  struct Weights {
+    at::Tensor queries, keys, values;                 // (heads, head size, hidden size)
+    at::Tensor query_bias, key_bias, value_bias;      // (heads, head size)
+    at::Tensor output, output_bias;                   // (heads, hidden size, head size), (hidden size)
+    at::Tensor attention_scale, attention_shift;      // of the attention's norm, (hidden size)
+    at::Tensor widen, widen_bias, narrow;             // of the MLP, as linear layers have them
+    at::Tensor mlp_scale, mlp_shift;                  // of the MLP's norm, (hidden size)
+  };
+
   // One block's parts. They take the residual stream, in float32, and give what is to be added to it.
   class Block {
    public:
@@ -32,19 +43,29 @@ class Model {
     // The values that the queries see, mixed: (rows, queries, hidden size).
     at::Tensor mix(const Projections& projections, const Visibility::Rule& rule) const;
     at::Tensor output(const at::Tensor& mixed) const { return call(output_, mixed); }
-    at::Tensor short_circuit(const at::Tensor& normed) const { return call(short_circuit_, normed); }
+    // What a bypass that no longer attends adds, or an undefined tensor where it adds nothing. It broadcasts to the
+    // stream. normed is called where it is needed.
+    at::Tensor bypassed(const BlockBypass& bypass, const std::function<at::Tensor()>& normed) const;
     // The MLP, its norm included.
     at::Tensor mlp(const at::Tensor& hidden) const;
+
+    // The MLP's activation.
+    at::Tensor activate(const at::Tensor& widened) const { return call(activate_, widened); }
+    at::Tensor mlp_normed(const at::Tensor& hidden) const { return call(mlp_norm_, hidden); }
+    Weights weights() const;
 
     // How many tokens back its attention sees, itself included; 0: all.
     int64_t window() const { return window_; }
 
    private:
     friend class Model;
-    Block(const Architecture::Block& parts, int64_t window, OffloadedMatrices matrices);
+    Block(const Architecture::Block& parts, int64_t window, const at::TensorOptions& options,
+          OffloadedMatrices matrices);
 
-    torch::jit::Method attention_norm_, project_, mix_, output_, short_circuit_, mlp_norm_, mlp_;
+    Architecture::Block parts_;
+    torch::jit::Method attention_norm_, project_, mix_, output_, short_circuit_, mlp_norm_, mlp_, activate_;
     int64_t window_;
+    at::TensorOptions options_;
     OffloadedMatrices matrices_;
   };
 
@@ -56,6 +77,7 @@ class Model {
     BlockAtWork(const BlockAtWork&) = delete;
     BlockAtWork& operator=(const BlockAtWork&) = delete;
     const Block* operator->() const { return &block_; }
+    const Block& operator*() const { return block_; }
 
    private:
     const Block& block_;
@@ -70,6 +92,8 @@ class Model {
   BlockAtWork block(int64_t index) const { return BlockAtWork(blocks_[static_cast<size_t>(index)]); }
   // The residual stream as the output embedding takes it, (..., hidden size) in the model's dtype.
   at::Tensor final_norm(const at::Tensor& hidden) const { return call(final_norm_, hidden); }
+  // The final norm's scale, (hidden size).
+  at::Tensor final_scale() const { return final_scale_; }
   // Rows begin to begin + count of the output embedding, where the model computes and in its dtype.
   at::Tensor output_embedding(int64_t begin, int64_t count) const;
   // To be called when rows that were asked for are of no more use.
@@ -105,7 +129,7 @@ class Model {
   Placement placement_;
   torch::jit::Module root_;
   torch::jit::Method embed_, rotation_, final_norm_;
-  at::Tensor output_embedding_;
+  at::Tensor output_embedding_, final_scale_;
   std::vector<Block> blocks_;
 };
 

@@ -11,16 +11,25 @@ namespace {
 bool narrow_from(const std::vector<BypassPlan>& plans, const std::vector<size_t>& members, size_t block) {
   return std::none_of(members.begin(), members.end(), [&](size_t member) {
     const auto& plan = plans[member];
-    return std::find(plan.begin() + static_cast<std::ptrdiff_t>(block), plan.end(), BypassMode::none) !=
-           plan.end();
+    return std::any_of(plan.begin() + static_cast<std::ptrdiff_t>(block), plan.end(),
+                       [](const BlockBypass& bypass) { return bypass.attends(); });
   });
 }
 
 }  // namespace
 
-bool PlanTree::Fork::has(BypassMode mode) const {
+bool PlanTree::Fork::attends() const {
   return std::any_of(branches.begin(), branches.end(),
-                     [mode](const Branch& branch) { return branch.mode == mode; });
+                     [](const Branch& branch) { return branch.bypass.attends(); });
+}
+
+bool PlanTree::Fork::attends_wide() const {
+  return std::any_of(branches.begin(), branches.end(),
+                     [](const Branch& branch) { return branch.bypass.attends() && !branch.narrow; });
+}
+
+bool PlanTree::Fork::all_narrow() const {
+  return std::all_of(branches.begin(), branches.end(), [](const Branch& branch) { return branch.narrow; });
 }
 
 PlanTree::PlanTree(const std::vector<BypassPlan>& plans) : stem_of_plan_(plans.size(), 0) {
@@ -33,12 +42,12 @@ PlanTree::PlanTree(const std::vector<BypassPlan>& plans) : stem_of_plan_(plans.s
     auto& forks = forks_.emplace_back();
     const size_t stems = members.size();
     for (size_t stem = 0; stem < stems; ++stem) {
-      std::map<BypassMode, std::vector<size_t>> parts;
+      std::map<BlockBypass, std::vector<size_t>> parts;
       for (const auto member : members[stem]) parts[plans[member][block]].push_back(member);
       Fork fork{static_cast<int64_t>(stem), narrow_from(plans, members[stem], block), {}};
-      for (auto& [mode, part] : parts) {
+      for (const auto& [bypass, part] : parts) {
         const size_t number = fork.branches.empty() ? stem : members.size();
-        fork.branches.push_back({mode, static_cast<int64_t>(number), narrow_from(plans, part, block + 1)});
+        fork.branches.push_back({bypass, static_cast<int64_t>(number), narrow_from(plans, part, block + 1)});
         for (const auto member : part) stem_of_plan_[member] = static_cast<int64_t>(number);
         if (number == members.size()) members.emplace_back();
         members[number] = part;

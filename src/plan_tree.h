@@ -14,7 +14,7 @@ namespace attention_bypass {
 class PlanTree {
  public:
   struct Branch {
-    BypassMode mode;
+    BlockBypass bypass;
     int64_t stem;  // the first branch keeps the stem's number
     // No plan of it attends in a later block, so that only the positions that are read go on.
     bool narrow;
@@ -25,7 +25,10 @@ class PlanTree {
     bool narrow;  // as it comes in
     std::vector<Branch> branches;
 
-    bool has(BypassMode mode) const;
+    // Whether some branch attends, and whether one does that is not narrow.
+    bool attends() const;
+    bool attends_wide() const;
+    bool all_narrow() const;
   };
 
   // Plans are of equal length, at least one.

@@ -20,12 +20,16 @@ constexpr int64_t standing_bytes = int64_t{160} << 20;
 // What rows of a request take, at most, of memory.
 class Memory {
  public:
-  explicit Memory(const ScoringRequest& request) {
-    for (size_t row = 0; row < request.rows.size(); ++row) {
-      const auto length = static_cast<int64_t>(request.rows[row].size());
-      length_ = std::max(length_, length - 1);
-      scored_ = std::max(scored_, length - request.first[row]);
-      decode_ = decode_ || request.decode[row];
+  explicit Memory(const ScoringRequest& request) : decode_(request.decode) {
+    const auto& scorable = request.scorable;
+    size_t sequence = 0;
+    for (const auto& row : scorable.packed()) {
+      int64_t scored = 0;
+      for (size_t member = 0; member < row.begins.size(); ++member, ++sequence) {
+        scored += std::ssize(scorable.sequences[sequence]) - scorable.first[sequence];
+      }
+      length_ = std::max<int64_t>(length_, std::ssize(row.tokens));
+      scored_ = std::max(scored_, scored);
     }
   }
 
@@ -51,7 +55,7 @@ class Memory {
     if (!decode_) return streams;
     int64_t attending = 0;
     for (int64_t block = 0; block < tree.blocks(); ++block) {
-      for (const auto& fork : tree.forks(block)) attending += fork.has(BypassMode::none) ? 1 : 0;
+      for (const auto& fork : tree.forks(block)) attending += fork.attends() ? 1 : 0;
     }
     const int64_t prompts = attending * length_ * 2 * hidden(model) * element;
     const int64_t decoded = tree.stems() * scored_ * LaneDecoder::token_bytes(model);
@@ -59,10 +63,10 @@ class Memory {
   }
 
   int64_t length_ = 0, scored_ = 0;
-  bool decode_ = false;
+  bool decode_;
 };
 
-// The rows of a request that travel together, under plans that do.
+// A request's rows under the plans that travel together.
 class Journey {
  public:
   Journey(const Model& model, const ScoringRequest& request, const ScoredRows& rows,
@@ -72,15 +76,15 @@ class Journey {
         rows_(rows),
         tree_(plans),
         plan_count_(plans.size()),
-        decode_(std::find(request.decode.begin(), request.decode.end(), true) != request.decode.end()),
-        walk_(model, tree_, rows, decode_ ? &cache_ : nullptr) {}
+        walk_(model, tree_, rows, request.decode ? &cache_ : nullptr) {}
 
   // At worst every row leaves the true tokens at once.
   double operations() const {
     const Operations costs(model_.config());
     const auto scored = static_cast<double>(tree_.stems()) * static_cast<double>(rows_.targets.size());
-    const double blocks = decode_ ? static_cast<double>(model_.config().block_count) * costs.block() : 0;
-    return walk_.operations() + scored * (blocks + (decode_ ? 2 : 1) * costs.head());
+    const double decoded =
+        request_.decode ? static_cast<double>(model_.config().block_count) * costs.block() + costs.head() : 0;
+    return walk_.operations() + scored * (costs.head() + decoded);
   }
 
   // left: what tells the control of the operations that are left of this journey.
@@ -88,7 +92,7 @@ class Journey {
   std::vector<ScoringResult::Scores> run(Control& control, const Left& left) {
     left(operations());
     auto stems = score(walk_.run(control), control);
-    if (decode_) {
+    if (request_.decode) {
       auto lanes = diverged(stems);
       left(LaneDecoder::operations(model_, lanes));
       LaneDecoder(model_, tree_, cache_, std::move(lanes)).run(control);
@@ -126,19 +130,20 @@ class Journey {
     return stems;
   }
 
-  // What is decoded begins as what was predicted; these lanes go on from their first mismatch.
+  // What is decoded begins as what was predicted; these lanes go on from their first mismatch. Each row is of one
+  // sequence here.
   std::vector<Lane> diverged(std::vector<ScoringResult::Scores>& stems) const {
     std::vector<Lane> lanes;
     for (size_t stem = 0; stem < stems.size(); ++stem) {
       stems[stem].decoded = stems[stem].predicted;
       for (size_t row = 0; row < static_cast<size_t>(rows_.count()); ++row) {
-        if (!request_.decode[row]) continue;
-        const int64_t first = request_.first[row];
-        const auto end = static_cast<int64_t>(request_.rows[row].size());
+        const auto& tokens = request_.scorable.sequences[row];
+        const int64_t first = request_.scorable.first[row];
+        const int64_t end = std::ssize(tokens);
         auto* decoded = stems[stem].decoded.data() + rows_.offsets[row];
         int64_t position = first;
         while (position < end &&
-               decoded[position - first] == request_.rows[row][static_cast<size_t>(position)]) {
+               decoded[position - first] == tokens[static_cast<size_t>(position)]) {
           ++position;
         }
         // A mismatch at the last token leaves nothing to decode.
@@ -156,15 +161,14 @@ class Journey {
   const ScoredRows& rows_;
   PlanTree tree_;
   size_t plan_count_;
-  bool decode_;
   PromptCache cache_;
   Walk walk_;
 };
 
 }  // namespace
 
-int64_t rows_that_fit(const Model& model, const ScoringRequest& request) {
-  const auto wanted = static_cast<int64_t>(request.rows.size());
+int64_t groups_that_fit(const Model& model, const ScoringRequest& request) {
+  const int64_t wanted = std::ssize(request.scorable.groups);
   const auto fitting =
       std::max<int64_t>(1, Memory(request).rows(model, PlanTree(request.plans), request.memory));
   // Equal parts, so that none is left over that is too small for the machine.
@@ -172,7 +176,7 @@ int64_t rows_that_fit(const Model& model, const ScoringRequest& request) {
   return (wanted + parts - 1) / parts;
 }
 
-ScoringResult score_rows(const Model& model, const ScoringRequest& request, Control& control) {
+ScoringResult score(const Model& model, const ScoringRequest& request, Control& control) {
   const c10::InferenceMode inference;
   const Memory memory(request);
   const auto group = [&request](size_t begin, size_t count) {
@@ -180,12 +184,14 @@ ScoringResult score_rows(const Model& model, const ScoringRequest& request, Cont
     return std::vector<BypassPlan>(
         first, first + static_cast<std::ptrdiff_t>(std::min(count, request.plans.size() - begin)));
   };
-  const auto wanted = static_cast<int64_t>(request.rows.size());
+  const int64_t wanted = std::ssize(request.scorable.groups);
   size_t together = request.plans.size();
   while (together > 1 && memory.rows(model, PlanTree(group(0, together)), request.memory) < wanted) {
     together = (together + 1) / 2;
   }
-  const ScoredRows rows(request.rows, request.first, model.device());
+  TORCH_INTERNAL_ASSERT(!request.decode || request.scorable.groups.size() == request.scorable.sequences.size(),
+                        "sequences that are decoded do not share rows");
+  const ScoredRows rows(request.scorable, model.device());
   std::vector<std::unique_ptr<Journey>> journeys;
   double later = 0;
   for (size_t begin = 0; begin < request.plans.size(); begin += together) {

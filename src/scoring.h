@@ -3,38 +3,38 @@
 #include <vector>
 
 #include "model.h"
+#include "scored_rows.h"
 #include "vocabulary.h"
 
 namespace attention_bypass {
 
 struct ScoringRequest {
-  std::vector<TokenRow> rows;
-  std::vector<int64_t> first;  // in each row, the first token that is scored; at least 1
-  std::vector<bool> decode;    // for each row, whether it is to be decoded too
+  Scorable scorable;
+  bool decode = false;  // whether sequences are to be decoded too; then each is alone in its row
   std::vector<BypassPlan> plans;
   SamplingScheme scheme;
   int64_t memory = 0;  // bytes that the work may take beside the weights
 };
 
-// Values of the scored tokens, row after row, for each plan.
+// Values of the scored tokens, one sequence after the other, for each plan.
 struct ScoringResult {
   struct Scores : TokenScores {  // given the true tokens before each
-    // What greedy decoding from the tokens before `first` gives, as many tokens as are scored; of rows that
-    // are not decoded it says nothing.
+    // What greedy decoding from the tokens before `first` gives, as many tokens as are scored. Empty where
+    // nothing is decoded.
     std::vector<int64_t> decoded;
   };
   std::vector<Scores> plans;
   double operations = 0;
 };
 
-// How many rows of a request can travel together in its memory, from the first on: at least one, and fewer
+// How many groups of a request can travel together in its memory, from the first on: at least one, and fewer
 // than would fit where that makes parts of equal size.
-int64_t rows_that_fit(const Model& model, const ScoringRequest& request);
+int64_t groups_that_fit(const Model& model, const ScoringRequest& request);
 
-// Scores rows under all plans. One walk over the true rows gives everything but what is decoded; greedy
-// decoding agrees with a row up to its first mismatch by construction, so that it is run from there on only,
-// and only for the rows that have one. Where memory does not allow all plans, these go one group after the
+// Scores sequences under all plans. One walk over the true tokens gives everything but what is decoded; greedy
+// decoding agrees with a sequence up to its first mismatch by construction, so that it is run from there on only,
+// and only for those that have one. Where memory does not allow all plans, these go one group after the
 // other.
-ScoringResult score_rows(const Model& model, const ScoringRequest& request, Control& control);
+ScoringResult score(const Model& model, const ScoringRequest& request, Control& control);
 
 }  // namespace attention_bypass

@@ -5,29 +5,39 @@
 namespace attention_bypass {
 
 TokenBatch TokenBatch::of(const std::vector<TokenRow>& rows, at::Device device) {
+  return of(std::vector<PackedRow>(rows.begin(), rows.end()), device);
+}
+
+TokenBatch TokenBatch::of(const std::vector<PackedRow>& rows, at::Device device) {
   TokenBatch batch;
   int64_t longest = 0;
   for (const auto& row : rows) {
-    batch.lengths.push_back(static_cast<int64_t>(row.size()));
+    batch.lengths.push_back(std::ssize(row.tokens));
     longest = std::max(longest, batch.lengths.back());
   }
-  const auto count = static_cast<int64_t>(rows.size());
-  batch.even = std::all_of(batch.lengths.begin(), batch.lengths.end(),
-                           [longest](int64_t length) { return length == longest; });
-  auto ids = at::zeros({count, longest}, at::kLong);
-  auto lengths = at::empty({count, 1}, at::kLong);
-  for (int64_t row = 0; row < count; ++row) {
-    const auto& tokens = rows[static_cast<size_t>(row)];
-    std::copy(tokens.begin(), tokens.end(), ids.data_ptr<int64_t>() + row * longest);
-    lengths.data_ptr<int64_t>()[row] = batch.lengths[static_cast<size_t>(row)];
-  }
-  const auto columns = at::arange(longest, at::kLong).unsqueeze(0);
-  // Filling stands at its row's last position, where it sees something and its result is not read.
-  const auto positions = at::minimum(columns, lengths - 1);
-  const auto key_positions = at::where(columns < lengths, columns, hidden_position);
-  batch.ids = ids.to(device);
+  const bool packed =
+      std::any_of(rows.begin(), rows.end(), [](const PackedRow& row) { return row.begins.size() > 1; });
+  batch.even = !packed && std::all_of(batch.lengths.begin(), batch.lengths.end(),
+                                      [longest](int64_t length) { return length == longest; });
+  // Filling stands where its row's last token does, where it sees something and its result is not read.
+  const auto filled = [&](std::vector<int64_t> PackedRow::* field) {
+    auto tensor = at::empty({std::ssize(rows), longest}, at::kLong);
+    auto* out = tensor.data_ptr<int64_t>();
+    for (const auto& row : rows) {
+      const auto& values = row.*field;
+      out = std::copy(values.begin(), values.end(), out);
+      out = std::fill_n(out, longest - std::ssize(values), values.back());
+    }
+    return tensor;
+  };
+  const auto positions = filled(&PackedRow::positions);
+  const auto ends = at::tensor(batch.lengths, at::kLong).unsqueeze(1);
+  const auto key_positions =
+      at::where(at::arange(longest, at::kLong).unsqueeze(0) < ends, positions, hidden_position);
+  batch.ids = filled(&PackedRow::tokens).to(device);
   batch.positions = positions.to(device);
   batch.key_positions = key_positions.to(device);
+  if (packed) batch.branches = filled(&PackedRow::branches).to(device);
   return batch;
 }
 

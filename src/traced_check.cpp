@@ -34,7 +34,7 @@ void check_against_trace(const Model& model, const std::string& path, Control& c
   const auto parameters = traced.parameters();
   const auto traced_type = parameters.size() == 0 ? at::kFloat : (*parameters.begin()).scalar_type();
   const double allowed = std::max(tolerance(traced_type), tolerance(model.dtype()));
-  const BypassPlan plain(static_cast<size_t>(model.config().block_count), BypassMode::none);
+  const BypassPlan plain(static_cast<size_t>(model.config().block_count));
   // The same tokens each time, so that a module that was accepted once always is.
   std::mt19937_64 random(2025);  // NOLINT(bugprone-random-generator-seed)
   double best = INFINITY;

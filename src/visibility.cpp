@@ -3,7 +3,15 @@
 namespace attention_bypass {
 
 Visibility::Visibility(at::Tensor query_positions, at::Tensor key_positions, bool dense)
-    : query_positions_(std::move(query_positions)), key_positions_(std::move(key_positions)), dense_(dense) {}
+    : Visibility(std::move(query_positions), std::move(key_positions), dense, {}, {}) {}
+
+Visibility::Visibility(at::Tensor query_positions, at::Tensor key_positions, bool dense,
+                       at::Tensor query_branches, at::Tensor key_branches)
+    : query_positions_(std::move(query_positions)),
+      key_positions_(std::move(key_positions)),
+      query_branches_(std::move(query_branches)),
+      key_branches_(std::move(key_branches)),
+      dense_(dense) {}
 
 const Visibility::Rule& Visibility::within(int64_t window) {
   const auto known = rules_.find(window);
@@ -17,10 +25,16 @@ Visibility::Rule Visibility::make(int64_t window) const {
     if (queries == 1) return {std::nullopt, false};
     if (queries == keys) return {std::nullopt, true};
   }
-  const auto query = query_positions_.unsqueeze(1).unsqueeze(3);
-  const auto key = key_positions_.unsqueeze(1).unsqueeze(2);
+  const auto across = [](const at::Tensor& of_queries) { return of_queries.unsqueeze(1).unsqueeze(3); };
+  const auto along = [](const at::Tensor& of_keys) { return of_keys.unsqueeze(1).unsqueeze(2); };
+  const auto query = across(query_positions_);
+  const auto key = along(key_positions_);
   auto mask = key <= query;
   if (window > 0) mask = mask.logical_and_(key > query - window);
+  if (key_branches_.defined()) {
+    const auto branch = along(key_branches_);
+    mask = mask.logical_and_((branch == 0).logical_or(branch == across(query_branches_)));
+  }
   return {mask, false};
 }
 

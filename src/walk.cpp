@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "head_bypass.h"
+
 namespace attention_bypass {
 
 namespace {
@@ -33,28 +35,35 @@ Walk::Walk(const Model& model, const PlanTree& tree, const ScoredRows& rows, Pro
     const int64_t told = rows.uniform ? 1 : count;
     const auto positions = rows.inputs.positions.narrow(0, begin, told);
     const auto keys = rows.inputs.key_positions.narrow(0, begin, told);
-    slices_.push_back({begin, count, model.rotation(positions), Visibility(positions, keys, rows.inputs.even),
-                       Visibility(rows.read_positions.narrow(0, begin, told), keys, rows.uniform)});
+    const auto of_slice = [&](const at::Tensor& branches) {
+      return branches.defined() ? branches.narrow(0, begin, told) : branches;
+    };
+    const auto branches = of_slice(rows.inputs.branches);
+    slices_.push_back({begin, count, model.rotation(positions),
+                       Visibility(positions, keys, rows.inputs.even, branches, branches),
+                       Visibility(rows.read_positions.narrow(0, begin, told), keys, rows.uniform,
+                                  of_slice(rows.read_branches), branches)});
   }
 }
 
 double Walk::operations(const PlanTree::Fork& fork) const {
   const auto all = static_cast<double>(rows_.count() * rows_.length());
   const auto read = static_cast<double>(rows_.count() * rows_.reads());
-  const auto length = static_cast<double>(rows_.length());
-  const bool wide = std::any_of(fork.branches.begin(), fork.branches.end(),
-                                [](const auto& branch) { return !branch.narrow; });
   double sum = 0;
+  if (fork.attends()) {
+    const double mixed = (fork.attends_wide() ? all : read) * costs_.mix(static_cast<double>(rows_.length()));
+    sum += all * costs_.project() + mixed;
+  }
   for (const auto& branch : fork.branches) {
     const double tokens = branch.narrow ? read : all;
-    if (branch.mode == BypassMode::none) {
-      sum += all * costs_.project() + tokens * (costs_.mix(length) + costs_.output());
-    } else if (branch.mode == BypassMode::short_circuit) {
+    if (branch.bypass.attends()) {
+      sum += tokens * costs_.output();
+    } else if (branch.bypass.mode == BypassMode::short_circuit) {
       sum += tokens * costs_.short_circuit();
     }
     if (!model_.parallel_residual()) sum += tokens * costs_.mlp();
   }
-  if (model_.parallel_residual()) sum += (wide ? all : read) * costs_.mlp();
+  if (model_.parallel_residual()) sum += (fork.all_narrow() ? read : all) * costs_.mlp();
   return sum;
 }
 
@@ -100,48 +109,54 @@ void Walk::pass(const Model::BlockAtWork& block, int64_t index, const PlanTree::
   }
 }
 
+Walk::Attention Walk::attend(const Model::BlockAtWork& block, int64_t index, const PlanTree::Fork& fork,
+                             Slice& slice, const at::Tensor& hidden) {
+  const auto normed = block->normed(hidden);
+  auto projections = block->project(normed, slice.rotation);
+  if (cache_ != nullptr) {
+    cache_->store(index, fork.stem, rows_.count(), slice.begin, projections.keys, projections.values);
+  }
+  const bool wide = fork.attends_wide();
+  if (!wide) projections.queries = rows_.read(projections.queries, slice.begin);
+  const auto& rule = (wide ? slice.everywhere : slice.where_read).within(block->window());
+  return {normed, projections.values, block->mix(projections, rule), wide};
+}
+
 std::vector<at::Tensor> Walk::branches(const Model::BlockAtWork& block, int64_t index,
                                        const PlanTree::Fork& fork, Slice& slice, const at::Tensor& hidden) {
   const auto narrowed = [&](const at::Tensor& stream, bool narrow) {
     return narrow && !fork.narrow ? rows_.read(stream, slice.begin) : stream;
   };
-  const bool any_wide = std::any_of(fork.branches.begin(), fork.branches.end(),
-                                    [](const auto& branch) { return !branch.narrow; });
-  const bool any_attends = fork.has(BypassMode::none);
-  const at::Tensor normed = any_attends ? block->normed(hidden) : at::Tensor();
+  const auto attention = fork.attends() ? attend(block, index, fork, slice, hidden) : Attention();
   // Beside each other, attention and MLP see the same stream, so that branches share the MLP.
   at::Tensor common;
   if (model_.parallel_residual()) {
-    const auto stream = narrowed(hidden, !any_wide);
+    const auto stream = narrowed(hidden, fork.all_narrow());
     common = stream + block->mlp(stream);
   }
   std::vector<at::Tensor> results;
   for (const auto& branch : fork.branches) {
-    at::Tensor contribution;
-    if (branch.mode == BypassMode::none) {
-      contribution = attend(block, index, fork, branch, slice, normed);
-    } else if (branch.mode == BypassMode::short_circuit) {
-      contribution = block->short_circuit(any_attends ? narrowed(normed, branch.narrow)
-                                                      : block->normed(narrowed(hidden, branch.narrow)));
-    }
-    auto stream = model_.parallel_residual() ? narrowed(common, branch.narrow && any_wide)
+    const auto contribution = [&] {
+      if (!branch.bypass.attends()) {
+        return block->bypassed(branch.bypass, [&] {
+          return fork.attends() ? narrowed(attention.normed, branch.narrow)
+                                : block->normed(narrowed(hidden, branch.narrow));
+        });
+      }
+      const auto own = [&](const at::Tensor& tensor, bool wide) {
+        return branch.narrow && wide ? rows_.read(tensor, slice.begin) : tensor;
+      };
+      const auto mixed = own(attention.mixed, attention.wide);
+      if (branch.bypass.heads.empty()) return block->output(mixed);
+      return block->output(bypass_heads(branch.bypass, mixed, own(attention.values, true)));
+    }();
+    auto stream = model_.parallel_residual() ? narrowed(common, branch.narrow && !fork.all_narrow())
                                              : narrowed(hidden, branch.narrow);
     if (contribution.defined()) stream = stream + contribution;
     if (!model_.parallel_residual()) stream = stream + block->mlp(stream);
     results.push_back(stream);
   }
   return results;
-}
-
-at::Tensor Walk::attend(const Model::BlockAtWork& block, int64_t index, const PlanTree::Fork& fork,
-                        const PlanTree::Branch& branch, Slice& slice, const at::Tensor& normed) {
-  auto projections = block->project(normed, slice.rotation);
-  if (cache_ != nullptr) {
-    cache_->store(index, fork.stem, rows_.count(), slice.begin, projections.keys, projections.values);
-  }
-  if (!branch.narrow) return block->output(block->mix(projections, slice.everywhere.within(block->window())));
-  projections.queries = rows_.read(projections.queries, slice.begin);
-  return block->output(block->mix(projections, slice.where_read.within(block->window())));
 }
 
 }  // namespace attention_bypass

@@ -38,11 +38,16 @@ class Walk {
   };
 
   void pass(const Model::BlockAtWork& block, int64_t index, const PlanTree::Fork& fork, Control& control);
-  // What each branch adds to, or leaves of, the hidden states of a slice.
+  // What the branches that attend have in common.
+  struct Attention {
+    at::Tensor normed, values, mixed;
+    bool wide = false;
+  };
+  Attention attend(const Model::BlockAtWork& block, int64_t index, const PlanTree::Fork& fork, Slice& slice,
+                   const at::Tensor& hidden);
+  // The hidden states of a slice as each branch leaves them.
   std::vector<at::Tensor> branches(const Model::BlockAtWork& block, int64_t index, const PlanTree::Fork& fork,
                                    Slice& slice, const at::Tensor& hidden);
-  at::Tensor attend(const Model::BlockAtWork& block, int64_t index, const PlanTree::Fork& fork,
-                    const PlanTree::Branch& branch, Slice& slice, const at::Tensor& normed);
   double operations(const PlanTree::Fork& fork) const;
 
   const Model& model_;

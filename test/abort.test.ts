@@ -19,6 +19,7 @@ t.teardown(() => model.dispose());
 
 const rows = Array.from({ length: 8 }, (_, row) => randomTokens(256, 2000, row));
 const prompt = [1, 2, 3, 4, 5];
+const questions = rows.map((query) => ({ query, choices: [prompt, [6, 7]], gold: 0 }));
 const output = path.join(await temporaryFolder(t), "model.pt");
 
 /** Each is one native call of hundreds of milliseconds, but for generate and stream, which are one for each token. */
@@ -26,6 +27,9 @@ const calls: Record<string, (options: OperationOptions) => Promise<unknown>> = {
   logits: (options) => model.logits(rows, options),
   scoreMemorization: (options) => model.scoreMemorization(rows, { prefixLength: 100, ...options }),
   sweep: (options) => model.sweep({ samples: rows, prefixLength: 100, ...options }),
+  benchmark: (options) => model.benchmark({ name: "own", questions }, options),
+  attention: (options) => model.attention(rows, options),
+  divergence: (options) => model.divergence(rows[0] as number[], { bypass: { blocks: [0] }, ...options }),
   perplexity: (options) => model.perplexity(rows.flat(), { contextLength: 256, stride: 256, ...options }),
   generate: (options) => model.generate(prompt, { maxNewTokens: 500, ...options }),
   stream: async ({ signal, onProgress }) => {

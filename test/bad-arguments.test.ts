@@ -23,6 +23,10 @@ const calls: Record<string, (options: Anything) => Promise<unknown>> = {
   perplexity: (options) => model.perplexity([1, 2, 3], options),
   scoreMemorization: (options) => model.scoreMemorization([[1, 2, 3]], options),
   sweep: (options) => model.sweep(options),
+  benchmark: (options) =>
+    model.benchmark({ name: "own", questions: [{ query: [1], choices: [[1], [2]], gold: 0 }] }, options),
+  attention: (options) => model.attention([[1, 2]], options),
+  divergence: (options) => model.divergence([1, 2], options),
 };
 const folder = await temporaryFolder(t);
 const loads: Record<string, (options: Anything) => Promise<unknown>> = {
@@ -80,6 +84,9 @@ const options: Record<string, Record<string, unknown[]>> = {
     temperature: [...notNumbers, 0, -1, Number.NaN, Number.POSITIVE_INFINITY],
     topK: notCounts,
   },
+  benchmark: { ...longCall, ...bypass, data: [...notStrings, ""], limit: notCounts },
+  attention: { ...longCall, prefixLength: notCounts, rows: notCounts },
+  divergence: { ...longCall, bypass: [undefined, ...bypass.bypass] },
   sweep: {
     ...longCall,
     over: [
@@ -95,7 +102,8 @@ const options: Record<string, Record<string, unknown[]>> = {
       [{ blocks: 1 }],
       [{ blocks: [0], mode: "no" }],
     ],
-    mode: ["none", null, 1, {}, ["zero"]],
+    mode: ["none", null, 1, {}, [], ["both"]],
+    means: ["x", null, 1, {}, { blocks: 1 }],
     prefixLength: notCounts,
     rows: notCounts,
     metrics: ["exactMatch", null, {}, [], ["perplexity"]],
@@ -113,7 +121,12 @@ const options: Record<string, Record<string, unknown[]>> = {
 for (const [name, call] of Object.entries({ ...loads, ...calls })) {
   t.test(`options of ${name}`, async (t) => {
     const samples = name === "sweep" ? { samples: [[1, 2, 3]] } : {};
-    const needed = name === "scoreMemorization" || name === "sweep" ? { prefixLength: 1, ...samples } : {};
+    const needed =
+      name === "scoreMemorization" || name === "sweep"
+        ? { prefixLength: 1, ...samples }
+        : name === "divergence"
+          ? { bypass: { blocks: [0] } }
+          : {};
     for (const [option, values] of Object.entries(options[name] ?? {})) {
       for (const value of values) {
         const title = `${option} ${shown(value) || JSON.stringify(value)}`;
@@ -201,8 +214,8 @@ t.test("blocks", async (t) => {
     [{ from: 0, to: 1.5 }, "INVALID_ARGUMENT", "bypass.blocks"],
     [{ to: 1 }, "INVALID_ARGUMENT", "bypass.blocks"],
   ];
-  // A sweep's bypasses are in a list.
-  const { sweep: _, ...single } = calls;
+  // A sweep's bypasses are in a list, and a survey has none.
+  const { sweep: _, attention: __, ...single } = calls;
   for (const [name, call] of Object.entries(single)) {
     const needed = name === "scoreMemorization" ? { prefixLength: 1 } : {};
     for (const [blocks, code, ...said] of cases) {

@@ -230,6 +230,55 @@ t.test("sweep", async (t) => {
   t.same([again.base, again.variants, again.settings], [written.base, written.variants, written.settings]);
 });
 
+t.test("benchmark, a sweep with tasks, and what it recommends", async (t) => {
+  const folder = await temporaryFolder(t);
+  const rows = expected.input_ids.map((tokens) => ({
+    query: tokens.slice(0, 5),
+    choices: [tokens.slice(5, 8), [1]],
+    gold: 0,
+  }));
+  const file = path.join(folder, "own.jsonl");
+  await writeFile(file, rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
+  const human = await succeed(t, "benchmark", model, "--device", "cpu", "--task", `mine=${file}`);
+  t.match(human, /^task +metric +value +standard error\nmine +accuracy +\S+ +± \S+\n$/);
+  const benchmark = ["benchmark", model, "--device", "cpu", "--task", file, "--heads", "0.1,0.3,2.0"];
+  const { own } = await succeedJson<Record<string, { accuracy: number; questions: number; perQuestion?: unknown[] }>>(
+    t,
+    ...benchmark,
+  );
+  t.match(own, { questions: 2 });
+  t.equal(own?.perQuestion, undefined);
+  const answered = await succeedJson<typeof own & Record<string, { perQuestion: unknown[] }>>(
+    t,
+    ...benchmark,
+    "--per-question",
+  );
+  t.equal(answered.own?.perQuestion.length, 2);
+
+  const samples = path.join(folder, "samples.jsonl");
+  const suffixes = base.greedy.map((suffix, index) => ({
+    prefix: expected.input_ids[index]?.slice(0, base.greedy_prompt_length),
+    suffix,
+  }));
+  await writeFile(samples, suffixes.map((row) => `${JSON.stringify(row)}\n`).join(""));
+  const output = path.join(folder, "sweep.json");
+  const sweep = ["sweep", model, "--device", "cpu", "--samples", samples, "--task", file, "--output", output, "--json"];
+  await succeed(t, ...sweep, "--over", "heads", "--mode", "mean", "--mean-samples", samples);
+  const recommended = await succeedJson<{ front: { heads: object; mode: string }[]; tolerance: number }>(
+    t,
+    ...["recommend", output, "--tolerance", "100"],
+  );
+  t.equal(recommended.tolerance, 100);
+  t.ok(recommended.front.length > 0);
+  t.ok(recommended.front.every(({ heads, mode }) => Object.keys(heads).length === 1 && mode === "mean"));
+  const told = await succeed(t, "recommend", output, "--tolerance", "100");
+  t.match(told, /^bypass +mode +exact match, % +accuracy, % +points lost\nnone +100\.0 \[100\.0, 100\.0\]/);
+  t.match(
+    told,
+    /\n\nTake block \d head \d \(mean\)\. That it loses at most 100 points of accuracy is certain at 95 %\.\n$/,
+  );
+});
+
 t.test("convert", async (t) => {
   const archive = path.join(await temporaryFolder(t), "model.pt");
   t.match(await succeed(t, "convert", model, archive), `${archive}: 0.1 MiB\n`);
@@ -291,6 +340,21 @@ const failures: [exitCode: number, code: string, ...args: string[]][] = [
   [2, invalid, "sweep", model, "--samples", "x.npy", "--over", "pairs", "--bypass", "0"],
   [3, "FILE_NOT_FOUND", "sweep", model, "--samples", "x.npy"],
   [3, "FILE_NOT_FOUND", "sweep", model, "--task", "x.jsonl"],
+  [2, invalid, "sweep", model, "--samples", "x.npy", "--over", "pairs", "--heads", "0.1"],
+  [2, invalid, "sweep", model, "--samples", "x.npy", "--tasks", "piqa"],
+  [2, invalid, "benchmark", model],
+  [2, invalid, "benchmark", model, "--tasks", "piqa"],
+  [3, "FILE_NOT_FOUND", "benchmark", model, "--tasks", "piqa", "--data", "nowhere"],
+  [3, "FILE_NOT_FOUND", "benchmark", model, "--tasks", "poetry", "--data", "."],
+  [2, invalid, ...generate, "--heads", "1"],
+  [2, "HEAD_OUT_OF_RANGE", ...generate, "--heads", "1.4"],
+  [2, "HEAD_DUPLICATE", ...generate, "--heads", "1.2,1.2"],
+  [2, invalid, ...generate, "--bypass", "0", "--mode", "mean"],
+  [2, invalid, ...generate, "--bypass", "0", "--mean-samples", "x.npy"],
+  [3, "FILE_NOT_FOUND", ...generate, "--bypass", "0", "--mode", "mean", "--mean-samples", "x.npy"],
+  [3, "FILE_NOT_FOUND", "recommend", "nowhere.json"],
+  [3, "SWEEP_INVALID", "recommend", path.join(root, "package.json")],
+  [2, invalid, "recommend", path.join(root, "package.json"), "--tolerance", "much"],
   [3, "FILE_NOT_FOUND", "generate", "nowhere", "--tokens", "1"],
   [3, "FILE_NOT_FOUND", "perplexity", model, "nowhere.txt"],
   [3, "TOKENIZER_MISSING", "generate", model, "hello"],

@@ -83,6 +83,8 @@ t.test("progress never falls and ends at 1", async (t) => {
     "sweep without decoding": () =>
       model.sweep({ samples: rows, prefixLength: 246, text: rows.flat(), metrics: ["exactMatch"], onProgress }),
     perplexity: () => model.perplexity(rows.flat(), { contextLength: 256, batchSize: 2, onProgress }),
+    attention: () => model.attention(rows, { onProgress }),
+    divergence: () => model.divergence(prompt, { bypass: { blocks: [0] }, onProgress }),
     logits: () => model.logits(rows, { onProgress }),
   };
   for (const [name, call] of Object.entries(calls)) {

@@ -36,7 +36,16 @@ t.test("the addon is what lib/native.ts says", async (t) => {
   t.same(methods(addon.Decoder as never), names<NativeDecoder>({ next: true, keepRows: true, close: true }), "Decoder");
   t.same(
     methods(addon.Model as never),
-    names<NativeModel>({ load: true, save: true, logits: true, score: true, rowsThatFit: true, close: true }),
+    names<NativeModel>({
+      load: true,
+      save: true,
+      logits: true,
+      score: true,
+      groupsThatFit: true,
+      attention: true,
+      diverge: true,
+      close: true,
+    }),
     "Model",
   );
   const { libtorch, cpuCapability, threads, cudaDevices } = addon.platform();
@@ -52,11 +61,13 @@ t.test("both module systems show the same", async (t) => {
   t.same(Object.keys(cjs).sort(), exported.sort());
   t.same(exported.sort(), [
     "AttentionBypassError",
+    "benchmarkNames",
     "convert",
     "diagnose",
     "errorCodes",
     "loadModel",
     "memorizationMetrics",
+    "recommend",
     "samplesToExtract",
   ]);
 });
@@ -64,7 +75,18 @@ t.test("both module systems show the same", async (t) => {
 t.test("a model shows its operations", async (t) => {
   const model = await esm.loadModel(fixture("neox-serial"), { device: "cpu" });
   const methods = Object.getOwnPropertyNames(Object.getPrototypeOf(model)).filter((name) => name !== "constructor");
-  t.same(methods.sort(), ["dispose", "generate", "logits", "perplexity", "scoreMemorization", "stream", "sweep"]);
+  t.same(methods.sort(), [
+    "attention",
+    "benchmark",
+    "dispose",
+    "divergence",
+    "generate",
+    "logits",
+    "perplexity",
+    "scoreMemorization",
+    "stream",
+    "sweep",
+  ]);
   t.same(Object.keys(model).sort(), ["config", "device", "dtype", "tokenizer"]);
   t.equal(typeof model[Symbol.asyncDispose], "function");
   await model.dispose();

@@ -1,10 +1,15 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import type { Blocks, Bypass, BypassMode } from "../bypass.js";
+import { type AttentionMeans, type Blocks, type Bypass, type BypassMode, bypassModes, type Heads } from "../bypass.js";
 import { AttentionBypassError } from "../errors.js";
+import type { Model } from "../model.js";
+import type { JsonOption } from "./output.js";
+import { withProgress } from "./progress.js";
 
 export interface BypassOptions {
   bypass?: Blocks;
+  heads?: Heads;
   mode?: BypassMode;
+  meanSamples?: string;
 }
 
 const expected = "Expected blocks such as 7, 5,6,7, 4-7, 4- (to the last) or q4 (the last quarter).";
@@ -27,6 +32,23 @@ export function parseBlocks(text: string): Blocks {
   return text.split(",").flatMap((item) => expand(item.trim()));
 }
 
+/** Heads such as 3.0,3.5,4.1: block, full stop, head. */
+export function parseHeads(text: string): Heads {
+  const heads: Record<number, number[]> = {};
+  for (const item of text.split(",")) {
+    const found = /^(\d{1,4})\.(\d{1,4})$/.exec(item.trim());
+    if (!found) throw new InvalidArgumentError("Expected heads such as 3.0,3.5: block, full stop, head.");
+    const block = Number(found[1]);
+    heads[block] = [...(heads[block] ?? []), Number(found[2])];
+  }
+  return heads;
+}
+
+export const meanSamplesOption = new Option(
+  "--mean-samples <file>",
+  "samples that the mode mean takes its means from: .npy or .jsonl, all their tokens",
+);
+
 export function addBypassOptions(command: Command): Command {
   return command
     .optionsGroup("Bypass options:")
@@ -36,18 +58,51 @@ export function addBypassOptions(command: Command): Command {
         "(the 4th quarter of the stack) (default: none)",
       parseBlocks,
     )
+    .option("--heads <heads>", "single heads to switch off, as block.head: 3.0,3.5 (default: none)", parseHeads)
     .addOption(
       new Option(
         "--mode <mode>",
-        'what a bypassed attention adds: nothing ("zero"), or each token\'s own value ("short-circuit") (default: "zero")',
-      ).choices(["zero", "short-circuit"]),
-    );
+        'what a bypassed attention adds: nothing ("zero"), each token\'s own value ("short-circuit"), or what it adds ' +
+          'on average ("mean") (default: "zero")',
+      ).choices(bypassModes),
+    )
+    .addOption(meanSamplesOption);
 }
 
-export function toBypass({ bypass: blocks, mode }: BypassOptions): { bypass?: Bypass } {
-  if (blocks === undefined) {
+function required(option: string, beside: string): AttentionBypassError {
+  return new AttentionBypassError("INVALID_ARGUMENT", `expected ${option} beside ${beside} but it is not given`);
+}
+
+/** The bypass, but for its means. */
+export function toBypass({ bypass: blocks, heads, mode, meanSamples }: BypassOptions): { bypass?: Bypass } {
+  if (mode === "mean" && meanSamples === undefined) throw required("--mean-samples", "--mode mean");
+  if (mode !== "mean" && meanSamples !== undefined) throw required("--mode mean", "--mean-samples");
+  if (blocks === undefined && heads === undefined) {
     if (mode === undefined) return {};
-    throw new AttentionBypassError("INVALID_ARGUMENT", "expected --bypass beside --mode but it is not given");
+    throw required("--bypass or --heads", "--mode");
   }
-  return { bypass: mode === undefined ? { blocks } : { blocks, mode } };
+  return { bypass: { ...(blocks && { blocks }), ...(heads && { heads }), ...(mode && { mode }) } };
+}
+
+/** The means that are asked for. */
+export async function readMeans(
+  model: Model,
+  { meanSamples, json }: Pick<BypassOptions, "meanSamples"> & JsonOption,
+  signal: AbortSignal,
+): Promise<{ means?: AttentionMeans }> {
+  if (meanSamples === undefined) return {};
+  const { means } = await withProgress("Averaging", { ...(json && { json }) }, (onProgress) =>
+    model.attention(meanSamples, { signal, onProgress }),
+  );
+  return { means };
+}
+
+/** The same bypass with its means. */
+export async function withMeans(
+  model: Model,
+  { bypass }: { bypass?: Bypass },
+  options: BypassOptions & JsonOption,
+  signal: AbortSignal,
+): Promise<{ bypass?: Bypass }> {
+  return bypass === undefined ? {} : { bypass: { ...bypass, ...(await readMeans(model, options, signal)) } };
 }

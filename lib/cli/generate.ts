@@ -2,7 +2,7 @@ import { randomInt } from "node:crypto";
 import type { Command } from "commander";
 import type { GenerationOptions } from "../generation.js";
 import type { Model } from "../model.js";
-import { addBypassOptions, type BypassOptions, toBypass } from "./bypass-options.js";
+import { addBypassOptions, type BypassOptions, toBypass, withMeans } from "./bypass-options.js";
 import { readStandardInput, textOrTokens } from "./input.js";
 import { addModelOptions, type ModelOptions, modelHelp, openModel } from "./model-options.js";
 import { addJsonOption, type JsonOption, print, printJson } from "./output.js";
@@ -57,7 +57,7 @@ async function generate(path: string, argument: string | undefined, options: Opt
   await using model = await openModel(path, options, signal);
   const generation: GenerationOptions = {
     ...pick(options, ["maxNewTokens", "temperature", "topK", "topP", "seed", "stop", "stopAtEndOfText"]),
-    ...bypass,
+    ...(await withMeans(model, bypass, options, signal)),
     signal,
   };
   if (options.json) await printJson(await model.generate(prompt, generation));

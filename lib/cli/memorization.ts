@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { type MemorizationMetric, type MemorizationResult, memorizationMetrics } from "../memorization.js";
-import { addBypassOptions, type BypassOptions, toBypass } from "./bypass-options.js";
+import { addBypassOptions, type BypassOptions, toBypass, withMeans } from "./bypass-options.js";
 import { addModelOptions, type ModelOptions, modelHelp, openModel } from "./model-options.js";
 import { addJsonOption, formatNumber, type JsonOption, print, printJson, table } from "./output.js";
 import { pick } from "./pick.js";
@@ -49,10 +49,11 @@ function rowsTable({ perRow }: MemorizationResult, metrics: readonly Memorizatio
 async function memorization(path: string, options: Options, signal: AbortSignal) {
   const bypass = toBypass(options);
   await using model = await openModel(path, options, signal);
+  const bypassed = await withMeans(model, bypass, options, signal);
   const result = await withProgress("Scoring", options, (onProgress) =>
     model.scoreMemorization(options.samples, {
       ...pick(options, ["prefixLength", "rows", "metrics", "batchSize", "temperature", "topK"]),
-      ...bypass,
+      ...bypassed,
       signal,
       onProgress,
     }),

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { Model } from "../model.js";
-import { addBypassOptions, type BypassOptions, toBypass } from "./bypass-options.js";
+import { addBypassOptions, type BypassOptions, toBypass, withMeans } from "./bypass-options.js";
 import { readText, textOrTokens } from "./input.js";
 import { addModelOptions, type ModelOptions, modelHelp, openModel } from "./model-options.js";
 import { addJsonOption, formatNumber, type JsonOption, print, printJson, table } from "./output.js";
@@ -35,10 +35,11 @@ async function perplexity(path: string, file: string | undefined, options: Optio
   const bypass = toBypass(options);
   const text = await textOrTokens("a file", file, options.tokens, (name) => readText(name, signal));
   await using model = await openModel(path, options, signal);
+  const bypassed = await withMeans(model, bypass, options, signal);
   const result = await withProgress("Predicting", options, (onProgress) =>
     model.perplexity(firstTokens(text, model, options.limitTokens), {
       ...pick(options, ["contextLength", "stride", "beginningToken"]),
-      ...bypass,
+      ...bypassed,
       signal,
       onProgress,
     }),

@@ -1,25 +1,26 @@
 import { writeFile } from "node:fs/promises";
-import path from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import type { Bypass, BypassMode } from "../bypass.js";
+import { type Bypass, type BypassMode, bypassModes } from "../bypass.js";
 import { AttentionBypassError } from "../errors.js";
 import { type MemorizationMetric, memorizationMetrics } from "../memorization.js";
 import type { SweepResult } from "../sweep.js";
 import type { SweptBlocks } from "../sweep-variants.js";
-import type { Task } from "../task.js";
-import { parseBlocks } from "./bypass-options.js";
+import { meanSamplesOption, parseBlocks, parseHeads, readMeans } from "./bypass-options.js";
 import { readText } from "./input.js";
 import { addModelOptions, type ModelOptions, modelHelp, openModel } from "./model-options.js";
 import { addJsonOption, formatNumber, type JsonOption, print, printJson, table } from "./output.js";
 import { pick } from "./pick.js";
 import { withProgress } from "./progress.js";
 import { sweepTable, toCsv } from "./sweep-csv.js";
+import { addTaskOptions, type TaskOptions, toTasks } from "./task-options.js";
 import { decimal, namesAmong, wholeNumber } from "./values.js";
 
-interface Options extends ModelOptions, JsonOption {
-  over?: "blocks" | "quartiles" | "pairs" | { window: number };
+interface Options extends ModelOptions, TaskOptions, JsonOption {
+  over?: "blocks" | "heads" | "quartiles" | "pairs" | { window: number };
   bypass?: Bypass[];
+  heads?: Bypass[];
   mode?: BypassMode | "both";
+  meanSamples?: string;
   samples?: string;
   prefixLength?: number;
   rows?: number;
@@ -29,7 +30,6 @@ interface Options extends ModelOptions, JsonOption {
   text?: string;
   contextLength?: number;
   stride?: number;
-  task?: Task[];
   memory?: number;
   compareRows?: number;
   resume?: string;
@@ -50,24 +50,19 @@ Examples:
   $ attention-bypass sweep ./pythia-160m --samples rows.jsonl --bypass 0-3 --bypass 9,11 --csv`;
 
 function parseOver(text: string): NonNullable<Options["over"]> {
-  if (text === "blocks" || text === "quartiles" || text === "pairs") return text;
+  if (text === "blocks" || text === "heads" || text === "quartiles" || text === "pairs") return text;
   const window = /^window:([1-9]\d{0,3})$/.exec(text);
   if (window) return { window: Number(window[1]) };
-  throw new InvalidArgumentError("Expected blocks, quartiles, pairs or window:N.");
+  throw new InvalidArgumentError("Expected blocks, heads, quartiles, pairs or window:N.");
 }
 
-/** The name of a task and its file, as in recall=tasks/recall.jsonl; the file's name serves where there is none. */
-function parseTask(text: string, before: readonly Task[] = []): Task[] {
-  const [, name, file] = /^(?:([\w-]+)=)?(.+)$/.exec(text) ?? [];
-  if (file === undefined) throw new InvalidArgumentError("Expected NAME=FILE.");
-  return [...before, { name: name ?? path.basename(file, path.extname(file)), questions: file }];
-}
-
-function swept({ over, bypass }: Options): { over?: SweptBlocks } {
-  if (over !== undefined && bypass !== undefined) {
-    throw new AttentionBypassError("INVALID_ARGUMENT", "expected --over or --bypass but received both");
+function swept({ over, bypass, heads }: Options): { over?: SweptBlocks } {
+  const own = [...(bypass ?? []), ...(heads ?? [])];
+  if (over !== undefined && own.length > 0) {
+    const other = bypass === undefined ? "--heads" : "--bypass";
+    throw new AttentionBypassError("INVALID_ARGUMENT", `expected --over or ${other} but received both`);
   }
-  if (bypass !== undefined) return { over: bypass };
+  if (own.length > 0) return { over: own };
   return over === undefined ? {} : { over };
 }
 
@@ -92,15 +87,18 @@ async function sweep(model: string, options: Options, signal: AbortSignal) {
   }
   // Hours of work are not to end where nothing can be written.
   if (options.output !== undefined) await write(options.output, "", "a");
+  const tasks = toTasks(options);
   const text = options.text === undefined ? {} : { text: await readText(options.text, signal) };
   await using loaded = await openModel(model, options, signal);
+  const means = await readMeans(loaded, options, signal);
   const result = await withProgress("Sweeping", options, (onProgress) =>
     loaded.sweep({
       ...blocks,
+      ...means,
       ...text,
       ...pick(options, ["mode", "samples", "prefixLength", "rows", "metrics", "temperature", "topK"]),
       ...pick(options, ["contextLength", "stride", "compareRows", "resume"]),
-      ...(options.task && { tasks: options.task }),
+      ...(tasks.length > 0 && { tasks }),
       ...(options.memory && { memory: options.memory * 2 ** 20 }),
       signal,
       onProgress,
@@ -125,7 +123,7 @@ export function addSweep(program: Command, signal: AbortSignal): void {
     .optionsGroup("Bypass options:")
     .option(
       "--over <sets>",
-      "blocks, quartiles, pairs, or window:N for all N neighbouring blocks (default: blocks)",
+      "blocks, heads, quartiles, pairs, or window:N for all N neighbouring blocks (default: blocks)",
       parseOver,
     )
     .option(
@@ -133,21 +131,22 @@ export function addSweep(program: Command, signal: AbortSignal): void {
       "a block set of one's own, such as 7, 5,6, 4-7, 4- or q4; give it several times",
       (text: string, before: readonly Bypass[] = []) => [...before, { blocks: parseBlocks(text) }],
     )
-    .addOption(
-      new Option("--mode <mode>", 'what a bypassed attention adds; both: each set twice (default: "zero")').choices([
-        "zero",
-        "short-circuit",
-        "both",
-      ]),
+    .option(
+      "--heads <heads>",
+      "a set of heads of one's own, such as 3.0 or 3.0,3.5 (block, full stop, head); give it several times",
+      (text: string, before: readonly Bypass[] = []) => [...before, { heads: parseHeads(text) }],
     )
+    .addOption(
+      new Option(
+        "--mode <mode>",
+        'what a bypassed attention adds; both: zero and short-circuit (default: "zero")',
+      ).choices([...bypassModes, "both"]),
+    )
+    .addOption(meanSamplesOption)
     .optionsGroup("Measures, at least one:")
     .option("--samples <file>", "what may be memorized: .npy or .jsonl, as for memorization")
-    .option("--text <file>", 'text to take the perplexity of; "-" reads standard input')
-    .option(
-      "--task <name=file>",
-      'questions as JSON lines of {"query","choices","gold"}; give it several times',
-      parseTask,
-    )
+    .option("--text <file>", 'text to take the perplexity of; "-" reads standard input');
+  addTaskOptions(command)
     .optionsGroup("Options of the measures:")
     .option("--prefix-length <count>", "tokens of the samples' prefixes", wholeNumber(1))
     .option("--rows <count>", "take the first samples alone (default: all)", wholeNumber(1))

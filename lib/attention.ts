@@ -1,0 +1,56 @@
+import * as v from "valibot";
+import type { AttentionMeans } from "./bypass.js";
+import { readScorable } from "./memorization.js";
+import { type OperationOptions, run } from "./operation.js";
+import type { Samples } from "./samples.js";
+import type { Session } from "./session.js";
+import { toNativeRows } from "./tokens.js";
+import { longCall, validate, wholeNumber } from "./validation.js";
+
+export interface AttentionOptions extends OperationOptions {
+  /** Not needed where samples say it themselves; all tokens count, whichever part they are in. Defaults to 1. */
+  prefixLength?: number;
+  /** Take the first rows alone. Defaults to all. */
+  rows?: number;
+}
+
+/** What one block's attention adds to the residual stream. */
+export interface BlockAttention {
+  /** Mean over tokens of the L2 norm of what attention adds, as a share of that of the stream that it is added to. */
+  share: number;
+  /** The same of each head alone, without the output projection's bias. */
+  heads: number[];
+}
+
+export interface AttentionSurvey {
+  /** For each block. */
+  blocks: BlockAttention[];
+  /** For bypasses of the mode "mean". */
+  means: AttentionMeans;
+  /** How many tokens the means are over. */
+  tokens: number;
+}
+
+const schema = v.strictObject({
+  ...longCall,
+  prefixLength: v.optional(wholeNumber(1), 1),
+  rows: v.optional(wholeNumber(1)),
+});
+
+/** What attention adds to the residual stream of the unmodified model, over all tokens of samples. */
+export async function surveyAttention(
+  session: Session,
+  samples: Samples,
+  options: AttentionOptions = {},
+): Promise<AttentionSurvey> {
+  const checked = validate(schema, options, "options");
+  const rows = await readScorable(samples, checked, session);
+  const { blocks, tokens } = await run(session.addon, options, (control) =>
+    session.native.attention(toNativeRows(rows.map((row) => row.tokens)), control),
+  );
+  return {
+    blocks: blocks.map(({ share, heads }) => ({ share, heads: [...heads] })),
+    means: { blocks: blocks.map(({ mean }) => Float32Array.from(mean)) },
+    tokens,
+  };
+}

@@ -1,0 +1,66 @@
+import type { Command } from "commander";
+import type { BenchmarkResult } from "../benchmark.js";
+import { AttentionBypassError } from "../errors.js";
+import { addBypassOptions, type BypassOptions, toBypass, withMeans } from "./bypass-options.js";
+import { addModelOptions, type ModelOptions, modelHelp, openModel } from "./model-options.js";
+import { addJsonOption, formatNumber, type JsonOption, print, printJson, table } from "./output.js";
+import { withProgress } from "./progress.js";
+import { addTaskOptions, type TaskOptions, toTasks } from "./task-options.js";
+
+interface Options extends ModelOptions, BypassOptions, TaskOptions, JsonOption {
+  perQuestion?: boolean;
+}
+
+const examples = `
+Scores are those of the lm-evaluation-harness, zero-shot, with its standard errors: accuracy is its acc,
+normalizedAccuracy its acc_norm. docs/benchmarks.md says how a file defines a task.
+
+Examples:
+  $ attention-bypass benchmark ./pythia-160m --tasks arc_easy,piqa --data ./tasks --bypass q4
+  $ attention-bypass benchmark ./pythia-160m --tasks hellaswag --data validation.parquet --limit 1000 --json
+  $ attention-bypass benchmark ./pythia-160m --task recall=recall.jsonl`;
+
+const metrics = ["accuracy", "normalizedAccuracy", "perplexity"] as const;
+
+function form(result: BenchmarkResult): string {
+  const rows = Object.entries(result).flatMap(([name, scores]) =>
+    metrics.flatMap((metric) => {
+      const value = scores[metric];
+      const error = scores.standardErrors[metric];
+      return value === undefined ? [] : [[name, metric, formatNumber(value), `± ${formatNumber(error ?? Number.NaN)}`]];
+    }),
+  );
+  return table([["task", "metric", "value", "standard error"], ...rows]);
+}
+
+async function benchmark(path: string, options: Options, signal: AbortSignal) {
+  const bypass = toBypass(options);
+  const tasks = toTasks(options);
+  if (tasks.length === 0) {
+    throw new AttentionBypassError("INVALID_ARGUMENT", "expected --tasks or --task but none is given");
+  }
+  await using model = await openModel(path, options, signal);
+  const bypassed = await withMeans(model, bypass, options, signal);
+  const result = await withProgress("Answering", options, (onProgress) =>
+    model.benchmark(tasks, { ...bypassed, signal, onProgress }),
+  );
+  if (!options.json) return print(form(result));
+  const means = Object.entries(result).map(([name, { perQuestion: _, ...scores }]) => [name, scores]);
+  await printJson(options.perQuestion ? result : Object.fromEntries(means));
+}
+
+export function addBenchmark(program: Command, signal: AbortSignal): void {
+  const command = program
+    .command("benchmark")
+    .summary("measure how well a model does at tasks")
+    .description("Measures how well a model does at tasks: multiple choice by log-likelihood, and last words.")
+    .argument("<model>", modelHelp)
+    .optionsGroup("Tasks, at least one:");
+  addTaskOptions(command);
+  addBypassOptions(command);
+  addModelOptions(command);
+  addJsonOption(command)
+    .option("--per-question", "with --json, each question's answer too")
+    .addHelpText("after", examples)
+    .action((path: string, options: Options) => benchmark(path, options, signal));
+}

@@ -1,0 +1,88 @@
+import * as v from "valibot";
+import { type Bypass, toPlan } from "./bypass.js";
+import { type OperationOptions, run } from "./operation.js";
+import type { Session } from "./session.js";
+import { requireContext, type Tokens, toNativeRows, toRow } from "./tokens.js";
+import { invalidArgument, longCall, validate } from "./validation.js";
+
+export interface DivergenceOptions extends OperationOptions {
+  bypass: Bypass;
+}
+
+/** The residual streams after one block, without the bypass and with it. One value for each token; L2 norms. */
+export interface BlockDivergence {
+  block: number;
+  /** Of the stream without the bypass. */
+  stream: number[];
+  /** Between the two. */
+  distance: number[];
+  /** What the distance is proven not to exceed. */
+  bound: number[];
+  /** The mean distance as a multiple of the one before this block; not where there was none. */
+  growth?: number;
+  /** Of blocks whose attention is bypassed as a whole by the mode "zero": what it adds, and the most that it adds to
+   * any input whatever, by its weights alone (the paper's first theorem). */
+  attention?: { contribution: number[]; bound: number };
+}
+
+/** How far a bypass takes the model from itself on a row of tokens. */
+export interface Divergence {
+  /** The first block that is bypassed, and those after it. */
+  blocks: BlockDivergence[];
+  /** Of the next token after each. */
+  output: {
+    /** KL(p || q) in nats, p without and q with the bypass. */
+    divergence: number[];
+    /** What it is proven not to exceed. */
+    bound: number[];
+    /** Share of the tokens after which the most probable token is another, and of those after which it is proven not
+     * to be. */
+    changed: number;
+    certain: number;
+  };
+}
+
+const schema = v.strictObject({ ...longCall, bypass: v.any() });
+
+const mean = (numbers: ArrayLike<number>) =>
+  Array.from(numbers).reduce((sum, number) => sum + number, 0) / numbers.length;
+
+/**
+ * Measures how far a bypass takes the residual stream and the next token from those of the unmodified model, and proves
+ * how far it can, from the unmodified model's values and its weights; docs/theory.md has the proofs. In float64.
+ */
+export async function divergence(
+  session: Session,
+  tokens: string | Tokens,
+  options: DivergenceOptions,
+): Promise<Divergence> {
+  const { bypass } = validate(schema, options, "options") as { bypass: Bypass };
+  const plan = toPlan(bypass, session.config);
+  const from = plan.findIndex(({ mode }) => mode !== 0);
+  if (from < 0) throw invalidArgument("options.bypass", "a bypass of something", bypass);
+  const row = toRow(tokens, session, "tokens");
+  requireContext(row.length, session.config, "tokens");
+  const exact = await session.float64.get();
+  const { blocks, output } = await run(session.addon, options, (control) =>
+    exact.diverge(toNativeRows([row]), plan, control),
+  );
+  return {
+    blocks: blocks.slice(from).map(({ stream, distance, bound, contribution, contributionBound }, index) => {
+      const before = index === 0 ? 0 : mean(blocks[from + index - 1]?.distance ?? []);
+      return {
+        block: from + index,
+        stream: [...stream],
+        distance: [...distance],
+        bound: [...bound],
+        ...(before > 0 && { growth: mean(distance) / before }),
+        ...(contribution.length > 0 && { attention: { contribution: [...contribution], bound: contributionBound } }),
+      };
+    }),
+    output: {
+      divergence: [...output.divergence],
+      bound: [...output.bound],
+      changed: mean(output.changed),
+      certain: mean(output.certain),
+    },
+  };
+}

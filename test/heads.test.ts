@@ -1,0 +1,155 @@
+// Bypasses of single heads and mean ablation, and what attention adds: against hooks on Hugging Face's modules.
+import { writeFile } from "node:fs/promises";
+import path from "node:path";
+import {
+  type AttentionMeans,
+  type Bypass,
+  type BypassMode,
+  type ErrorCode,
+  loadModel,
+  type Model,
+} from "attention-bypass";
+import t, { type Test } from "tap";
+import { fixture, temporaryFolder } from "./support/fixtures.ts";
+import { noPython, python, reference } from "./support/python.ts";
+import { randomTokens } from "./support/random-model.ts";
+import { refuses } from "./support/refusals.ts";
+
+t.setTimeout(600_000);
+const interpreter = python() ?? "";
+const withoutPython = interpreter === "" && noPython;
+const here = { device: "cpu", threads: 1 } as const;
+
+interface Case {
+  mode: BypassMode;
+  blocks: number[];
+  heads: Record<number, number[]>;
+}
+
+const cases: Case[] = [
+  { mode: "zero", blocks: [], heads: { 0: [0] } },
+  { mode: "zero", blocks: [], heads: { 1: [1, 3], 2: [0, 1, 2, 3] } },
+  { mode: "zero", blocks: [0], heads: { 2: [2] } },
+  { mode: "short-circuit", blocks: [], heads: { 0: [3], 1: [0, 2] } },
+  { mode: "mean", blocks: [], heads: { 1: [1], 2: [3] } },
+  { mode: "mean", blocks: [1], heads: {} },
+  { mode: "mean", blocks: [0, 2], heads: { 1: [0] } },
+];
+
+interface Reference {
+  means: number[][];
+  shares: number[];
+  head_shares: number[][];
+  logits: number[][];
+}
+
+function close(t: Test, ours: ArrayLike<number>, theirs: readonly number[], tolerance: number, name: string) {
+  const largest = Math.max(...theirs.map(Math.abs));
+  const off = Math.max(...theirs.map((value, index) => Math.abs(value - (ours[index] as number))));
+  t.equal(ours.length, theirs.length, `${name}: as many`);
+  t.ok(off <= tolerance * largest, `${name}: off by ${off} of ${largest}`);
+}
+
+const bypassOf = ({ mode, blocks, heads }: Case, means: AttentionMeans): Bypass => ({
+  blocks,
+  heads,
+  mode,
+  ...(mode === "mean" && { means }),
+});
+
+for (const name of ["neox-serial", "neox-no-attention-bias", "neox-full-rotary", "neo-types", "neo-attention-layers"]) {
+  t.test(name, { skip: withoutPython }, async (t) => {
+    const model = await loadModel(fixture(name), here);
+    const rows = [0, 1, 2].map((seed) => randomTokens(12, model.config.vocabularySize, seed));
+    const request = path.join(await temporaryFolder(t), "request.json");
+    await writeFile(request, JSON.stringify({ rows, cases }));
+    const theirs = await reference<Reference>(interpreter, "attention_hooks.py", [fixture(name), request]);
+    const { blocks, means, tokens } = await model.attention(rows);
+    t.equal(tokens, 36);
+    close(
+      t,
+      blocks.map(({ share }) => share),
+      theirs.shares,
+      1e-5,
+      "shares",
+    );
+    for (const [index, wanted] of theirs.means.entries()) {
+      close(t, means.blocks[index] as ArrayLike<number>, wanted, 1e-5, `mean of block ${index}`);
+      close(t, blocks[index]?.heads ?? [], theirs.head_shares[index] as number[], 1e-5, `heads of block ${index}`);
+    }
+    for (const [index, one] of cases.entries()) {
+      const { data } = await model.logits(rows, { bypass: bypassOf(one, means) });
+      close(t, data, theirs.logits[index] as number[], 2e-4, JSON.stringify(one));
+    }
+    await everyCallAgrees(t, model, rows, means);
+    await model.dispose();
+  });
+}
+
+/** generate, scoreMemorization and sweep are other ways to the same. */
+async function everyCallAgrees(t: Test, model: Model, rows: number[][], means: AttentionMeans) {
+  const over = cases.map((one) => bypassOf(one, means));
+  const prefixLength = 5;
+  const swept = await model.sweep({ samples: rows, prefixLength, over });
+  for (const [index, bypass] of over.entries()) {
+    const name = JSON.stringify(cases[index]);
+    const alone = await model.scoreMemorization(rows, { prefixLength, bypass });
+    const generations = await model.generate(
+      rows.map((row) => row.slice(0, prefixLength)),
+      { maxNewTokens: 7, stopAtEndOfText: false, bypass },
+    );
+    const accuracy = generations.map(
+      ({ tokens }, row) => tokens.filter((token, at) => token === rows[row]?.[prefixLength + at]).length / 7,
+    );
+    t.same(
+      alone.perRow.map(({ tokenAccuracy }) => tokenAccuracy),
+      accuracy,
+      `${name}: generated`,
+    );
+    const together = swept.variants[index]?.memorization;
+    t.same(
+      together?.perRow.map(({ tokenAccuracy }) => tokenAccuracy),
+      accuracy,
+      `${name}: swept`,
+    );
+    const likelihood = (perRow: readonly { suffixLogLikelihood: number }[] = []) =>
+      perRow.map(({ suffixLogLikelihood }) => suffixLogLikelihood);
+    close(t, likelihood(together?.perRow), likelihood(alone.perRow), 1e-5, `${name}: log-likelihood`);
+  }
+  t.same(swept.variants[1]?.heads, { 1: [1, 3], 2: [0, 1, 2, 3] });
+  t.equal(swept.variants[1]?.name, "block 1 heads 1, 3; block 2 heads 0, 1, 2, 3");
+  t.notMatch(JSON.stringify(swept.settings), /"means":\{/, "means are told by their hashes");
+  t.equal(swept.settings.means?.length, 3);
+}
+
+t.test("over heads: each head of each block", async (t) => {
+  const model = await loadModel(fixture("neo-types"), here);
+  const samples = [randomTokens(12, model.config.vocabularySize)];
+  const { means } = await model.attention(samples);
+  const { variants } = await model.sweep({ samples, prefixLength: 5, over: "heads", mode: ["zero", "mean"], means });
+  const { blockCount, headCount } = model.config;
+  t.equal(variants.length, 2 * blockCount * headCount);
+  t.equal(variants[5]?.name, "block 1 head 1");
+  t.equal(variants.at(-1)?.mode, "mean");
+  await model.dispose();
+});
+
+t.test("what bypasses can't be", async (t) => {
+  const model = await loadModel(fixture("neo-types"), here);
+  const refused = (code: ErrorCode, bypass: unknown, ...said: string[]) =>
+    refuses(t, JSON.stringify(bypass), () => model.logits([1, 2], { bypass: bypass as Bypass }), code, ...said);
+  await refused("INVALID_ARGUMENT", {}, "blocks or heads");
+  await refused("INVALID_ARGUMENT", { heads: [[1]] }, "heads");
+  await refused("INVALID_ARGUMENT", { heads: { 0: 1 } }, "heads");
+  await refused("BLOCK_OUT_OF_RANGE", { heads: { 3: [0] } }, "bypass.heads", "3");
+  await refused("BLOCK_OUT_OF_RANGE", { heads: { first: [0] } }, "bypass.heads");
+  await refused("HEAD_OUT_OF_RANGE", { heads: { 1: [4] } }, "bypass.heads[1]", "0 to 3", "4");
+  await refused("HEAD_OUT_OF_RANGE", { heads: { 1: [0.5] } }, "0.5");
+  await refused("HEAD_DUPLICATE", { heads: { 1: [2, 2] } }, "2 twice");
+  await refused("BLOCK_DUPLICATE", { blocks: [1], heads: { 1: [2] } }, "1 twice");
+  await refused("INVALID_ARGUMENT", { blocks: [1], mode: "mean" }, "means");
+  await refused("INVALID_ARGUMENT", { blocks: [1], mode: "mean", means: { blocks: [[1]] } }, "3 blocks of 32 numbers");
+  const strange = [0, 1, 2].map(() => new Float32Array(32).fill(Number.NaN));
+  await refused("INVALID_ARGUMENT", { blocks: [1], mode: "mean", means: { blocks: strange } }, "finite");
+  await model.dispose();
+});
