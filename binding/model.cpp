@@ -29,8 +29,8 @@ Napi::Value ModelHandle::load(const Napi::CallbackInfo& info) {
   const auto work = [model = model_, config = to_config(info[0]), source = to_source(info[1]),
                      device = to_string(options.Get("device")), dtype = to_string(options.Get("dtype")),
                      threads = options.Get("threads").As<Napi::Number>().Int32Value(),
-                     offload = options.Get("offload").As<Napi::Boolean>().Value(),
-                     control = given.control, loaded = loaded_]() -> JobQueue::Settle {
+                     offload = options.Get("offload").As<Napi::Boolean>().Value(), control = given.control,
+                     loaded = loaded_]() -> JobQueue::Settle {
     // A thread's own number; the one that libtorch starts with is read before any model can have changed it.
     static const int default_threads = at::get_num_threads();
     at::set_num_threads(threads > 0 ? threads : default_threads);

@@ -75,13 +75,13 @@ torch::jit::Module ArchitectureBuilder::mlp(const std::string& name, const std::
                                             const std::string& narrow) {
   const auto first = linear(name + "." + widen, config.hidden_size, config.intermediate_size, true);
   const auto second = linear(name + "." + narrow, config.intermediate_size, config.hidden_size, true);
-  return script.build("MLP", {ScriptBuilder::module(widen, first), ScriptBuilder::module(narrow, second)},
-                      "def activate(self, x: Tensor) -> Tensor:\n    return " +
-                          activation_expression(config.activation) +
-                          "\n\ndef forward(self, hidden: Tensor) -> Tensor:\n    return self." + narrow +
-                          ".forward(self.activate(self." + widen +
-                          ".forward(hidden)))\n\ndef weights(self) -> Tuple[Tensor, Tensor, Tensor]:\n    return self." +
-                          widen + ".weight, self." + widen + ".bias, self." + narrow + ".weight\n");
+  return script.build(
+      "MLP", {ScriptBuilder::module(widen, first), ScriptBuilder::module(narrow, second)},
+      "def activate(self, x: Tensor) -> Tensor:\n    return " + activation_expression(config.activation) +
+          "\n\ndef forward(self, hidden: Tensor) -> Tensor:\n    return self." + narrow +
+          ".forward(self.activate(self." + widen +
+          ".forward(hidden)))\n\ndef weights(self) -> Tuple[Tensor, Tensor, Tensor]:\n    return self." +
+          widen + ".weight, self." + widen + ".bias, self." + narrow + ".weight\n");
 }
 
 torch::jit::Module ArchitectureBuilder::stack(const std::string& class_name,

@@ -13,7 +13,8 @@ constexpr int64_t tokens_at_once = 4096;
 // Adds up what one block's attention adds to some rows. valid (rows, length): where a row has a token.
 class Sums {
  public:
-  void add(const Model::Block& block, const at::Tensor& stream, const at::Tensor& mixed, const at::Tensor& valid) {
+  void add(const Model::Block& block, const at::Tensor& stream, const at::Tensor& mixed,
+           const at::Tensor& valid) {
     const auto weights = block.weights();
     const auto stream_norms = stream.to(at::kDouble).norm(2, {-1});
     const auto over_tokens = [&](const at::Tensor& values) { return values.index({valid}).sum(0); };
@@ -70,8 +71,8 @@ AttentionSurvey survey_attention(const Model& model, const std::vector<TokenRow>
     for (int64_t index = 0; index < model.config().block_count; ++index) {
       control.check();
       const auto block = model.block(index);
-      const auto mixed = block->mix(block->project(block->normed(hidden), rotation),
-                                    visibility.within(block->window()));
+      const auto mixed =
+          block->mix(block->project(block->normed(hidden), rotation), visibility.within(block->window()));
       sums[static_cast<size_t>(index)].add(*block, hidden, mixed, valid);
       if (model.parallel_residual()) hidden.add_(block->mlp(hidden));
       hidden.add_(block->output(mixed));

@@ -42,8 +42,8 @@ BlockBound::BlockBound(const Model& model, const Model::Block& block, const Mode
   attention_ = scores.softmax(-1);
   mixed_ = attention_.matmul(values_);
   output_gram_ = weights_.output.mT().matmul(weights_.output);
-  const auto identity =
-      at::eye(weights_.queries.size(1), weights_.queries.options()).expand({weights_.queries.size(0), -1, -1});
+  const auto identity = at::eye(weights_.queries.size(1), weights_.queries.options())
+                            .expand({weights_.queries.size(0), -1, -1});
   value_norms_ = product_spectral_norms(weights_.output, weights_.values * weights_.attention_scale);
   query_norms_ = product_spectral_norms(identity, weights_.queries * weights_.attention_scale);
   key_norms_ = product_spectral_norms(identity, weights_.keys * weights_.attention_scale);
@@ -94,10 +94,9 @@ at::Tensor BlockBound::head_difference(int64_t head, const at::Tensor& moved) co
   const auto product = mixed.matmul(output_gram_[head]).matmul(values.mT());
   const auto spread = (ends * (1 + expansion_loss) - 2 * product).clamp_min(0).sqrt();
   const auto bias = weights_.value_bias[head] + weights_.values[head].mv(weights_.attention_shift);
-  const auto farthest_value =
-      square(mixed - bias).sqrt() + value_norms_[head] * std::sqrt(static_cast<double>(weights_.queries.size(2)));
-  const auto distances =
-      at::minimum(spread + reach, of_queries(farthest_value)).masked_fill(hidden, 0);
+  const auto farthest_value = square(mixed - bias).sqrt() +
+                              value_norms_[head] * std::sqrt(static_cast<double>(weights_.queries.size(2)));
+  const auto distances = at::minimum(spread + reach, of_queries(farthest_value)).masked_fill(hidden, 0);
   const auto farthest = distances.amax(-1);
 
   // Lemma 5.
@@ -143,7 +142,8 @@ at::Tensor BlockBound::mlp(const at::Tensor& stream, const at::Tensor& radius) c
   auto change = at::maximum((block_.activate(before + move) - after).abs(),
                             (block_.activate(before - move) - after).abs());
   if (std::isfinite(shape.least)) {
-    const auto passes = (before - move <= shape.lowest + 1e-3).logical_and(before + move >= shape.lowest - 1e-3);
+    const auto passes =
+        (before - move <= shape.lowest + 1e-3).logical_and(before + move >= shape.lowest - 1e-3);
     change = at::where(passes, at::maximum(change, after - shape.least), change);
   }
   auto activated = change.norm(2, {1});

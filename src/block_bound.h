@@ -8,9 +8,9 @@
 namespace attention_bypass {
 
 // How far one block can take the residual stream of a model with a bypass from that without. It knows the
-// block's weights, and what the unmodified model computes on a row of tokens; of the other model only that its
-// stream comes in within `radius` of that. docs/theory.md has the proofs; lemmas here are its. Everything is
-// float64, and of tensors the last axis but one, or the only one, is the row's tokens.
+// block's weights, and what the unmodified model computes on a row of tokens; of the other model only that
+// its stream comes in within `radius` of that. docs/theory.md has the proofs; lemmas here are its. Everything
+// is float64, and of tensors the last axis but one, or the only one, is the row's tokens.
 class BlockBound {
  public:
   // projections: of what the block's attention reads in the unmodified model. visible: (length, length),
@@ -43,7 +43,8 @@ class BlockBound {
   at::Tensor query_norms_, key_norms_;  // of these and the norm's scale, (heads)
 };
 
-// How far normalized streams, before the norm's scale, can be apart where the streams are within a radius: lemma 1.
+// How far normalized streams, before the norm's scale, can be apart where the streams are within a radius:
+// lemma 1.
 at::Tensor normalized_radius(const at::Tensor& stream, const at::Tensor& radius, double epsilon);
 
 }  // namespace attention_bypass

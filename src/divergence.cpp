@@ -76,7 +76,8 @@ Divergence diverge(const Model& model, const TokenRow& tokens, const BypassPlan&
   const auto rotation = model.rotation(batch.positions);
   Visibility visibility(batch.positions, batch.key_positions, batch.even);
   // The bounds take a few times what the two models do.
-  const double block_operations = 6 * Operations(model.config()).block() * static_cast<double>(std::ssize(tokens));
+  const double block_operations =
+      6 * Operations(model.config()).block() * static_cast<double>(std::ssize(tokens));
   control.expect(static_cast<double>(model.config().block_count) * block_operations);
 
   auto stream = model.embed(batch.ids, batch.positions);

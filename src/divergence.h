@@ -15,8 +15,8 @@ struct Divergence {
     std::vector<double> stream;    // |x|, the residual stream of the unmodified model after the block
     std::vector<double> distance;  // |x - y|, y being the stream with the bypass
     std::vector<double> bound;     // at least that
-    // Of blocks whose attention is bypassed as a whole by mode zero: what attention adds, and the most that it
-    // can add on any input whatever, by its weights alone.
+    // Of blocks whose attention is bypassed as a whole by mode zero: what attention adds, and the most that
+    // it can add on any input whatever, by its weights alone.
     std::vector<double> contribution;
     double contribution_bound = 0;
   };

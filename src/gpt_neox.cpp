@@ -37,11 +37,11 @@ torch::jit::Module attention(ArchitectureBuilder& builder, const std::string& na
                                                    : "torch.zeros_like(matrices.select(3, 0))";
   const std::string output_bias =
       config.attention_bias ? "self.dense.bias" : "torch.zeros_like(self.dense.weight.select(1, 0))";
-  return builder.script.build(
-      "GPTNeoXAttention",
-      {ScriptBuilder::module("query_key_value", query_key_value), ScriptBuilder::module("dense", dense),
-       ScriptBuilder::attribute("heads", config.head_count)},
-      R"(
+  return builder.script.build("GPTNeoXAttention",
+                              {ScriptBuilder::module("query_key_value", query_key_value),
+                               ScriptBuilder::module("dense", dense),
+                               ScriptBuilder::attribute("heads", config.head_count)},
+                              R"(
 def rotate(self, x: Tensor, rotation: Tensor) -> Tensor:
     size = rotation.size(-1)
     part = x.narrow(-1, 0, size)
@@ -70,18 +70,18 @@ def short_circuit(self, x: Tensor) -> Tensor:
     weight = self.query_key_value.weight
     weight = weight.view([self.heads, 3, -1, weight.size(1)]).select(1, 2).flatten(0, 1)
     return self.dense.forward(torch.linear(x, weight, )" +
-          value_bias + R"())
+                                  value_bias + R"())
 
 def weights(self) -> Tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     joined = self.query_key_value.weight
     width = joined.size(1)
     matrices = joined.view([self.heads, 3, -1, width])
     biases = )" + biases +
-          R"(
+                                  R"(
     output = self.dense.weight.view([width, self.heads, -1]).transpose(0, 1)
     return (matrices.select(1, 0), matrices.select(1, 1), matrices.select(1, 2), biases.select(1, 0),
             biases.select(1, 1), biases.select(1, 2), output, )" +
-          output_bias + R"()
+                                  output_bias + R"()
 
 def forward(self, x: Tensor, rotation: Tensor) -> Tensor:
     queries, keys, values = self.project(x, rotation)

@@ -83,7 +83,8 @@ void LaneDecoder::step(Control& control) {
       const auto which = indices(lanes);
       const auto contribution =
           block->bypassed(bypass, [&] { return block->normed(hidden.index_select(0, which)); });
-      hidden.index_add_(0, which, contribution.to(hidden.scalar_type()).expand({which.size(0), 1, hidden.size(2)}));
+      hidden.index_add_(0, which,
+                        contribution.to(hidden.scalar_type()).expand({which.size(0), 1, hidden.size(2)}));
       if (bypass.mode == BypassMode::short_circuit) {
         operations += static_cast<double>(lanes.size()) * costs_.short_circuit();
       }

@@ -33,7 +33,8 @@ at::Tensor Model::Block::mix(const Projections& projections, const Visibility::R
   return call(mix_, projections.queries, projections.keys, projections.values, rule.mask, rule.causal);
 }
 
-at::Tensor Model::Block::bypassed(const BlockBypass& bypass, const std::function<at::Tensor()>& normed) const {
+at::Tensor Model::Block::bypassed(const BlockBypass& bypass,
+                                  const std::function<at::Tensor()>& normed) const {
   if (bypass.mode == BypassMode::short_circuit) return call(short_circuit_, normed());
   if (bypass.mode == BypassMode::mean) return output(mean_values(bypass, options_).view({1, 1, -1}));
   return {};

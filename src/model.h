@@ -26,12 +26,12 @@ class Model {
 
   // What a block is made of, in the model's dtype; of norms, in the residual stream's.
   struct Weights {
-    at::Tensor queries, keys, values;                 // (heads, head size, hidden size)
-    at::Tensor query_bias, key_bias, value_bias;      // (heads, head size)
-    at::Tensor output, output_bias;                   // (heads, hidden size, head size), (hidden size)
-    at::Tensor attention_scale, attention_shift;      // of the attention's norm, (hidden size)
-    at::Tensor widen, widen_bias, narrow;             // of the MLP, as linear layers have them
-    at::Tensor mlp_scale, mlp_shift;                  // of the MLP's norm, (hidden size)
+    at::Tensor queries, keys, values;             // (heads, head size, hidden size)
+    at::Tensor query_bias, key_bias, value_bias;  // (heads, head size)
+    at::Tensor output, output_bias;               // (heads, hidden size, head size), (hidden size)
+    at::Tensor attention_scale, attention_shift;  // of the attention's norm, (hidden size)
+    at::Tensor widen, widen_bias, narrow;         // of the MLP, as linear layers have them
+    at::Tensor mlp_scale, mlp_shift;              // of the MLP's norm, (hidden size)
   };
 
   // One block's parts. They take the residual stream, in float32, and give what is to be added to it.
@@ -43,8 +43,8 @@ class Model {
     // The values that the queries see, mixed: (rows, queries, hidden size).
     at::Tensor mix(const Projections& projections, const Visibility::Rule& rule) const;
     at::Tensor output(const at::Tensor& mixed) const { return call(output_, mixed); }
-    // What a bypass that no longer attends adds, or an undefined tensor where it adds nothing. It broadcasts to the
-    // stream. normed is called where it is needed.
+    // What a bypass that no longer attends adds, or an undefined tensor where it adds nothing. It broadcasts
+    // to the stream. normed is called where it is needed.
     at::Tensor bypassed(const BlockBypass& bypass, const std::function<at::Tensor()>& normed) const;
     // The MLP, its norm included.
     at::Tensor mlp(const at::Tensor& hidden) const;

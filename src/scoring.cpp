@@ -35,7 +35,7 @@ class Memory {
 
   // How many rows fit under these plans; 0 where not even one does.
   int64_t rows(const Model& model, const PlanTree& tree, int64_t budget) const {
-    return std::max<int64_t>(0, budget - fixed(model)) / row_bytes(model, tree);
+    return std::max<int64_t>(0, budget - fixed(model)) / std::max<int64_t>(1, row_bytes(model, tree));
   }
 
  private:
@@ -130,8 +130,8 @@ class Journey {
     return stems;
   }
 
-  // What is decoded begins as what was predicted; these lanes go on from their first mismatch. Each row is of one
-  // sequence here.
+  // What is decoded begins as what was predicted; these lanes go on from their first mismatch. Each row is of
+  // one sequence here.
   std::vector<Lane> diverged(std::vector<ScoringResult::Scores>& stems) const {
     std::vector<Lane> lanes;
     for (size_t stem = 0; stem < stems.size(); ++stem) {
@@ -142,8 +142,7 @@ class Journey {
         const int64_t end = std::ssize(tokens);
         auto* decoded = stems[stem].decoded.data() + rows_.offsets[row];
         int64_t position = first;
-        while (position < end &&
-               decoded[position - first] == tokens[static_cast<size_t>(position)]) {
+        while (position < end && decoded[position - first] == tokens[static_cast<size_t>(position)]) {
           ++position;
         }
         // A mismatch at the last token leaves nothing to decode.
@@ -189,8 +188,9 @@ ScoringResult score(const Model& model, const ScoringRequest& request, Control& 
   while (together > 1 && memory.rows(model, PlanTree(group(0, together)), request.memory) < wanted) {
     together = (together + 1) / 2;
   }
-  TORCH_INTERNAL_ASSERT(!request.decode || request.scorable.groups.size() == request.scorable.sequences.size(),
-                        "sequences that are decoded do not share rows");
+  TORCH_INTERNAL_ASSERT(
+      !request.decode || request.scorable.groups.size() == request.scorable.sequences.size(),
+      "sequences that are decoded do not share rows");
   const ScoredRows rows(request.scorable, model.device());
   std::vector<std::unique_ptr<Journey>> journeys;
   double later = 0;

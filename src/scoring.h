@@ -31,10 +31,10 @@ struct ScoringResult {
 // than would fit where that makes parts of equal size.
 int64_t groups_that_fit(const Model& model, const ScoringRequest& request);
 
-// Scores sequences under all plans. One walk over the true tokens gives everything but what is decoded; greedy
-// decoding agrees with a sequence up to its first mismatch by construction, so that it is run from there on only,
-// and only for those that have one. Where memory does not allow all plans, these go one group after the
-// other.
+// Scores sequences under all plans. One walk over the true tokens gives everything but what is decoded;
+// greedy decoding agrees with a sequence up to its first mismatch by construction, so that it is run from
+// there on only, and only for those that have one. Where memory does not allow all plans, these go one group
+// after the other.
 ScoringResult score(const Model& model, const ScoringRequest& request, Control& control);
 
 }  // namespace attention_bypass

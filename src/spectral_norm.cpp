@@ -8,7 +8,8 @@ namespace {
 
 constexpr int steps_at_once = 30;
 constexpr double first_margin = 1e-3;
-// By how much float64 can miss the square of a product's norm, as a share of the squares of its factors' norms.
+// By how much float64 can miss the square of a product's norm, as a share of the squares of its factors'
+// norms.
 constexpr double eigenvalue_margin = 1e-12;
 
 at::Tensor gram(const at::Tensor& matrix) {
@@ -36,7 +37,8 @@ double spectral_norm(const at::Tensor& matrix) {
       if (length.item<double>() == 0) break;
       vector = next / length;
     }
-    const double estimate = vector.dot(symmetric.mv(vector)).item<double>() / vector.dot(vector).item<double>();
+    const double estimate =
+        vector.dot(symmetric.mv(vector)).item<double>() / vector.dot(vector).item<double>();
     const double shift = estimate * (1 + margin);
     if (!(shift < trace)) return std::sqrt(trace);
     if (positive_definite(shift * identity - symmetric)) return std::sqrt(shift);

@@ -4,8 +4,8 @@
 
 namespace attention_bypass {
 
-// Upper bounds of spectral norms, the largest singular values, in float64. They are above the norms by at most
-// a little, and never below, but for the rounding of float64.
+// Upper bounds of spectral norms, the largest singular values, in float64. They are above the norms by at
+// most a little, and never below, but for the rounding of float64.
 
 // Of a matrix (m, n), float64. Power iteration finds about the largest eigenvalue of the smaller of its Gram
 // matrices; that a Cholesky factorization of shift * 1 - Gram exists shows that the shift is above it.

@@ -18,8 +18,8 @@ struct TokenBatch {
   at::Tensor positions;      // (rows, longest), of the tokens as queries and for position embeddings
   at::Tensor key_positions;  // (rows, longest), hidden_position where a row has ended
   std::vector<int64_t> lengths;
-  bool even;                 // all rows are of one length, and of one sequence
-  at::Tensor branches;       // (rows, longest) of packed rows; undefined where each row is of one sequence
+  bool even;            // all rows are of one length, and of one sequence
+  at::Tensor branches;  // (rows, longest) of packed rows; undefined where each row is of one sequence
 
   // Rows are not empty.
   static TokenBatch of(const std::vector<TokenRow>& rows, at::Device device);

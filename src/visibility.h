@@ -9,7 +9,8 @@
 namespace attention_bypass {
 
 // Which keys each query of a pass may attend to: those at its own position or before, within the block's
-// window, and of packed rows the shared ones and its own branch's alone. Masks are made when a block first asks, and shared by the blocks of the same window.
+// window, and of packed rows the shared ones and its own branch's alone. Masks are made when a block first
+// asks, and shared by the blocks of the same window.
 class Visibility {
  public:
   struct Rule {
