@@ -247,6 +247,52 @@ for (const { name, family, parts } of travels) {
   });
 }
 
+/** Sets one row or one column of a matrix of 8 x 8 to a multiple of one of the frame's vectors. */
+const row = (scale: number, vector: number) => (index: number) => (index < 8 ? scale * hadamard(vector, index) : 0);
+const column = (scale: number, vector: number) => (index: number) =>
+  index % 8 === 0 ? scale * hadamard(vector, index / 8) : 0;
+
+t.test("the travelling bound is all but reached: attention that turns", async (t) => {
+  // Two tokens, which differ along vector 3. Block 0 lets each attend to itself, and moves them apart a little along
+  // vector 2. Block 1's scores see that alone, and much; its values are opposite, and its attention half and half.
+  const parts: Record<string, (index: number) => number>[] = [
+    { query: row(4, 3), key: row(4, 3), value: row(1, 3), output: column(4e-7, 2) },
+    { query: row(1000, 1), key: row(1, 2), value: row(1, 3), output: column(1, 5) },
+  ];
+  const fill: Fill = (part, shape, block) => {
+    if (part === "embedding")
+      return (index) => (hadamard(1, index % 8) + (index < 8 ? 1 : -1) * hadamard(3, index % 8)) / Math.SQRT2;
+    if (part.endsWith("norm.scale")) return () => 1;
+    if (shape.length === 2 && part === "unembedding") return identity(8);
+    return parts[block]?.[part] ?? zeros;
+  };
+  await withTinyModel(t, plain, fill, async (model) => {
+    const divergence = await model.divergence([0, 1], { bypass: { blocks: [0] } });
+    const all = comparisons();
+    compare(divergence, all, "turning");
+    t.same(all.distance.broken, []);
+    const [first, second] = divergence.blocks;
+    t.ok((second?.distance[1] ?? 0) > 1000 * (first?.distance[1] ?? 0), "what the turn makes is nearly all");
+    const reached = (second?.distance[1] ?? 0) / (second?.bound[1] ?? 0);
+    t.ok(reached > 0.98, `${reached} of the bound`);
+  });
+});
+
+t.test("the third theorem's bound is all but reached", async (t) => {
+  // Two words, which the stream along vector 2 tells apart.
+  const fill: Fill = (part, _, block) => {
+    if (part === "embedding") return (index) => 5 * hadamard(1, index % 8);
+    if (part.endsWith("norm.scale")) return () => 1;
+    if (part === "unembedding") return (index) => (index < 8 ? 1 : -1) * hadamard(2, index % 8);
+    return block === 0 && part === "output.bias" ? (index) => 1e-2 * hadamard(2, index) : zeros;
+  };
+  await withTinyModel(t, { ...plain, vocabulary: 2 }, fill, async (model) => {
+    const { output } = await model.divergence([1, 1], { bypass: { blocks: [0] } });
+    const reached = (output.divergence[1] ?? 0) / (output.bound[1] ?? 0);
+    t.ok(reached > 0.98 && reached <= 1, `${reached} of the bound`);
+  });
+});
+
 t.test("what it can't be asked", async (t) => {
   const model = await loadModel(fixture("neo-types"), here);
   const refused = (options: unknown, ...said: string[]) =>
