@@ -24,7 +24,7 @@ const taskOrName = v.union(
   "a task's name, { name, questions } or { definition, data, limit? }",
 );
 
-export const taskList = v.pipe(v.array(taskOrName), v.nonEmpty("at least one task"));
+const taskList = v.pipe(v.array(taskOrName), v.nonEmpty("at least one task"));
 
 const schema = v.strictObject({
   ...longCall,

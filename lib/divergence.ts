@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { type Bypass, toPlan } from "./bypass.js";
 import { type OperationOptions, run } from "./operation.js";
 import type { Session } from "./session.js";
+import { mean } from "./statistics.js";
 import { requireContext, type Tokens, toNativeRows, toRow } from "./tokens.js";
 import { invalidArgument, longCall, validate } from "./validation.js";
 
@@ -43,9 +44,6 @@ export interface Divergence {
 }
 
 const schema = v.strictObject({ ...longCall, bypass: v.any() });
-
-const mean = (numbers: ArrayLike<number>) =>
-  Array.from(numbers).reduce((sum, number) => sum + number, 0) / numbers.length;
 
 /**
  * Measures how far a bypass takes the residual stream and the next token from those of the unmodified model, and proves

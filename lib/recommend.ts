@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { bootstrap, type Interval, type Table } from "./bootstrap.js";
 import { AttentionBypassError } from "./errors.js";
+import { mean } from "./statistics.js";
 import type { SweepResult } from "./sweep.js";
 import type { Variant } from "./sweep-variants.js";
 import { validate } from "./validation.js";
@@ -71,7 +72,6 @@ type Scores = v.InferOutput<typeof scores>;
 const matches = ({ memorization }: Scores) => memorization.perRow.map(({ exactMatch }) => exactMatch);
 const answers = ({ tasks }: Scores) =>
   Object.values(tasks).map(({ perQuestion }) => perQuestion.map(({ correct }) => Number(correct)));
-const mean = (numbers: readonly number[]) => numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
 /** The mean over tables of what is made of each one's means. */
 const over = (of: (means: number[]) => number) => (means: number[][]) => mean(means.map(of));
 
