@@ -103,10 +103,10 @@ Napi::Value ModelHandle::attention(const Napi::CallbackInfo& info) {
 
 Napi::Value ModelHandle::diverge(const Napi::CallbackInfo& info) {
   const Controlled given(info[2]);
-  const auto work = [model = model_, rows = to_rows(info[0]), plan = to_plan(info[1]),
+  const auto work = [model = model_, rows = to_rows(info[0]), plans = to_plans(info[1]),
                      control = given.control]() -> JobQueue::Settle {
-    const auto divergence = attention_bypass::diverge(**model, rows.front(), plan, *control);
-    return [divergence](Napi::Env env) { return to_object(env, divergence); };
+    const auto divergences = attention_bypass::diverge(**model, rows, plans, *control);
+    return [divergences](Napi::Env env) { return to_object(env, divergences); };
   };
   return queue_->submit(info.Env(), work, given.control, given.on_progress);
 }

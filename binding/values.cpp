@@ -73,6 +73,13 @@ BypassPlan to_plan(const Napi::Value& value) {
   return plan;
 }
 
+std::vector<BypassPlan> to_plans(const Napi::Value& value) {
+  const auto array = value.As<Napi::Array>();
+  std::vector<BypassPlan> plans;
+  for (uint32_t index = 0; index < array.Length(); ++index) plans.push_back(to_plan(array[index]));
+  return plans;
+}
+
 ModelConfig to_config(const Napi::Value& value) {
   const auto object = value.As<Napi::Object>();
   ModelConfig config;
@@ -126,8 +133,7 @@ ScoringRequest to_scoring_request(const Napi::Value& value) {
   request.scorable = {to_rows(object.Get("rows")), to_integers(object.Get("first")),
                       to_integers(object.Get("groups"))};
   request.decode = to_boolean(object.Get("decode"));
-  const auto plans = object.Get("plans").As<Napi::Array>();
-  for (uint32_t plan = 0; plan < plans.Length(); ++plan) request.plans.push_back(to_plan(plans[plan]));
+  request.plans = to_plans(object.Get("plans"));
   const auto scheme = object.Get("scheme").As<Napi::Object>();
   request.scheme = {to_number(scheme.Get("temperature")), to_integer(scheme.Get("topK"))};
   request.memory = to_integer(object.Get("memory"));
@@ -200,7 +206,7 @@ Napi::Value to_object(Napi::Env env, const AttentionSurvey& survey) {
   return object;
 }
 
-Napi::Value to_object(Napi::Env env, const Divergence& divergence) {
+static Napi::Value to_object(Napi::Env env, const Divergence& divergence) {
   auto blocks = Napi::Array::New(env, divergence.blocks.size());
   for (size_t index = 0; index < divergence.blocks.size(); ++index) {
     const auto& block = divergence.blocks[index];
@@ -221,6 +227,18 @@ Napi::Value to_object(Napi::Env env, const Divergence& divergence) {
   object.Set("blocks", blocks);
   object.Set("output", output);
   return object;
+}
+
+Napi::Value to_object(Napi::Env env, const std::vector<std::vector<Divergence>>& divergences) {
+  auto rows = Napi::Array::New(env, divergences.size());
+  for (size_t row = 0; row < divergences.size(); ++row) {
+    auto plans = Napi::Array::New(env, divergences[row].size());
+    for (size_t plan = 0; plan < divergences[row].size(); ++plan) {
+      plans.Set(static_cast<uint32_t>(plan), to_object(env, divergences[row][plan]));
+    }
+    rows.Set(static_cast<uint32_t>(row), plans);
+  }
+  return rows;
 }
 
 Napi::Value to_object(Napi::Env env, const std::map<std::string, std::string>& values) {

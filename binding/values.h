@@ -23,6 +23,7 @@ std::vector<std::string> to_strings(const Napi::Value& value);
 std::vector<int64_t> to_integers(const Napi::Value& value);
 std::vector<TokenRow> to_rows(const Napi::Value& value);
 BypassPlan to_plan(const Napi::Value& value);
+std::vector<BypassPlan> to_plans(const Napi::Value& value);
 ModelConfig to_config(const Napi::Value& value);
 WeightSource to_source(const Napi::Value& value);
 Sampling to_sampling(const Napi::Value& value);
@@ -35,7 +36,8 @@ Napi::Value to_int32_array(Napi::Env env, const std::vector<int64_t>& values);
 Napi::Value to_float32_array(Napi::Env env, const at::Tensor& tensor);
 Napi::Value to_object(Napi::Env env, const ScoringResult& result);
 Napi::Value to_object(Napi::Env env, const AttentionSurvey& survey);
-Napi::Value to_object(Napi::Env env, const Divergence& divergence);
+// For each row, under each plan.
+Napi::Value to_object(Napi::Env env, const std::vector<std::vector<Divergence>>& divergences);
 Napi::Value to_object(Napi::Env env, const std::map<std::string, std::string>& values);
 
 }  // namespace attention_bypass::binding

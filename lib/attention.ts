@@ -16,7 +16,7 @@ export interface AttentionOptions extends OperationOptions {
 
 /** What one block's attention adds to the residual stream. */
 export interface BlockAttention {
-  /** Mean over tokens of the L2 norm of what attention adds, as a share of that of the stream that it is added to. */
+  /** Mean over tokens of the L2 norm of what attention adds, as a share of that of the stream after the block. */
   share: number;
   /** The same of each head alone, without the output projection's bias. */
   heads: number[];
@@ -45,8 +45,21 @@ export async function surveyAttention(
 ): Promise<AttentionSurvey> {
   const checked = validate(schema, options, "options");
   const rows = await readScorable(samples, checked, session);
+  return measureAttention(
+    session,
+    rows.map((row) => row.tokens),
+    options,
+  );
+}
+
+/** The same of rows of tokens. */
+export async function measureAttention(
+  session: Session,
+  rows: readonly Int32Array[],
+  options: OperationOptions,
+): Promise<AttentionSurvey> {
   const { blocks, tokens } = await run(session.addon, options, (control) =>
-    session.native.attention(toNativeRows(rows.map((row) => row.tokens)), control),
+    session.native.attention(toNativeRows(rows), control),
   );
   return {
     blocks: blocks.map(({ share, heads }) => ({ share, heads: [...heads] })),

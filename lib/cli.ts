@@ -11,6 +11,7 @@ import { interruptedExitCode, untilInterrupted } from "./cli/interruption.js";
 import { addMemorization } from "./cli/memorization.js";
 import { addPerplexity } from "./cli/perplexity.js";
 import { addRecommend } from "./cli/recommend.js";
+import { addReport } from "./cli/report.js";
 import { addSweep } from "./cli/sweep.js";
 
 const examples = `
@@ -37,6 +38,7 @@ function createProgram(signal: AbortSignal): Command {
   addMemorization(program, signal);
   addBenchmark(program, signal);
   addSweep(program, signal);
+  addReport(program);
   addRecommend(program);
   addConvert(program, signal);
   addDoctor(program);

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { type Bypass, toPlan } from "./bypass.js";
+import type { NativeDivergence, NativePlan } from "./native.js";
 import { type OperationOptions, run } from "./operation.js";
 import type { Session } from "./session.js";
 import { mean } from "./statistics.js";
@@ -56,14 +57,27 @@ export async function divergence(
 ): Promise<Divergence> {
   const { bypass } = validate(schema, options, "options") as { bypass: Bypass };
   const plan = toPlan(bypass, session.config);
-  const from = plan.findIndex(({ mode }) => mode !== 0);
-  if (from < 0) throw invalidArgument("options.bypass", "a bypass of something", bypass);
+  if (plan.every(({ mode }) => mode === 0)) throw invalidArgument("options.bypass", "a bypass of something", bypass);
   const row = toRow(tokens, session, "tokens");
   requireContext(row.length, session.config, "tokens");
+  const [[only]] = (await diverge(session, [row], [plan], options)) as [[Divergence]];
+  return only;
+}
+
+/** The same of each row under each plan, which bypasses something. */
+export async function diverge(
+  session: Session,
+  rows: readonly Int32Array[],
+  plans: readonly NativePlan[],
+  options: OperationOptions,
+): Promise<Divergence[][]> {
   const exact = await session.float64.get();
-  const { blocks, output } = await run(session.addon, options, (control) =>
-    exact.diverge(toNativeRows([row]), plan, control),
-  );
+  const found = await run(session.addon, options, (control) => exact.diverge(toNativeRows(rows), plans, control));
+  return found.map((row) => row.map((one, index) => toDivergence(one, plans[index] as NativePlan)));
+}
+
+function toDivergence({ blocks, output }: NativeDivergence, plan: NativePlan): Divergence {
+  const from = plan.findIndex(({ mode }) => mode !== 0);
   return {
     blocks: blocks.slice(from).map(({ stream, distance, bound, contribution, contributionBound }, index) => {
       const before = index === 0 ? 0 : mean(blocks[from + index - 1]?.distance ?? []);

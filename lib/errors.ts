@@ -75,6 +75,8 @@ export const errorCodes = [
   "OUT_OF_MEMORY",
   /** The model has been disposed of. */
   "DISPOSED",
+  /** A picture is to be drawn on a machine that has no font. */
+  "FONT_MISSING",
   /** A file could not be written. */
   "WRITE_FAILED",
 ] as const;

@@ -175,8 +175,8 @@ export interface NativeModel {
   groupsThatFit(request: NativeScoreRequest): number;
   score(request: NativeScoreRequest, control?: NativeControl): Promise<NativeScoreResult>;
   attention(rows: NativeRows, control?: NativeControl): Promise<NativeAttentionSurvey>;
-  /** Of one row, by a model in float64. */
-  diverge(rows: NativeRows, plan: NativePlan, control?: NativeControl): Promise<NativeDivergence>;
+  /** Of each row under each plan, by a model in float64. */
+  diverge(rows: NativeRows, plans: readonly NativePlan[], control?: NativeControl): Promise<NativeDivergence[][]>;
   /** Frees the weights, after the work that is queued. */
   close(): Promise<void>;
 }

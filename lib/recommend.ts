@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { bootstrap, type Interval, type Table } from "./bootstrap.js";
+import { Bootstrap, type Interval, type Table } from "./bootstrap.js";
 import { AttentionBypassError } from "./errors.js";
 import { mean } from "./statistics.js";
 import type { SweepResult } from "./sweep.js";
@@ -75,11 +75,11 @@ const answers = ({ tasks }: Scores) =>
 /** The mean over tables of what is made of each one's means. */
 const over = (of: (means: number[]) => number) => (means: number[][]) => mean(means.map(of));
 
-function measure(result: Scores): { memorization: Interval; ability: Interval } {
+function measure(result: Scores, bootstrap: Bootstrap): { memorization: Interval; ability: Interval } {
   const first = over(([value]) => value as number);
   return {
-    memorization: bootstrap([[matches(result)]], first),
-    ability: bootstrap(
+    memorization: bootstrap.interval([[matches(result)]], first),
+    ability: bootstrap.interval(
       answers(result).map((column): Table => [column]),
       first,
     ),
@@ -107,16 +107,17 @@ export function recommend(sweep: SweepResult, options: RecommendOptions = {}): R
     );
   }
   const { base, variants } = parsed.output;
-  const unmodified = measure(base);
+  const bootstrap = new Bootstrap();
+  const unmodified = measure(base, bootstrap);
   const candidates = variants.map((variant): Candidate => {
     const { memorization: _, tasks: __, heads, ...of } = variant;
     const ours = answers(variant);
     const pairs = answers(base).map((column, index): Table => [column, ours[index] as number[]]);
-    const loss = bootstrap(
+    const loss = bootstrap.interval(
       pairs,
       over(([before, after]) => 100 * ((before as number) - (after as number))),
     );
-    return { ...of, ...(heads && { heads }), ...measure(variant), loss };
+    return { ...of, ...(heads && { heads }), ...measure(variant, bootstrap), loss };
   });
   const front = candidates
     .filter((one) => ![...candidates, unmodified].some((other) => beats(other, one)))

@@ -4,11 +4,14 @@ import type { ModelConfig } from "./config.js";
 import type { NativePlan } from "./native.js";
 import { wholeNumber } from "./validation.js";
 
-/**
- * The block sets of a sweep: each block, each head of each block, each quarter of the stack, all pairs of blocks, all
- * windows of neighbouring blocks, or a list of one's own.
- */
-export type SweptBlocks = "blocks" | "heads" | "quartiles" | "pairs" | { window: number } | readonly Bypass[];
+export const familyNames = ["blocks", "heads", "quartiles", "pairs"] as const;
+
+/** Each block, each head of each block, each quarter of the stack, all pairs of blocks, or all windows of neighbouring
+ * blocks. */
+export type BypassFamily = (typeof familyNames)[number] | { window: number };
+
+/** What a sweep bypasses, one after the other: a family of bypasses, or a list of families and bypasses of one's own. */
+export type SweptBlocks = BypassFamily | readonly (BypassFamily | Bypass)[];
 
 /** The modes of a sweep: one, zero and short-circuit, or a list. */
 export type SweptModes = BypassMode | "both" | readonly BypassMode[];
@@ -24,14 +27,20 @@ export interface Variant {
   mode: BypassMode;
 }
 
+const familySchema = [v.picklist(familyNames), v.strictObject({ window: wholeNumber(1) })] as const;
+const families = '"blocks", "heads", "quartiles", "pairs", { window }';
+
+/** A mistake in a bypass is to be told as one, so an object that is no window is taken for a bypass. */
+const member = v.lazy((value) =>
+  typeof value === "object" && value !== null && !("window" in value)
+    ? bypassSchema
+    : v.union(familySchema, `${families} or a bypass`),
+);
+
 export const sweptBlocks = v.optional(
   v.union(
-    [
-      v.picklist(["blocks", "heads", "quartiles", "pairs"]),
-      v.strictObject({ window: wholeNumber(1) }),
-      v.pipe(v.array(bypassSchema), v.nonEmpty("at least one bypass")),
-    ],
-    '"blocks", "heads", "quartiles", "pairs", { window } or an array of bypasses',
+    [...familySchema, v.pipe(v.array(member), v.nonEmpty("at least one bypass"))],
+    `${families} or an array of them and of bypasses`,
   ),
   "blocks",
 );
@@ -52,34 +61,38 @@ function nameOf(blocks: readonly number[], heads: Record<number, number[]>): str
   return [...(blocks.length > 0 || parts.length === 0 ? [listed("block", blocks)] : []), ...parts].join("; ");
 }
 
-/** The block sets with their names, and the mode of those that say one themselves. */
-function blockSets(over: SweptBlocks, { blockCount, headCount }: ModelConfig): { name?: string; bypass: Bypass }[] {
+function bypassesOf(family: BypassFamily, { blockCount, headCount }: ModelConfig): Bypass[] {
   const blocks = Array.from({ length: blockCount }, (_, block) => block);
-  if (over === "blocks") return blocks.map((block) => ({ bypass: { blocks: [block] } }));
-  if (over === "heads") {
+  if (family === "blocks") return blocks.map((block) => ({ blocks: [block] }));
+  if (family === "heads") {
     const heads = Array.from({ length: headCount }, (_, head) => head);
-    return blocks.flatMap((block) => heads.map((head) => ({ bypass: { heads: { [block]: [head] } } })));
+    return blocks.flatMap((block) => heads.map((head) => ({ heads: { [block]: [head] } })));
   }
-  if (over === "quartiles") {
-    return ([1, 2, 3, 4] as const).map((quartile) => ({
-      name: `quartile ${quartile}`,
-      bypass: { blocks: { quartile } },
-    }));
+  if (family === "quartiles") return ([1, 2, 3, 4] as const).map((quartile) => ({ blocks: { quartile } }));
+  if (family === "pairs") {
+    return blocks.flatMap((first) => blocks.slice(first + 1).map((second) => ({ blocks: [first, second] })));
   }
-  if (over === "pairs") {
-    return blocks.flatMap((first) =>
-      blocks.slice(first + 1).map((second) => ({ bypass: { blocks: [first, second] } })),
-    );
-  }
-  if ("window" in over) {
-    // A window that is wider than the stack is refused with the block that it would reach.
-    const last = Math.max(0, blockCount - over.window);
-    return blocks.slice(0, last + 1).map((from) => ({ bypass: { blocks: { from, to: from + over.window - 1 } } }));
-  }
-  return over.map((bypass) => ({ bypass }));
+  // A window that is wider than the stack is refused with the block that it would reach.
+  const last = Math.max(0, blockCount - family.window);
+  return blocks.slice(0, last + 1).map((from) => ({ blocks: { from, to: from + family.window - 1 } }));
 }
 
-function toVariant(plan: NativePlan, name: string | undefined, mode: BypassMode): Variant {
+const isFamily = (item: BypassFamily | Bypass): item is BypassFamily => typeof item === "string" || "window" in item;
+
+/** The bypasses of a sweep, each with what messages call it. */
+function listBypasses(over: SweptBlocks, config: ModelConfig): { bypass: Bypass; place: string }[] {
+  if (!Array.isArray(over)) {
+    return bypassesOf(over as BypassFamily, config).map((bypass) => ({ bypass, place: "options.over" }));
+  }
+  return (over as (BypassFamily | Bypass)[]).flatMap((item, index) =>
+    (isFamily(item) ? bypassesOf(item, config) : [item]).map((bypass) => ({
+      bypass,
+      place: `options.over[${index}]`,
+    })),
+  );
+}
+
+function toVariant({ blocks: asked }: Bypass, plan: NativePlan, mode: BypassMode): Variant {
   const bypassed = [...plan.entries()].filter(([, { mode }]) => mode !== 0);
   const blocks = bypassed.filter(([, { heads }]) => heads.length === 0).map(([block]) => block);
   const heads = Object.fromEntries(
@@ -88,7 +101,9 @@ function toVariant(plan: NativePlan, name: string | undefined, mode: BypassMode)
       .map(([block, { heads }]) => [block, [...heads.keys()].filter((head) => heads[head] !== 0)]),
   );
   const some = Object.keys(heads).length > 0;
-  return { name: name ?? nameOf(blocks, heads), blocks, ...(some && { heads }), mode };
+  const quartile = asked && "quartile" in asked && !some;
+  const name = quartile ? `quartile ${asked.quartile}` : nameOf(blocks, heads);
+  return { name, blocks, ...(some && { heads }), mode };
 }
 
 export function toModes(modes: SweptModes): readonly BypassMode[] {
@@ -106,15 +121,14 @@ export function toVariants(
   means: AttentionMeans | undefined,
   config: ModelConfig,
 ): { variant: Variant; plan: NativePlan }[] {
-  return toModes(modes).flatMap((asked, place) =>
-    blockSets(over, config)
+  return toModes(modes).flatMap((asked, turn) =>
+    listBypasses(over, config)
       // One that says its mode is not asked for twice.
-      .filter(({ bypass }) => place === 0 || bypass.mode === undefined)
-      .map(({ name, bypass }) => {
+      .filter(({ bypass }) => turn === 0 || bypass.mode === undefined)
+      .map(({ bypass, place }) => {
         const mode = bypass.mode ?? asked;
-        const named = Array.isArray(over) ? `options.over[${over.indexOf(bypass)}]` : "options.over";
-        const plan = toPlan({ ...(means && { means }), ...bypass, mode }, config, named);
-        return { variant: toVariant(plan, name, mode), plan };
+        const plan = toPlan({ ...(means && { means }), ...bypass, mode }, config, place);
+        return { variant: toVariant(bypass, plan, mode), plan };
       }),
   );
 }

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { packageVersion } from "./addon.js";
+import type { BlockAttention } from "./attention.js";
 import { encodeTasks, toBenchmarkResult } from "./benchmark.js";
 import { type AttentionMeans, type Bypass, meansSchema, plainPlan } from "./bypass.js";
 import type { ModelConfig } from "./config.js";
@@ -21,8 +22,10 @@ import type { Samples } from "./samples.js";
 import type { RowScores, ScoredRow } from "./scoring.js";
 import type { Session } from "./session.js";
 import { scoreRows } from "./settled-scoring.js";
+import { type SurveyedBypass, survey } from "./survey.js";
 import { Checkpoint } from "./sweep-checkpoint.js";
 import {
+  type BypassFamily,
   type SweptBlocks,
   type SweptModes,
   sweptBlocks,
@@ -61,6 +64,11 @@ export interface SweepOptions<Metric extends MemorizationMetric = MemorizationMe
    * the CPU or half of what is available, whichever is less, and to half of what is free on a CUDA device.
    */
   memory?: number;
+  /**
+   * How many of the samples, or of the text's windows or the tasks' rows where there are no samples, are also taken to
+   * find out what attention adds and how far each bypass takes the model from itself. Defaults to 0.
+   */
+  survey?: number;
   /** Of a model that is not float32: rows that are scored in float32 too. Defaults to one of 64, at least one. */
   compareRows?: number;
   /** A file that keeps what is done. A sweep that finds it there goes on where it was. */
@@ -93,12 +101,22 @@ export interface SweepSettings {
     topK?: number;
   };
   text?: { windows: number; contextLength?: number; stride?: number; beginningToken?: number; sha256: string };
-  tasks?: { name: string; questions: number; sha256: string }[];
+  tasks?: { name: string; group?: string; questions: number; sha256: string }[];
+  survey?: { rows: number; tokens: number };
 }
+
+/** What is measured under a bypass. */
+export type SweptVariant<Metric extends MemorizationMetric = MemorizationMetric> = Variant &
+  SweepScores<Metric> & {
+    /** Of a sweep with a survey. */
+    divergence?: SurveyedBypass;
+  };
 
 export interface SweepResult<Metric extends MemorizationMetric = MemorizationMetric> {
   base: SweepScores<Metric>;
-  variants: (Variant & SweepScores<Metric>)[];
+  variants: SweptVariant<Metric>[];
+  /** What each block's attention adds, by the survey. */
+  attention?: BlockAttention[];
   /** Only where the model is not float32. */
   precision?: PrecisionDifference;
   settings: SweepSettings;
@@ -124,6 +142,7 @@ const schema = v.strictObject({
   text: v.optional(v.any()),
   tasks: v.optional(v.pipe(v.array(taskSchema), v.nonEmpty("at least one task"))),
   memory: v.optional(wholeNumber(1)),
+  survey: v.optional(wholeNumber(0), 0),
   compareRows: v.optional(wholeNumber(0)),
   resume: v.optional(pathText),
 });
@@ -149,21 +168,31 @@ async function readMeasures(session: Session, checked: Checked): Promise<Measure
   };
 }
 
-const bypassesOf = (over: SweptBlocks): readonly Bypass[] => (Array.isArray(over) ? over : []);
+const hasMeans = (item: BypassFamily | Bypass): item is Bypass => typeof item === "object" && "means" in item;
 
 /** The means are many numbers, which their hash stands for. */
 function withoutMeans(over: SweptBlocks): SweptBlocks {
-  return Array.isArray(over) ? bypassesOf(over).map(({ means: _, ...bypass }) => bypass) : over;
+  if (!Array.isArray(over)) return over;
+  return over.map((item: BypassFamily | Bypass) => {
+    if (!hasMeans(item)) return item;
+    const { means: _, ...bypass } = item;
+    return bypass;
+  });
 }
 
 function meansOf({ over, means }: Checked): AttentionMeans[] {
-  const own = bypassesOf(over as SweptBlocks).flatMap((bypass) => bypass.means ?? []);
+  const listed = (Array.isArray(over) ? over : []) as (BypassFamily | Bypass)[];
+  const own = listed.flatMap((item) => (hasMeans(item) ? (item.means ?? []) : []));
   return [...(means ? [means] : []), ...own];
 }
 
-async function describeSettings(session: Session, checked: Checked, measures: Measures): Promise<SweepSettings> {
+async function describeSettings(
+  session: Session,
+  checked: Checked,
+  { samples, windows, tasks }: Measures,
+  surveyed: readonly ScoredRow[],
+): Promise<SweepSettings> {
   const { config, device, dtype, files } = session;
-  const { samples, windows, tasks } = measures;
   const given = <Name extends keyof Checked>(...names: Name[]) =>
     Object.fromEntries(names.flatMap((name) => (checked[name] === undefined ? [] : [[name, checked[name]]]))) as {
       [Key in Name]?: NonNullable<Checked[Key]>;
@@ -195,11 +224,15 @@ async function describeSettings(session: Session, checked: Checked, measures: Me
       },
     }),
     ...(tasks.length > 0 && {
-      tasks: tasks.map(({ name, questions, rows }) => ({
+      tasks: tasks.map(({ name, group, questions, rows }) => ({
         name,
+        ...(group !== undefined && { group }),
         questions: questions.length,
         sha256: hashRows(rows),
       })),
+    }),
+    ...(surveyed.length > 0 && {
+      survey: { rows: surveyed.length, tokens: surveyed.reduce((sum, { tokens }) => sum + tokens.length, 0) },
     }),
   };
 }
@@ -235,19 +268,25 @@ export async function sweep<Metric extends MemorizationMetric = MemorizationMetr
   const plans = [plainPlan(session.config), ...variants.map(({ plan }) => plan)];
   const measures = await readMeasures(session, checked);
   const rows = [...measures.samples, ...measures.windows, ...measures.tasks.flatMap((task) => task.rows)];
-  const settings = await describeSettings(session, checked, measures);
+  // Samples come first of all.
+  const surveyed = rows.slice(0, checked.survey);
+  const settings = await describeSettings(session, checked, measures, surveyed);
+  // A survey is quick next to the rest, and made anew.
+  const { survey: _, ...resumable } = settings;
   checked.signal?.throwIfAborted();
 
   const memory = { asked: checked.memory, standard: defaultMemory(session) };
   const checkpoint =
     checked.resume === undefined
       ? undefined
-      : await Checkpoint.open(checked.resume, { ...settings }, memory, { rows: rows.length, plans: plans.length });
+      : await Checkpoint.open(checked.resume, { ...resumable }, memory, { rows: rows.length, plans: plans.length });
   const budget = checkpoint?.memory ?? memory.asked ?? memory.standard;
   const scheme = { temperature: checked.temperature, topK: checked.topK ?? 0 };
   const compared = session.dtype === "float32" ? 0 : (checked.compareRows ?? Math.ceil(rows.length / 64));
-  // As if float32 took the time of two rows.
-  const share = rows.length / (rows.length + 2 * compared);
+  // As if float32 took the time of two rows, and float64 twice, with the bypass and without, that of eight.
+  const work = rows.length + 2 * compared + 8 * surveyed.length;
+  const share = rows.length / work;
+  const settled = (rows.length + 2 * compared) / work;
   const before = checkpoint?.seconds ?? 0;
   // Where all was done before, nobody else says so.
   if (checkpoint?.done.size === rows.length) options.onProgress?.(share);
@@ -275,11 +314,20 @@ export async function sweep<Metric extends MemorizationMetric = MemorizationMetr
       compared === 0
         ? undefined
         : await compareWithFloat32(session, rows, plans, scores, {
-            ...part(options, share, 1),
+            ...part(options, share, settled),
             rows: compared,
             scheme,
             memory: budget,
           });
+    const found =
+      surveyed.length === 0
+        ? undefined
+        : await survey(
+            session,
+            surveyed.map(({ tokens }) => tokens.slice(0, session.config.contextLength)),
+            variants.map(({ plan }) => plan),
+            part(options, settled, 1),
+          );
     const under = (plan: number) =>
       toScores(
         measures,
@@ -288,7 +336,12 @@ export async function sweep<Metric extends MemorizationMetric = MemorizationMetr
       );
     return {
       base: under(0),
-      variants: variants.map(({ variant }, index) => ({ ...variant, ...under(index + 1) })),
+      variants: variants.map(({ variant }, index) => ({
+        ...variant,
+        ...under(index + 1),
+        ...(found && { divergence: found.bypasses[index] as SurveyedBypass }),
+      })),
+      ...(found && { attention: found.attention }),
       ...(precision && { precision }),
       settings,
       cost: {

@@ -47,6 +47,8 @@ const formSchema = v.pipe(
 const definitionSchema = v.strictObject({
   name: v.pipe(v.string(), v.nonEmpty("a name")),
   description: v.optional(v.string()),
+  /** What it tests, such as "reasoning"; reports put tasks of one group together. */
+  group: v.optional(v.string()),
   /** Names of the file with the rows, of which the first that a folder has is taken. */
   rows: v.pipe(v.array(v.string()), v.nonEmpty("at least one file name")),
   /** Columns that stand in files of their own, a line for each row. */
@@ -70,6 +72,7 @@ export type QuestionKind = "choices" | "contexts" | "continuation";
 
 export interface RenderedTask {
   name: string;
+  group: string | undefined;
   kind: QuestionKind;
   questions: RenderedQuestion[];
 }
@@ -211,5 +214,5 @@ export async function renderTask(
       );
     }
   });
-  return { name: definition.name, kind, questions };
+  return { name: definition.name, group: definition.group, kind, questions };
 }

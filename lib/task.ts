@@ -20,6 +20,8 @@ export interface Question {
 /** Questions, or the path of a file with them as JSON lines; other fields are for those who wrote them. */
 export interface QuestionTask {
   name: string;
+  /** What it tests, such as "reasoning"; reports put tasks of one group together. */
+  group?: string;
   questions: readonly Question[] | string;
 }
 
@@ -76,6 +78,7 @@ export const taskSchema = v.union(
   [
     v.strictObject({
       name: v.pipe(v.string(), v.nonEmpty("a name")),
+      group: v.optional(v.string()),
       questions: v.union([v.string(), v.array(v.any())]),
     }),
     v.strictObject({ definition: pathText, data: pathText, limit: v.optional(wholeNumber(1)) }),
@@ -159,6 +162,7 @@ function encode(
 /** A task with a row for each continuation of each question, question after question. */
 export interface EncodedTask {
   name: string;
+  group: string | undefined;
   kind: QuestionKind;
   questions: { gold: number; characters: number[] | undefined; count: number }[];
   truncated: number;
@@ -170,22 +174,22 @@ export async function encodeTask(task: Task, session: Session): Promise<EncodedT
   const defined =
     "definition" in task
       ? await renderTask(await readDefinition(task.definition), task.data, task.limit)
-      : { name: task.name, kind: "choices" as const, questions: await askOwn(task) };
-  const { name, kind } = defined;
+      : { name: task.name, group: task.group, kind: "choices" as const, questions: await askOwn(task) };
+  const { name, group, kind } = defined;
   const questions: readonly Asked[] = defined.questions;
   if (questions.length === 0) throw invalidArgument(`the task ${name}`, "at least one question", []);
   let truncated = 0;
-  const rows = questions.flatMap((group, index) =>
-    group.pairs.map(({ context, continuation }): ScoredRow => {
+  const rows = questions.flatMap((question, index) =>
+    question.pairs.map(({ context, continuation }): ScoredRow => {
       const encoded = encode(context, continuation, session, `question ${index} of the task ${name}`);
       if (encoded.truncated) truncated++;
       const { tokens, first } = encoded;
       // What greedy generation gives counts where there is no other choice.
-      return { tokens, first, group, decode: false, settle: kind === "continuation" };
+      return { tokens, first, group: question, decode: false, settle: kind === "continuation" };
     }),
   );
   const counted = questions.map(({ pairs, gold, characters }) => ({ gold, characters, count: pairs.length }));
-  return { name, kind, questions: counted, truncated, rows };
+  return { name, group, kind, questions: counted, truncated, rows };
 }
 
 /** The first place of the greatest. */

@@ -9,18 +9,24 @@ const folder = path.join(root, ".cache", "python");
 const requirements = path.join(root, "test", "requirements.txt");
 const stamp = path.join(folder, "requirements.txt");
 
+const interpreter = path.join(folder, "bin", "python");
+
+/** The interpreter, where it has been made. */
+export function existingPython() {
+  const made = existsSync(stamp) && readFileSync(stamp, "utf8") === readFileSync(requirements, "utf8");
+  return made ? interpreter : undefined;
+}
+
 /** The interpreter; made where it is missing. Undefined, with the reason on stderr, where that does not work. */
 export function referencePython() {
-  const interpreter = path.join(folder, "bin", "python");
-  const wanted = readFileSync(requirements, "utf8");
-  if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return interpreter;
+  if (existingPython()) return interpreter;
   const run = (command, args) => spawnSync(command, args, { stdio: ["ignore", 2, 2] }).status === 0;
   rmSync(folder, { recursive: true, force: true });
   const made =
     run(process.env.ATTENTION_BYPASS_PYTHON ?? "python3", ["-m", "venv", folder]) &&
     run(interpreter, ["-m", "pip", "install", "--quiet", "-r", requirements]);
   if (!made) return undefined;
-  writeFileSync(stamp, wanted);
+  writeFileSync(stamp, readFileSync(requirements));
   return interpreter;
 }
 

@@ -10,7 +10,8 @@ namespace {
 
 constexpr int64_t tokens_at_once = 4096;
 
-// Adds up what one block's attention adds to some rows. valid (rows, length): where a row has a token.
+// Adds up what one block's attention adds to some rows. stream (rows, length, hidden): after the block. valid (rows,
+// length): where a row has a token.
 class Sums {
  public:
   void add(const Model::Block& block, const at::Tensor& stream, const at::Tensor& mixed,
@@ -73,10 +74,10 @@ AttentionSurvey survey_attention(const Model& model, const std::vector<TokenRow>
       const auto block = model.block(index);
       const auto mixed =
           block->mix(block->project(block->normed(hidden), rotation), visibility.within(block->window()));
-      sums[static_cast<size_t>(index)].add(*block, hidden, mixed, valid);
       if (model.parallel_residual()) hidden.add_(block->mlp(hidden));
       hidden.add_(block->output(mixed));
       if (!model.parallel_residual()) hidden.add_(block->mlp(hidden));
+      sums[static_cast<size_t>(index)].add(*block, hidden, mixed, valid);
       control.advance(block_operations * static_cast<double>(tokens));
     }
     begin = end;

@@ -10,7 +10,7 @@ namespace attention_bypass {
 // What attention adds to the residual stream, on average over all tokens of rows.
 struct AttentionSurvey {
   struct Block {
-    double share;               // |what attention adds| / |the stream that it is added to|
+    double share;               // |what attention adds| / |the stream after the block|
     std::vector<double> heads;  // the same of each head alone, without the output's bias
     std::vector<double> mean;   // what the heads mix, side by side, before the output projection
   };

@@ -28,11 +28,23 @@ at::Tensor normalized_radius(const at::Tensor& stream, const at::Tensor& radius,
   return std::sqrt(size) * at::where(radius < lengths, chord, 2);
 }
 
-BlockBound::BlockBound(const Model& model, const Model::Block& block, const Model::Projections& projections,
-                       const at::Tensor& visible)
+BlockNorms::BlockNorms(const Model::Block& block)
+    : weights(block.weights()), output_gram(weights.output.mT().matmul(weights.output)) {
+  const auto identity =
+      at::eye(weights.queries.size(1), weights.queries.options()).expand({weights.queries.size(0), -1, -1});
+  values = product_spectral_norms(weights.output, weights.values * weights.attention_scale);
+  queries = product_spectral_norms(identity, weights.queries * weights.attention_scale);
+  keys = product_spectral_norms(identity, weights.keys * weights.attention_scale);
+  widen = spectral_norm(weights.widen * weights.mlp_scale);
+  narrow = spectral_norm(weights.narrow);
+}
+
+BlockBound::BlockBound(const Model& model, const Model::Block& block, const BlockNorms& norms,
+                       const Model::Projections& projections, const at::Tensor& visible)
     : model_(model),
       block_(block),
-      weights_(block.weights()),
+      norms_(norms),
+      weights_(norms.weights),
       queries_(projections.queries[0]),
       keys_(projections.keys[0]),
       values_(projections.values[0]),
@@ -41,12 +53,6 @@ BlockBound::BlockBound(const Model& model, const Model::Block& block, const Mode
   const auto scores = queries_.matmul(keys_.mT()).mul(scale).masked_fill(visible.logical_not(), -INFINITY);
   attention_ = scores.softmax(-1);
   mixed_ = attention_.matmul(values_);
-  output_gram_ = weights_.output.mT().matmul(weights_.output);
-  const auto identity = at::eye(weights_.queries.size(1), weights_.queries.options())
-                            .expand({weights_.queries.size(0), -1, -1});
-  value_norms_ = product_spectral_norms(weights_.output, weights_.values * weights_.attention_scale);
-  query_norms_ = product_spectral_norms(identity, weights_.queries * weights_.attention_scale);
-  key_norms_ = product_spectral_norms(identity, weights_.keys * weights_.attention_scale);
 }
 
 at::Tensor BlockBound::head_differences(const at::Tensor& moved) const {
@@ -58,11 +64,11 @@ at::Tensor BlockBound::head_differences(const at::Tensor& moved) const {
 at::Tensor BlockBound::head_difference(int64_t head, const at::Tensor& moved) const {
   const auto hidden = visible_.logical_not();
   const auto of_queries = [](const at::Tensor& values) { return values.unsqueeze(1); };
-  const auto reach = value_norms_[head] * moved;  // of a value, as the output has it
+  const auto reach = norms_.values[head] * moved;  // of a value, as the output has it
 
   // How far scores can move: lemma 2.
-  const auto query_moves = of_queries(query_norms_[head] * moved);
-  const auto key_moves = key_norms_[head] * moved;
+  const auto query_moves = of_queries(norms_.queries[head] * moved);
+  const auto key_moves = norms_.keys[head] * moved;
   const auto query_lengths = of_queries(queries_[head].norm(2, {-1}));
   const auto moves =
       (model_.config().attention_scale() *
@@ -86,16 +92,16 @@ at::Tensor BlockBound::head_difference(int64_t head, const at::Tensor& moved) co
 
   // How far values can be from what they are mixed to: lemma 4.
   const auto square = [&](const at::Tensor& vectors) {
-    return (vectors.matmul(output_gram_[head]) * vectors).sum(-1).clamp_min(0);
+    return (vectors.matmul(norms_.output_gram[head]) * vectors).sum(-1).clamp_min(0);
   };
   const auto& values = values_[head];
   const auto& mixed = mixed_[head];
   const auto ends = square(values) + of_queries(square(mixed));
-  const auto product = mixed.matmul(output_gram_[head]).matmul(values.mT());
+  const auto product = mixed.matmul(norms_.output_gram[head]).matmul(values.mT());
   const auto spread = (ends * (1 + expansion_loss) - 2 * product).clamp_min(0).sqrt();
   const auto bias = weights_.value_bias[head] + weights_.values[head].mv(weights_.attention_shift);
   const auto farthest_value = square(mixed - bias).sqrt() +
-                              value_norms_[head] * std::sqrt(static_cast<double>(weights_.queries.size(2)));
+                              norms_.values[head] * std::sqrt(static_cast<double>(weights_.queries.size(2)));
   const auto distances = at::minimum(spread + reach, of_queries(farthest_value)).masked_fill(hidden, 0);
   const auto farthest = distances.amax(-1);
 
@@ -108,7 +114,7 @@ at::Tensor BlockBound::head_difference(int64_t head, const at::Tensor& moved) co
 at::Tensor BlockBound::attention(const BlockBypass& bypass, const at::Tensor& stream,
                                  const at::Tensor& contribution, const at::Tensor& radius) const {
   const auto moved = normalized_radius(stream, radius, model_.config().norm_epsilon);
-  const auto own_values_move = value_norms_.unsqueeze(1) * moved;  // (heads, length)
+  const auto own_values_move = norms_.values.unsqueeze(1) * moved;  // (heads, length)
   if (!bypass.attends()) {
     const auto instead = block_.bypassed(bypass, [&] { return block_.normed(stream); });
     const auto removed = instead.defined() ? contribution - instead : contribution;
@@ -148,16 +154,16 @@ at::Tensor BlockBound::mlp(const at::Tensor& stream, const at::Tensor& radius) c
   }
   auto activated = change.norm(2, {1});
   if (std::isfinite(shape.steepest)) {
-    activated = at::minimum(activated, shape.steepest * spectral_norm(scaled) * moved);
+    activated = at::minimum(activated, shape.steepest * norms_.widen * moved);
   }
-  return spectral_norm(weights_.narrow) * activated;
+  return norms_.narrow * activated;
 }
 
 double BlockBound::any_attention() const {
   const double sphere = std::sqrt(static_cast<double>(model_.config().hidden_size));
   const auto bias = weights_.values.matmul(weights_.attention_shift) + weights_.value_bias;
   const auto constant = weights_.output.matmul(bias.unsqueeze(-1)).squeeze(-1).sum(0) + weights_.output_bias;
-  return sphere * value_norms_.sum().item<double>() + constant.norm().item<double>();
+  return sphere * norms_.values.sum().item<double>() + constant.norm().item<double>();
 }
 
 }  // namespace attention_bypass

@@ -7,6 +7,17 @@
 
 namespace attention_bypass {
 
+// Of a block's weights what its bounds need; norms are spectral norms.
+struct BlockNorms {
+  explicit BlockNorms(const Model::Block& block);
+
+  Model::Weights weights;
+  at::Tensor output_gram;   // (heads, head size, head size)
+  at::Tensor values;        // of output, values and the norm's scale together, (heads)
+  at::Tensor queries, keys;  // of these and the norm's scale, (heads)
+  double widen, narrow;     // of the MLP's matrices, the first with its norm's scale
+};
+
 // How far one block can take the residual stream of a model with a bypass from that without. It knows the
 // block's weights, and what the unmodified model computes on a row of tokens; of the other model only that
 // its stream comes in within `radius` of that. docs/theory.md has the proofs; lemmas here are its. Everything
@@ -15,8 +26,8 @@ class BlockBound {
  public:
   // projections: of what the block's attention reads in the unmodified model. visible: (length, length),
   // whether a query may attend to a key.
-  BlockBound(const Model& model, const Model::Block& block, const Model::Projections& projections,
-             const at::Tensor& visible);
+  BlockBound(const Model& model, const Model::Block& block, const BlockNorms& norms,
+             const Model::Projections& projections, const at::Tensor& visible);
 
   // Of the difference of what attention adds, (length). stream: what comes into the block, (1, length, hidden
   // size). contribution: what attention adds to it.
@@ -34,13 +45,11 @@ class BlockBound {
 
   const Model& model_;
   const Model::Block& block_;
-  Model::Weights weights_;
+  const BlockNorms& norms_;
+  const Model::Weights& weights_;
   at::Tensor queries_, keys_, values_;  // (heads, length, head size)
   at::Tensor visible_, attention_;      // (length, length), (heads, length, length)
   at::Tensor mixed_;                    // (heads, length, head size)
-  at::Tensor output_gram_;              // (heads, head size, head size)
-  at::Tensor value_norms_;              // of output, values and the norm's scale together, (heads)
-  at::Tensor query_norms_, key_norms_;  // of these and the norm's scale, (heads)
 };
 
 // How far normalized streams, before the norm's scale, can be apart where the streams are within a radius:

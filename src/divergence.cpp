@@ -1,6 +1,7 @@
 #include "divergence.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "block_bound.h"
 #include "head_bypass.h"
@@ -36,91 +37,158 @@ at::Tensor visible(int64_t length, int64_t window, at::Device device) {
   return window == 0 ? seen : seen.logical_and(back < window);
 }
 
-// Both models' next tokens, and what the distance of their streams can make of them: theorem 3.
-void compare_outputs(const Model& model, const at::Tensor& stream, const at::Tensor& other,
-                     const at::Tensor& radius, Divergence& divergence, Control& control) {
-  const int64_t vocabulary = model.config().vocabulary_size;
-  const auto embedding = model.output_embedding(0, vocabulary);
-  const auto moved = normalized_radius(stream, radius, model.config().norm_epsilon);
-  const auto reach = (embedding * model.final_scale()).norm(2, {1}).max() * moved * (1 + rounding);
-  const auto bound = at::minimum(2 * reach, reach.square() / 2);
-  divergence.divergence_bound = to_vector(bound);
-  for (int64_t begin = 0; begin < stream.size(1); begin += positions_at_once) {
-    control.check();
-    const int64_t count = std::min(positions_at_once, stream.size(1) - begin);
+// A row under a plan.
+struct Bypassed {
+  const BypassPlan& plan;
+  at::Tensor stream;  // (1, length, hidden size)
+  at::Tensor radius;  // how far that can be from the unmodified model's, (length)
+  bool parted = false;
+  Divergence divergence;
+};
+
+// A row as the unmodified model computes it, and under each plan.
+class Row {
+ public:
+  Row(const Model& model, const TokenRow& tokens, const std::vector<BypassPlan>& plans)
+      : model_(model),
+        batch_(TokenBatch::of(std::vector<TokenRow>{tokens}, model.device())),
+        rotation_(model.rotation(batch_.positions)),
+        visibility_(batch_.positions, batch_.key_positions, batch_.even),
+        stream_(model.embed(batch_.ids, batch_.positions)) {
+    for (const auto& plan : plans) {
+      bypassed_.push_back({plan, stream_, at::zeros({length()}, stream_.options()), false, {}});
+    }
+  }
+
+  // norms: of the block, where a plan has parted from the unmodified model by then.
+  void pass(const Model::Block& block, size_t index, const std::optional<BlockNorms>& norms);
+  // The next tokens, and what the distance of the streams can make of them: theorem 3. longest: the length of
+  // the longest row of the output embedding with the final norm's scale.
+  void compare_outputs(const at::Tensor& embedding, const at::Tensor& longest, Control& control);
+
+  std::vector<Divergence> take() {
+    std::vector<Divergence> divergences;
+    for (auto& one : bypassed_) divergences.push_back(std::move(one.divergence));
+    return divergences;
+  }
+
+ private:
+  int64_t length() const { return stream_.size(1); }
+
+  const Model& model_;
+  TokenBatch batch_;
+  at::Tensor rotation_;
+  Visibility visibility_;
+  at::Tensor stream_;
+  std::vector<Bypassed> bypassed_;
+};
+
+void Row::pass(const Model::Block& block, size_t index, const std::optional<BlockNorms>& norms) {
+  const bool parallel = model_.parallel_residual();
+  const auto projections = block.project(block.normed(stream_), rotation_);
+  const auto added = block.output(block.mix(projections, visibility_.within(block.window())));
+  const auto between = parallel ? stream_ : stream_ + added;
+  const auto next = parallel ? stream_ + added + block.mlp(stream_) : between + block.mlp(between);
+  const auto length_of_next = to_vector(next.norm(2, {-1}));
+  std::optional<BlockBound> bound;
+  for (auto& one : bypassed_) {
+    const auto& bypass = one.plan[index];
+    one.parted = one.parted || bypass.mode != BypassMode::none;
+    Divergence::Block result;
+    if (one.parted) {
+      if (!bound) {
+        bound.emplace(model_, block, norms.value(), projections,
+                      visible(length(), block.window(), model_.device()));
+      }
+      const auto reached = one.radius + bound->attention(bypass, stream_, added, one.radius);
+      one.radius = (reached + bound->mlp(between, parallel ? one.radius : reached)) * (1 + rounding);
+      if (bypass.mode == BypassMode::zero && bypass.heads.empty()) {
+        result.contribution = to_vector(added.norm(2, {-1}));
+        result.contribution_bound = bound->any_attention() * (1 + rounding);
+      }
+      const auto instead = contribution(block, bypass, one.stream, rotation_, visibility_);
+      const auto attended = instead.defined() ? one.stream + instead : one.stream;
+      one.stream = attended + block.mlp(parallel ? one.stream : attended);
+    } else {
+      one.stream = next;
+    }
+    result.stream = length_of_next;
+    result.distance = to_vector((next - one.stream).norm(2, {-1}));
+    result.bound = to_vector(one.radius);
+    one.divergence.blocks.push_back(std::move(result));
+  }
+  stream_ = next;
+}
+
+void Row::compare_outputs(const at::Tensor& embedding, const at::Tensor& longest, Control& control) {
+  std::vector<at::Tensor> reaches;
+  for (auto& one : bypassed_) {
+    const auto moved = normalized_radius(stream_, one.radius, model_.config().norm_epsilon);
+    const auto reach = longest * moved * (1 + rounding);
+    one.divergence.divergence_bound = to_vector(at::minimum(2 * reach, reach.square() / 2));
+    reaches.push_back(reach);
+  }
+  for (int64_t begin = 0; begin < length(); begin += positions_at_once) {
+    const int64_t count = std::min(positions_at_once, length() - begin);
     const auto logits = [&](const at::Tensor& hidden) {
-      return at::linear(model.final_norm(hidden.narrow(1, begin, count)), embedding).squeeze(0);
+      return at::linear(model_.final_norm(hidden.narrow(1, begin, count)), embedding).squeeze(0);
     };
-    const auto ours = logits(stream);
-    const auto theirs = logits(other);
+    const auto ours = logits(stream_);
     const auto probable = ours.log_softmax(-1);
-    const auto kl = (probable.exp() * (probable - theirs.log_softmax(-1))).sum(-1).clamp_min(0);
-    const auto best = std::get<0>(ours.topk(std::min<int64_t>(2, vocabulary), -1));
+    const auto best = std::get<0>(ours.topk(std::min<int64_t>(2, ours.size(-1)), -1));
     const auto margin = best.select(-1, 0) - best.select(-1, -1);
-    const auto changed = ours.argmax(-1) != theirs.argmax(-1);
-    const auto certain = margin > 2 * reach.narrow(0, begin, count);
-    for (int64_t position = 0; position < count; ++position) {
-      divergence.divergence.push_back(kl[position].item<double>());
-      divergence.changed.push_back(changed[position].item<bool>());
-      divergence.certain.push_back(certain[position].item<bool>());
+    for (size_t index = 0; index < bypassed_.size(); ++index) {
+      control.check();
+      auto& [plan, stream, radius, parted, divergence] = bypassed_[index];
+      const auto theirs = logits(stream);
+      const auto kl = (probable.exp() * (probable - theirs.log_softmax(-1))).sum(-1).clamp_min(0);
+      const auto changed = ours.argmax(-1) != theirs.argmax(-1);
+      const auto certain = margin > 2 * reaches[index].narrow(0, begin, count);
+      for (int64_t position = 0; position < count; ++position) {
+        divergence.divergence.push_back(kl[position].item<double>());
+        divergence.changed.push_back(changed[position].item<bool>());
+        divergence.certain.push_back(certain[position].item<bool>());
+      }
     }
   }
 }
 
 }  // namespace
 
-Divergence diverge(const Model& model, const TokenRow& tokens, const BypassPlan& plan, Control& control) {
+std::vector<std::vector<Divergence>> diverge(const Model& model, const std::vector<TokenRow>& rows,
+                                             const std::vector<BypassPlan>& plans, Control& control) {
   const c10::InferenceMode inference;
   TORCH_INTERNAL_ASSERT(model.dtype() == at::kDouble, "divergence is measured in float64");
-  const auto batch = TokenBatch::of(std::vector<TokenRow>{tokens}, model.device());
-  const auto rotation = model.rotation(batch.positions);
-  Visibility visibility(batch.positions, batch.key_positions, batch.even);
-  // The bounds take a few times what the two models do.
-  const double block_operations =
-      6 * Operations(model.config()).block() * static_cast<double>(std::ssize(tokens));
-  control.expect(static_cast<double>(model.config().block_count) * block_operations);
+  double tokens = 0;
+  for (const auto& row : rows) tokens += static_cast<double>(std::ssize(row));
+  // The bounds take a few times what a model does.
+  const double row_operations = Operations(model.config()).block() * static_cast<double>(1 + 5 * plans.size());
+  control.expect(static_cast<double>(model.config().block_count) * row_operations * tokens);
 
-  auto stream = model.embed(batch.ids, batch.positions);
-  auto other = stream;
-  auto radius = at::zeros({std::ssize(tokens)}, stream.options());
+  std::vector<Row> states;
+  states.reserve(rows.size());
+  for (const auto& row : rows) states.emplace_back(model, row, plans);
   bool parted = false;
-  Divergence divergence;
-  for (int64_t index = 0; index < model.config().block_count; ++index) {
-    control.check();
-    const auto block = model.block(index);
-    const auto& bypass = plan[static_cast<size_t>(index)];
-    parted = parted || bypass.mode != BypassMode::none;
-    Divergence::Block result;
-
-    const auto projections = block->project(block->normed(stream), rotation);
-    const auto added = block->output(block->mix(projections, visibility.within(block->window())));
-    const bool parallel = model.parallel_residual();
-    const auto between = parallel ? stream : stream + added;
-    if (parted) {
-      const BlockBound bound(model, *block, projections,
-                             visible(std::ssize(tokens), block->window(), model.device()));
-      const auto attended = radius + bound.attention(bypass, stream, added, radius);
-      radius = (attended + bound.mlp(between, parallel ? radius : attended)) * (1 + rounding);
-      if (bypass.mode == BypassMode::zero && bypass.heads.empty()) {
-        result.contribution = to_vector(added.norm(2, {-1}));
-        result.contribution_bound = bound.any_attention() * (1 + rounding);
-      }
+  for (int64_t number = 0; number < model.config().block_count; ++number) {
+    const auto index = static_cast<size_t>(number);
+    const auto block = model.block(number);
+    for (const auto& plan : plans) parted = parted || plan[index].mode != BypassMode::none;
+    const auto norms = parted ? std::optional<BlockNorms>(*block) : std::nullopt;
+    for (size_t row = 0; row < rows.size(); ++row) {
+      control.check();
+      states[row].pass(*block, index, norms);
+      control.advance(row_operations * static_cast<double>(std::ssize(rows[row])));
     }
-    if (parted) {
-      const auto instead = contribution(*block, bypass, other, rotation, visibility);
-      const auto attended = instead.defined() ? other + instead : other;
-      other = attended + block->mlp(parallel ? other : attended);
-    }
-    stream = parallel ? stream + added + block->mlp(stream) : between + block->mlp(between);
-    if (!parted) other = stream;
-    result.stream = to_vector(stream.norm(2, {-1}));
-    result.distance = to_vector((stream - other).norm(2, {-1}));
-    result.bound = to_vector(radius);
-    divergence.blocks.push_back(std::move(result));
-    control.advance(block_operations);
   }
-  compare_outputs(model, stream, other, radius, divergence, control);
-  return divergence;
+
+  const auto embedding = model.output_embedding(0, model.config().vocabulary_size);
+  const auto longest = (embedding * model.final_scale()).norm(2, {1}).max();
+  std::vector<std::vector<Divergence>> divergences;
+  for (auto& state : states) {
+    state.compare_outputs(embedding, longest, control);
+    divergences.push_back(state.take());
+  }
+  return divergences;
 }
 
 }  // namespace attention_bypass

@@ -27,7 +27,8 @@ struct Divergence {
   std::vector<bool> certain;  // whether the bound says that it can't be
 };
 
-// The model is in float64.
-Divergence diverge(const Model& model, const TokenRow& tokens, const BypassPlan& plan, Control& control);
+// For each row, under each plan. The model is in float64.
+std::vector<std::vector<Divergence>> diverge(const Model& model, const std::vector<TokenRow>& rows,
+                                             const std::vector<BypassPlan>& plans, Control& control);
 
 }  // namespace attention_bypass

@@ -76,7 +76,7 @@ const perplexity = ["perplexity", model, "--device", "cpu", "--tokens", row.join
 
 t.test("help and version", async (t) => {
   const help = await succeed(t, "--help");
-  for (const verb of ["generate", "perplexity", "memorization", "sweep", "convert", "doctor"]) {
+  for (const verb of ["generate", "perplexity", "memorization", "sweep", "recommend", "convert", "doctor"]) {
     t.match(help, new RegExp(`^ {2}${verb} `, "m"));
     const ofVerb = await succeed(t, verb, "--help");
     t.match(ofVerb, `Usage: attention-bypass ${verb} `);
@@ -279,6 +279,52 @@ t.test("benchmark, a sweep with tasks, and what it recommends", async (t) => {
   );
 });
 
+t.test("a sweep and its report", async (t) => {
+  const folder = await temporaryFolder(t);
+  const at = (name: string) => path.join(folder, name);
+  const samples = base.greedy.map((suffix, index) => ({
+    prefix: expected.input_ids[index]?.slice(0, base.greedy_prompt_length),
+    suffix,
+  }));
+  await writeFile(at("samples.jsonl"), samples.map((row) => `${JSON.stringify(row)}\n`).join(""));
+  const sweep = ["sweep", model, "--device", "cpu", "--samples", at("samples.jsonl")];
+  const sets = ["--over", "blocks,quartiles", "--bypass", "0,2", "--heads", "1.0"];
+  await succeed(t, ...sweep, ...sets, "--output", at("sweep.json"), "--json", "--report", at("report.html"));
+  const { variants, attention, settings } = JSON.parse(readFileSync(at("sweep.json"), "utf8"));
+  t.same(
+    variants.map(({ name }: { name: string }) => name),
+    [
+      ...["block 0", "block 1", "block 2"],
+      ...["quartile 1", "quartile 2", "quartile 3", "quartile 4"],
+      ...["blocks 0, 2", "block 1 head 0"],
+    ],
+  );
+  t.same([attention.length, settings.survey], [3, { rows: 2, tokens: samples.length * expected.input_ids[0]!.length }]);
+  t.match(readFileSync(at("report.html"), "utf8"), /Where neox-serial keeps/);
+
+  const printed = await succeed(t, "report", at("sweep.json"));
+  t.match(printed, /^# Where sweep keeps what it memorized\n/);
+  t.match(printed, /\n\| none \| {2}\| 100 % \[100, 100\] \|/);
+  t.equal(await succeed(t, "report", at("sweep.json"), "--output", at("a.svg"), "--figure", "travel"), "");
+  t.match(readFileSync(at("a.svg"), "utf8"), />proven bound</);
+  await succeed(t, ...sweep, "--bypass", "2", "--survey", "0", "--output", at("other.json"), "--json");
+  const both = await succeed(t, "report", "--compare", at("other.json"), at("sweep.json"), "--name", "mine");
+  t.match(both, /^# mine and other\n[\s\S]*\n\| block 2 \| zero \|[^\n]*0 % \[0, 0\] \|\n/);
+
+  const fails = async (exitCode: number, code: string, ...args: string[]) => {
+    const { errors, ...result } = await attentionBypass("report", ...args);
+    t.match(result, { exitCode, output: "" }, args.join(" "));
+    t.match(errors, new RegExp(`^attention-bypass: \\S.* \\[${code}\\]\\n$`));
+  };
+  await fails(2, "INVALID_ARGUMENT");
+  await fails(2, "INVALID_ARGUMENT", at("sweep.json"), "--output", at("a.gif"));
+  await fails(2, "INVALID_ARGUMENT", at("sweep.json"), "--output", at("a.svg"), "--figure", "best");
+  await fails(3, "FILE_NOT_FOUND", at("nowhere.json"));
+  await fails(3, "SWEEP_INVALID", at("samples.jsonl"));
+  await fails(3, "SWEEP_INVALID", path.join(root, "package.json"));
+  await fails(4, "WRITE_FAILED", at("sweep.json"), "--output", at("nowhere/a.md"));
+});
+
 t.test("convert", async (t) => {
   const archive = path.join(await temporaryFolder(t), "model.pt");
   t.match(await succeed(t, "convert", model, archive), `${archive}: 0.1 MiB\n`);
@@ -337,10 +383,12 @@ const failures: [exitCode: number, code: string, ...args: string[]][] = [
   [3, "FILE_NOT_FOUND", "memorization", model, "--samples", "x.npy"],
   [2, invalid, "sweep", model],
   [2, invalid, "sweep", model, "--samples", "x.npy", "--over", "layers"],
-  [2, invalid, "sweep", model, "--samples", "x.npy", "--over", "pairs", "--bypass", "0"],
+  [2, invalid, "sweep", model, "--samples", "x.npy", "--over", "blocks,layers"],
+  [2, invalid, "sweep", model, "--samples", "x.npy", "--survey", "-1"],
+  [2, invalid, "sweep", "nowhere", "--samples", "x.npy", "--report", "report.pdf"],
   [3, "FILE_NOT_FOUND", "sweep", model, "--samples", "x.npy"],
   [3, "FILE_NOT_FOUND", "sweep", model, "--task", "x.jsonl"],
-  [2, invalid, "sweep", model, "--samples", "x.npy", "--over", "pairs", "--heads", "0.1"],
+  [3, "FILE_NOT_FOUND", "sweep", model, "--samples", "x.npy", "--over", "pairs", "--heads", "0.1"],
   [2, invalid, "sweep", model, "--samples", "x.npy", "--tasks", "piqa"],
   [2, invalid, "benchmark", model],
   [2, invalid, "benchmark", model, "--tasks", "piqa"],
@@ -364,6 +412,7 @@ const failures: [exitCode: number, code: string, ...args: string[]][] = [
   [4, "WRITE_FAILED", "convert", model, "/nowhere/at/all.pt"],
   // Before all that takes long.
   [4, "WRITE_FAILED", "sweep", "nowhere", "--samples", "x.npy", "--output", "/nowhere/at/all.json"],
+  [4, "WRITE_FAILED", "sweep", "nowhere", "--samples", "x.npy", "--report", "/nowhere/at/all.html"],
 ];
 
 t.test("failures: one line, its code, the exit code", async (t) => {

@@ -45,6 +45,7 @@ export const exitCodes: Readonly<Record<ErrorCode, number>> = {
   LIBTORCH_FAILED: environment,
   ADDON_NOT_FOUND: environment,
   OUT_OF_MEMORY: environment,
+  FONT_MISSING: environment,
   WRITE_FAILED: environment,
   DISPOSED: unexpected,
 };

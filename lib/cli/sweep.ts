@@ -1,10 +1,13 @@
 import { writeFile } from "node:fs/promises";
+import path from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { type Bypass, type BypassMode, bypassModes } from "../bypass.js";
 import { AttentionBypassError } from "../errors.js";
 import { type MemorizationMetric, memorizationMetrics } from "../memorization.js";
+import { createReport } from "../report/report.js";
+import { reportFormat, writeReport } from "../report/write-report.js";
 import type { SweepResult } from "../sweep.js";
-import type { SweptBlocks } from "../sweep-variants.js";
+import { type BypassFamily, familyNames, type SweptBlocks } from "../sweep-variants.js";
 import { meanSamplesOption, parseBlocks, parseHeads, readMeans } from "./bypass-options.js";
 import { readText } from "./input.js";
 import { addModelOptions, type ModelOptions, modelHelp, openModel } from "./model-options.js";
@@ -16,7 +19,7 @@ import { addTaskOptions, type TaskOptions, toTasks } from "./task-options.js";
 import { decimal, namesAmong, wholeNumber } from "./values.js";
 
 interface Options extends ModelOptions, TaskOptions, JsonOption {
-  over?: "blocks" | "heads" | "quartiles" | "pairs" | { window: number };
+  over?: BypassFamily[];
   bypass?: Bypass[];
   heads?: Bypass[];
   mode?: BypassMode | "both";
@@ -30,11 +33,13 @@ interface Options extends ModelOptions, TaskOptions, JsonOption {
   text?: string;
   contextLength?: number;
   stride?: number;
+  survey?: number;
   memory?: number;
   compareRows?: number;
   resume?: string;
   csv?: boolean;
   output?: string;
+  report?: string;
 }
 
 const examples = `
@@ -47,23 +52,21 @@ Examples:
   $ attention-bypass sweep ./pythia-160m --samples memorized.npy --prefix-length 32
   $ attention-bypass sweep ./pythia-160m --samples memorized.npy --prefix-length 32 --over quartiles --mode both \\
       --text wikitext2.txt --task recall=recall.jsonl --dtype bfloat16 --resume sweep.part --output sweep.json --json
+  $ attention-bypass sweep ./pythia-160m --samples memorized.npy --prefix-length 32 --over blocks,quartiles \\
+      --tasks arc_easy,piqa --data ./tasks --report report.html
   $ attention-bypass sweep ./pythia-160m --samples rows.jsonl --bypass 0-3 --bypass 9,11 --csv`;
 
-function parseOver(text: string): NonNullable<Options["over"]> {
-  if (text === "blocks" || text === "heads" || text === "quartiles" || text === "pairs") return text;
+function parseFamily(text: string): BypassFamily {
+  const family = familyNames.find((name) => name === text);
+  if (family !== undefined) return family;
   const window = /^window:([1-9]\d{0,3})$/.exec(text);
   if (window) return { window: Number(window[1]) };
-  throw new InvalidArgumentError("Expected blocks, heads, quartiles, pairs or window:N.");
+  throw new InvalidArgumentError("Expected blocks, heads, quartiles, pairs or window:N, or several with commas.");
 }
 
-function swept({ over, bypass, heads }: Options): { over?: SweptBlocks } {
-  const own = [...(bypass ?? []), ...(heads ?? [])];
-  if (over !== undefined && own.length > 0) {
-    const other = bypass === undefined ? "--heads" : "--bypass";
-    throw new AttentionBypassError("INVALID_ARGUMENT", `expected --over or ${other} but received both`);
-  }
-  if (own.length > 0) return { over: own };
-  return over === undefined ? {} : { over };
+function swept({ over = [], bypass = [], heads = [] }: Options): { over?: SweptBlocks } {
+  const all = [...over, ...bypass, ...heads];
+  return all.length > 0 ? { over: all } : {};
 }
 
 function form(result: SweepResult, options: Options): string {
@@ -86,7 +89,8 @@ async function sweep(model: string, options: Options, signal: AbortSignal) {
     throw new AttentionBypassError("INVALID_ARGUMENT", "expected --csv or --json but received both");
   }
   // Hours of work are not to end where nothing can be written.
-  if (options.output !== undefined) await write(options.output, "", "a");
+  if (options.report !== undefined) reportFormat(options.report);
+  for (const file of [options.output, options.report]) if (file !== undefined) await write(file, "", "a");
   const tasks = toTasks(options);
   const text = options.text === undefined ? {} : { text: await readText(options.text, signal) };
   await using loaded = await openModel(model, options, signal);
@@ -99,11 +103,16 @@ async function sweep(model: string, options: Options, signal: AbortSignal) {
       ...pick(options, ["mode", "samples", "prefixLength", "rows", "metrics", "temperature", "topK"]),
       ...pick(options, ["contextLength", "stride", "compareRows", "resume"]),
       ...(tasks.length > 0 && { tasks }),
+      survey: options.survey ?? (options.report === undefined ? 0 : 8),
       ...(options.memory && { memory: options.memory * 2 ** 20 }),
       signal,
       onProgress,
     }),
   );
+  if (options.report !== undefined) {
+    const name = path.basename(path.resolve(model));
+    await writeReport(createReport(result, { name }), options.report);
+  }
   if (options.output !== undefined) {
     const content = options.json ? `${JSON.stringify(result, null, 2)}\n` : form(result, options);
     await write(options.output, content, "w");
@@ -123,8 +132,8 @@ export function addSweep(program: Command, signal: AbortSignal): void {
     .optionsGroup("Bypass options:")
     .option(
       "--over <sets>",
-      "blocks, heads, quartiles, pairs, or window:N for all N neighbouring blocks (default: blocks)",
-      parseOver,
+      "blocks, heads, quartiles, pairs, or window:N for all N neighbouring blocks, several with commas (default: blocks)",
+      (text: string) => text.split(",").map((item) => parseFamily(item.trim())),
     )
     .option(
       "--bypass <blocks>",
@@ -159,6 +168,11 @@ export function addSweep(program: Command, signal: AbortSignal): void {
       wholeNumber(2),
     )
     .option("--stride <count>", "tokens that a window predicts after the first (default: half)", wholeNumber(1))
+    .option(
+      "--survey <rows>",
+      "rows to also find out on what attention adds and how far each bypass goes (default: 8 with --report, else 0)",
+      wholeNumber(0),
+    )
     .optionsGroup("Work options:")
     .option(
       "--memory <MiB>",
@@ -175,6 +189,7 @@ export function addSweep(program: Command, signal: AbortSignal): void {
   addJsonOption(command)
     .option("--csv", "print a line for each variant, with commas")
     .option("--output <file>", "write the result there instead of printing it")
+    .option("--report <file>", "also draw it: .html, .md with its figures beside it, .svg or .png; see report --help")
     .addHelpText("after", examples)
     .action((model: string, options: Options) => sweep(model, options, signal));
 }

@@ -1,10 +1,14 @@
-// Memorization, perplexity and tasks of a model, unmodified and under each bypass.
+// What the experiment measures: extraction by repetition, perplexity and tasks of the unmodified model, and the sweep.
 import statistics from "jstat";
 
 const { beta } = statistics.jStat;
 
 const sweptTextTokens = 2048;
 const sweptQuestions = 50;
+
+/** What the embedded models' tasks test. */
+const groups = { agreement: "language", recall: "language", sums: "reasoning" };
+const groupOf = (name) => (groups[name] === undefined ? {} : { group: groups[name] });
 
 /** A share of yes among answers, with the exact 95 % confidence interval of Clopper and Pearson. */
 export function shareOf(hits) {
@@ -84,67 +88,39 @@ export async function measureBase(model, { kinds, tasks, text }, signal) {
   };
 }
 
-/** Each block and each quartile, in both modes. */
-export function variantsOf(blockCount) {
-  const blocks = Array.from({ length: blockCount }, (_, block) => ({ name: `block ${block}`, block, blocks: [block] }));
-  const quartiles = [1, 2, 3, 4].map((quartile) => ({ name: `quartile ${quartile}`, quartile, blocks: { quartile } }));
-  return ["zero", "short-circuit"].flatMap((mode) =>
-    [...blocks, ...quartiles].map((variant) => ({ ...variant, mode })),
-  );
+/** Rows to take the means of what attention mixes over: text of as many tokens as the model's context holds. */
+function textRows(model, tokens) {
+  const { contextLength } = model.config;
+  const count = Math.min(8, Math.floor(tokens.length / contextLength));
+  const rows = Array.from({ length: count }, (_, row) => tokens.slice(row * contextLength, (row + 1) * contextLength));
+  return count > 0 ? rows : [tokens];
+}
+
+/** Each head alone, which a sweep in one mode is enough for. */
+function singleHeads({ blockCount, headCount }) {
+  return Array.from({ length: blockCount * headCount }, (_, index) => ({
+    heads: { [Math.floor(index / headCount)]: [index % headCount] },
+    mode: "zero",
+  }));
 }
 
 /**
- * What is left of memorization and ability under no bypass and under each: [base, ...variants]. It takes the secrets
- * that were read at least `repetitions` times, so that there is something to lose.
+ * Each block and each quarter of the blocks in all modes, and each head. It takes the secrets that were read at least
+ * `repetitions` times, so that there is something to lose.
  */
 export async function sweep(model, { kinds, tasks, text }, { repetitions, signal, onProgress }) {
-  const secrets = kinds.flatMap(({ rows }) => rows.filter((row) => row.repetitions >= repetitions));
-  const questions = tasks.map(({ name, rows }) => ({ name, rows: rows.slice(0, sweptQuestions) }));
-  const variants = variantsOf(model.config.blockCount);
-  const measured = await model.sweep({
-    over: variants.map(({ blocks, mode }) => ({ blocks, mode })),
-    samples: secrets,
+  const tokens = model.tokenizer.encode(text);
+  const { means } = await model.attention(textRows(model, tokens), { signal });
+  return model.sweep({
+    over: ["blocks", "quartiles", ...singleHeads(model.config)],
+    mode: ["zero", "short-circuit", "mean"],
+    means,
+    samples: kinds.flatMap(({ rows }) => rows.filter((row) => row.repetitions >= repetitions)),
     metrics: ["exactMatch"],
-    text: model.tokenizer.encode(text).slice(0, sweptTextTokens),
-    tasks: questions.map(({ name, rows }) => ({ name, questions: rows })),
+    text: tokens.slice(0, sweptTextTokens),
+    tasks: tasks.map(({ name, rows }) => ({ name, ...groupOf(name), questions: rows.slice(0, sweptQuestions) })),
+    survey: 8,
     signal,
     onProgress,
-  });
-  const scores = ({ memorization, perplexity, tasks }) => ({
-    exactMatch: shareOf(memorization.perRow.map((row) => row.exactMatch)),
-    perplexity: perplexity.perplexity,
-    tasks: Object.fromEntries(
-      Object.entries(tasks).map(([name, { perQuestion }]) => [
-        name,
-        shareOf(perQuestion.map(({ correct }) => Number(correct))),
-      ]),
-    ),
-  });
-  const results = [
-    { name: "none", ...scores(measured.base) },
-    ...variants.map((variant, index) => ({ ...variant, ...scores(measured.variants[index]) })),
-  ];
-  return withShares(
-    results,
-    questions.map(({ name, rows }) => ({ name, chance: chanceOf(rows) })),
-  );
-}
-
-/**
- * Adds what is kept of the base: of exact match, and of accuracy above chance, averaged over the tasks that the base
- * can do at all; undefined where the base has nothing to lose.
- */
-function withShares(results, tasks) {
-  const [base] = results;
-  const able = tasks.filter(({ name, chance }) => chanceOfAsMany(base.tasks[name], chance) < 0.01);
-  return results.map((result) => {
-    const abilities = able.map(
-      ({ name, chance }) => (result.tasks[name].share - chance) / (base.tasks[name].share - chance),
-    );
-    return {
-      ...result,
-      memorizationKept: base.exactMatch.count === 0 ? undefined : result.exactMatch.share / base.exactMatch.share,
-      abilityKept: able.length === 0 ? undefined : abilities.reduce((sum, kept) => sum + kept, 0) / able.length,
-    };
   });
 }

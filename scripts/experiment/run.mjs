@@ -1,12 +1,12 @@
 // The whole experiment on one model, told on the terminal as it goes, and its report.
+import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { loadModel } from "attention-bypass";
+import { createReport, drawFigure, loadModel, writeReport } from "attention-bypass";
 import { SingleBar } from "cli-progress";
 import Table from "cli-table3";
-import { findings } from "./findings.mjs";
+import { extractionFigure, extractionFinding, extractionTables } from "./extraction.mjs";
 import { measureBase, sweep } from "./measure.mjs";
 import { readMeasures } from "./measures.mjs";
-import { tables, writeReport } from "./report.mjs";
 
 async function showGeneration(model, { text }, signal) {
   const prompt = text.split(/(?<=\.) /, 2).join(" ");
@@ -39,13 +39,36 @@ async function sweepWithProgress(model, measures, { repetitions, signal }) {
   }
 }
 
-function showTables(results) {
-  for (const { title, head, rows } of tables(results)) {
+/** What the sweep shows, with what the measures have beyond it. */
+function describe(name, base, result) {
+  const report = createReport(result, { name });
+  report.findings.unshift(extractionFinding(base));
+  report.figures.push(extractionFigure(base));
+  report.tables.unshift(...extractionTables(base));
+  return report;
+}
+
+/** What a terminal has room for; the report has every head, and how far each bypass goes. */
+function showTables({ tables }) {
+  for (const { title, head, rows } of tables.slice(0, 3)) {
     const colAligns = head.map((_, column) => (column === 0 ? "left" : "right"));
     const table = new Table({ head, style: { head: [], border: [], compact: true }, colAligns });
-    table.push(...rows);
+    table.push(...rows.filter(([name]) => !name.includes(" head ")));
     console.log(`${title}\n${table}\n`);
   }
+}
+
+/** report.html, each figure as SVG, and the numbers. Returns the path of the report. */
+async function save(folder, report, results) {
+  await mkdir(folder, { recursive: true });
+  for (const figure of report.figures) {
+    await writeFile(path.join(folder, `${figure.name}.svg`), await drawFigure(figure, "svg"));
+  }
+  await writeFile(path.join(folder, "base.json"), `${JSON.stringify(results.base, null, 2)}\n`);
+  await writeFile(path.join(folder, "sweep.json"), `${JSON.stringify(results.sweep, null, 2)}\n`);
+  const file = path.join(folder, "report.html");
+  await writeReport(report, file);
+  return file;
 }
 
 export async function runExperiment({ model: folder, measures: measuresFolder, repetitions, report, signal }) {
@@ -57,23 +80,16 @@ export async function runExperiment({ model: folder, measures: measuresFolder, r
   await showSecret(model, measures, signal);
 
   const base = await measureBase(model, measures, signal);
-  const results = { base, sweep: await sweepWithProgress(model, measures, { repetitions, signal }) };
-  showTables(results);
+  const result = await sweepWithProgress(model, measures, { repetitions, signal });
+  const drawn = describe(path.basename(path.resolve(folder)), base, result);
+  showTables(drawn);
   const perplexity = base.perplexity.toFixed(2);
   console.log(
     `Perplexity of held-out text: ${perplexity} (of a unigram model: ${base.unigramPerplexity.toFixed(1)})\n`,
   );
-  for (const sentence of findings(results)) console.log(sentence);
+  for (const sentence of drawn.findings) console.log(sentence);
 
-  const { family, blockCount, hiddenSize } = model.config;
-  const name = path.basename(path.resolve(folder));
-  const seconds = Math.round((performance.now() - began) / 1000);
-  const file = await writeReport(report, {
-    name,
-    description: `${family}, ${blockCount} blocks, ${hiddenSize} wide, ${model.dtype} on ${model.device}; perplexity of held-out text ${perplexity}`,
-    settings: { model: name, config: model.config, dtype: model.dtype, device: model.device, repetitions, seconds },
-    ...results,
-  });
-  console.log(`\n${seconds} s; the report: ${file}`);
+  const file = await save(report, drawn, { base, sweep: result });
+  console.log(`\n${Math.round((performance.now() - began) / 1000)} s; the report: ${file}`);
   await model.dispose();
 }

@@ -34,6 +34,10 @@ def output_of(block):
     return attention_of(block).dense if neox else attention_of(block).out_proj
 
 
+def first(output):
+    return output[0] if isinstance(output, tuple) else output
+
+
 def own_values(block, normed):
     """Each token's own value, the heads side by side."""
     if not neox:
@@ -48,7 +52,7 @@ def survey():
     with ExitStack() as hooks:
         for index, block in enumerate(blocks):
             hooks.enter_context(Hook(output_of(block), lambda module, args, i=index: mixed.__setitem__(i, args[0])))
-            hooks.enter_context(Hook(block, lambda module, args, i=index: streams.__setitem__(i, args[0])))
+            hooks.enter_context(OutputHook(block, lambda module, args, output, i=index: streams.__setitem__(i, first(output))))
         model(rows, use_cache=False)
     means, shares, head_shares = [], [], []
     for index, block in enumerate(blocks):

@@ -1,11 +1,11 @@
 import { execFile } from "node:child_process";
 import path from "node:path";
 import { promisify } from "node:util";
-import { referencePython } from "../../scripts/python.mjs";
+import { existingPython } from "../../scripts/python.mjs";
 
-/** The Python with torch and transformers; undefined where it can't be had, which CI does not accept. */
+/** The Python with torch and transformers; undefined where there is none, which CI does not accept. */
 export function python(): string | undefined {
-  const interpreter = referencePython();
+  const interpreter = existingPython();
   if (interpreter === undefined && process.env.CI === "true")
     throw new Error("expected Python with transformers on CI");
   return interpreter;

@@ -1,0 +1,53 @@
+import path from "node:path";
+import type { Command } from "commander";
+import { toMarkdown } from "../report/markdown.js";
+import { createReport } from "../report/report.js";
+import { reportFormat, writeReport } from "../report/write-report.js";
+import { print } from "./output.js";
+import { readSweep } from "./sweep-file.js";
+
+interface Options {
+  compare?: string;
+  name?: string;
+  output?: string;
+  figure?: string;
+}
+
+const examples = `
+Draws what a sweep has measured, with 95 % confidence intervals by bootstrap over rows and questions. Without
+--output, prints the tables as Markdown.
+
+The figures, as far as the sweep has the data: by-block, by-quartile, trade-off, by-task, by-head, travel, attention; of two
+sweeps, comparison.
+
+Examples:
+  $ attention-bypass sweep ./pythia-160m --samples memorized.npy --prefix-length 32 \\
+      --tasks arc_easy,piqa --data ./tasks --over blocks,quartiles --survey 8 --output sweep.json --json
+  $ attention-bypass report sweep.json --output report.html
+  $ attention-bypass report sweep.json --output trade-off.png --figure trade-off
+  $ attention-bypass report --compare larger.json sweep.json --output report.html`;
+
+const nameOf = (file: string) => path.basename(file, path.extname(file));
+
+async function report(file: string, { compare, name = nameOf(file), output, figure }: Options): Promise<void> {
+  if (output !== undefined) reportFormat(output);
+  const sweep = await readSweep(file);
+  const other = compare === undefined ? {} : { compare: { name: nameOf(compare), sweep: await readSweep(compare) } };
+  const created = createReport(sweep, { name, ...other });
+  if (output === undefined) await print(toMarkdown(created));
+  else await writeReport(created, output, figure === undefined ? {} : { figure });
+}
+
+export function addReport(program: Command): void {
+  program
+    .command("report")
+    .summary("draw what a sweep has measured")
+    .description("Writes the result of a sweep, or of two, as figures, tables and sentences.")
+    .argument("<sweep>", "result of sweep --json")
+    .option("--compare <sweep>", "another one, to put next to it")
+    .option("--name <name>", "what the model is called (default: the file's name)")
+    .option("--output <file>", "where to: .html, .md with its figures beside it, .svg or .png")
+    .option("--figure <name>", "of .svg and .png: which figure (default: the first)")
+    .addHelpText("after", examples)
+    .action(report);
+}

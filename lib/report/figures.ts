@@ -1,0 +1,318 @@
+import type { Interval } from "../bootstrap.js";
+import type { SweepResult } from "../sweep.js";
+import { ability, blockAxis, byMode, colours, type Figure, kinds, memorization, percentAxis } from "./figure.js";
+import { type Kept, quartileOf, type Relative, singleBlock, singleHead } from "./kept.js";
+
+interface Point extends Interval {
+  what: string;
+  mode: string;
+  block?: number | undefined;
+  quartile?: number | undefined;
+}
+
+const intervals = "95 % confidence intervals by bootstrap over rows and questions";
+const definitions =
+  "Shares of what the unmodified model has: of memorization, and of accuracy above chance, the mean over tasks.";
+
+/** Memorization and ability of some of the bypasses, a point for each that there is. */
+function points({ kept }: Relative, place: (one: Kept) => { block?: number; quartile?: number } | undefined): Point[] {
+  return kept.flatMap((one) => {
+    const at = place(one);
+    if (at === undefined) return [];
+    const { mode } = one.variant;
+    return [
+      ...(one.memorization ? [{ ...at, mode, what: memorization, ...one.memorization }] : []),
+      ...(one.ability ? [{ ...at, mode, what: ability, ...one.ability }] : []),
+    ];
+  });
+}
+
+const atBlock = ({ variant }: Kept) => {
+  const block = singleBlock(variant);
+  return block === undefined ? undefined : { block };
+};
+const atQuartile = ({ variant }: Kept) => {
+  const quartile = quartileOf(variant);
+  return quartile === undefined ? undefined : { quartile };
+};
+
+const keptAxis = (title = "share kept") => ({ field: "value", type: "quantitative", title, axis: percentAxis });
+const interval = { y: { field: "low", type: "quantitative" }, y2: { field: "high" } };
+
+/** A line where the unmodified model is. */
+const unmodified = (value: number, title: string) => ({
+  data: { values: [{ value }] },
+  mark: { type: "rule", strokeDash: [4, 3], color: "#999999" },
+  encoding: { x: null, y: { field: "value", type: "quantitative", title } },
+});
+
+/** What one bypassed block leaves of memorization and ability, and under it what becomes of perplexity. */
+function byBlock(relative: Relative, { base, variants }: SweepResult): Figure[] {
+  const values = points(relative, atBlock);
+  const perplexities = variants.flatMap(({ perplexity, mode, ...variant }) => {
+    const block = singleBlock({ ...variant, mode });
+    return block === undefined || perplexity === undefined ? [] : [{ block, mode, perplexity: perplexity.perplexity }];
+  });
+  const { width, column } = byMode([...values, ...perplexities]);
+  const encoding = kinds(values.map(({ what }) => what));
+  const alone = perplexities.length === 0;
+  const shares = {
+    data: { values },
+    facet: { column },
+    spec: {
+      width,
+      height: 200,
+      encoding: { x: { ...blockAxis, title: alone ? blockAxis.title : null } },
+      layer: [
+        { mark: { type: "area", opacity: 0.16 }, encoding: { ...interval, color: encoding.color } },
+        {
+          mark: { type: "line", point: { filled: true, size: 50 }, strokeWidth: 2 },
+          encoding: { y: keptAxis(), ...encoding },
+        },
+        unmodified(1, "share kept"),
+      ],
+    },
+  };
+  const below = {
+    data: { values: perplexities },
+    facet: { column: { ...column, header: { labels: false, title: null } } },
+    spec: {
+      width,
+      height: 90,
+      layer: [
+        {
+          mark: {
+            type: "line",
+            point: { filled: true, size: 40, color: colours.neutral },
+            color: colours.neutral,
+            strokeWidth: 1.5,
+          },
+          encoding: {
+            x: blockAxis,
+            y: {
+              field: "perplexity",
+              type: "quantitative",
+              scale: { type: "log", nice: true },
+              axis: { titlePadding: 16, tickCount: 3, grid: false },
+            },
+          },
+        },
+        unmodified(base.perplexity?.perplexity ?? 1, "perplexity"),
+      ],
+    },
+  };
+  const panels = [...(values.length > 0 ? [shares] : []), ...(alone ? [] : [below])];
+  if (panels.length === 0) return [];
+  return [
+    {
+      name: "by-block",
+      title: "Memorization and ability, block by block",
+      caption:
+        `What is left with the attention of one block bypassed; blocks are numbered from 0. ${definitions} Bands are ${intervals}.` +
+        (alone ? "" : " Below, the perplexity of the text; the dashed lines are the unmodified model."),
+      spec: { vconcat: panels, resolve: { scale: { color: "independent", shape: "independent" } } },
+    },
+  ];
+}
+
+function byQuartile(relative: Relative): Figure[] {
+  const values = points(relative, atQuartile).map((point) => ({ ...point, quarter: `Q${point.quartile}` }));
+  if (values.length === 0) return [];
+  const { width, column } = byMode(values);
+  const { color } = kinds(values.map(({ what }) => what));
+  const x = {
+    field: "quarter",
+    type: "ordinal",
+    title: "quarter of the blocks",
+    axis: { labelAngle: 0 },
+    scale: { paddingInner: 0.35 },
+  };
+  const xOffset = { field: "what", sort: [memorization, ability] };
+  return [
+    {
+      name: "by-quartile",
+      title: "Memorization and ability, quarter by quarter",
+      caption: `What is left with the attention of a quarter of the blocks bypassed, Q1 the first. ${definitions} Lines are ${intervals}.`,
+      spec: {
+        data: { values },
+        facet: { column },
+        spec: {
+          width,
+          height: 180,
+          encoding: { x, xOffset },
+          layer: [
+            { mark: { type: "bar", opacity: 0.85 }, encoding: { y: keptAxis(), color } },
+            { mark: { type: "rule", color: "#222222" }, encoding: interval },
+          ],
+        },
+      },
+    },
+  ];
+}
+
+function tradeOff({ kept }: Relative): Figure[] {
+  const values = kept.flatMap(({ variant, memorization, ability }) => {
+    const block = singleBlock(variant);
+    const quartile = quartileOf(variant);
+    if (!memorization || !ability) return [];
+    const what = block !== undefined ? "a block" : quartile !== undefined ? "a quarter" : "another bypass";
+    return [
+      {
+        mode: variant.mode,
+        what,
+        label: block !== undefined ? String(block) : quartile !== undefined ? `Q${quartile}` : "",
+        memorization: memorization.value,
+        memorizationLow: memorization.low,
+        memorizationHigh: memorization.high,
+        ability: ability.value,
+        abilityLow: ability.low,
+        abilityHigh: ability.high,
+      },
+    ];
+  });
+  if (values.length === 0) return [];
+  const { width, column } = byMode(values);
+  const share = (field: string, title?: string) => ({ field, type: "quantitative", title, axis: percentAxis });
+  const what = ["a block", "a quarter", "another bypass"].filter((name) => values.some((value) => value.what === name));
+  const range = [colours.ability, colours.memorization, colours.neutral];
+  const kind = { field: "what", type: "nominal", sort: what, title: null };
+  const across = { mark: { type: "rule", opacity: 0.3, color: colours.neutral } };
+  return [
+    {
+      name: "trade-off",
+      title: "What a bypass costs",
+      caption:
+        "A point for each bypass, with a block's number or a quarter's (Q1 to Q4). Low and to the right is where " +
+        `memorization goes and ability stays. ${definitions} Lines are ${intervals}.`,
+      spec: {
+        data: { values },
+        facet: { column },
+        spec: {
+          width,
+          height: 260,
+          encoding: {
+            x: share("ability", "ability kept"),
+            y: share("memorization", "memorization kept"),
+          },
+          layer: [
+            { ...across, encoding: { x: share("abilityLow", "ability kept"), x2: { field: "abilityHigh" } } },
+            {
+              ...across,
+              encoding: { y: share("memorizationLow", "memorization kept"), y2: { field: "memorizationHigh" } },
+            },
+            {
+              mark: { type: "point", filled: true, size: 65 },
+              encoding: {
+                opacity: { condition: { test: "datum.label === ''", value: 0.35 }, value: 0.95 },
+                color: { ...kind, scale: { domain: what, range } },
+                shape: { ...kind, scale: { domain: what } },
+              },
+            },
+            {
+              mark: { type: "text", dx: 8, dy: -7, fontSize: 11, align: "left" },
+              encoding: { text: { field: "label" } },
+            },
+          ],
+        },
+      },
+    },
+  ];
+}
+
+/** Each task by itself, those of a group in a row of panels. */
+function byTask({ kept }: Relative, { settings }: SweepResult): Figure[] {
+  const groups = Object.fromEntries((settings.tasks ?? []).map(({ name, group }) => [name, group ?? "tasks"]));
+  const values = kept.flatMap(({ variant, tasks }) => {
+    const block = singleBlock(variant);
+    if (block === undefined) return [];
+    return tasks.map(({ name, kept }) => ({ block, mode: variant.mode, task: name, group: groups[name], ...kept }));
+  });
+  if (values.length === 0) return [];
+  const { width, column } = byMode(values);
+  const names = [...new Set(values.map(({ task }) => task))];
+  const task = { field: "task", type: "nominal", sort: names, title: null };
+  const color = { ...task, scale: { domain: names, range: colours.tasks } };
+  const row = { field: "group", type: "nominal", title: null, header: { labelOrient: "left", labelFontSize: 12 } };
+  return [
+    {
+      name: "by-task",
+      title: "Ability, task by task",
+      caption:
+        "What is left of each task's accuracy above chance with the attention of one block bypassed, as a share of the " +
+        `unmodified model's; tasks that it cannot do are left out. Bands are ${intervals}.`,
+      spec: {
+        data: { values },
+        facet: { column, ...(new Set(values.map(({ group }) => group)).size > 1 && { row }) },
+        spec: {
+          width,
+          height: 150,
+          encoding: { x: blockAxis },
+          layer: [
+            { mark: { type: "area", opacity: 0.12 }, encoding: { ...interval, color } },
+            {
+              mark: { type: "line", point: { filled: true, size: 45 }, strokeWidth: 1.8 },
+              encoding: { y: keptAxis(), color, shape: { ...task, scale: { domain: names } } },
+            },
+          ],
+        },
+      },
+    },
+  ];
+}
+
+/** What one bypassed head leaves, a square for each. */
+function byHead({ kept }: Relative): Figure[] {
+  const values = kept.flatMap(({ variant, ...one }) => {
+    const head = singleHead(variant);
+    if (head === undefined) return [];
+    return ([memorization, ability] as const).flatMap((what) =>
+      one[what] ? [{ ...head, mode: variant.mode, what, value: one[what].value }] : [],
+    );
+  });
+  if (values.length === 0) return [];
+  const whats = [...new Set(values.map(({ what }) => what))];
+  const modes = [...new Set(values.map(({ mode }) => mode))];
+  const heads = 1 + Math.max(...values.map(({ head }) => head));
+  const row = { field: "mode", type: "nominal", title: null };
+  return [
+    {
+      name: "by-head",
+      title: "Memorization and ability, head by head",
+      caption: `What is left with one head of one block bypassed${modes.length === 1 ? ` (mode ${modes[0]})` : ""}. ${definitions}`,
+      spec: {
+        data: { values },
+        facet: {
+          column: { field: "what", type: "nominal", sort: [memorization, ability], title: null },
+          ...(modes.length > 1 && { row }),
+        },
+        spec: {
+          width: Math.floor(600 / whats.length),
+          height: Math.min(22 * heads, 360),
+          mark: "rect",
+          encoding: {
+            x: { ...blockAxis, title: "block" },
+            y: { field: "head", type: "ordinal", title: "head", axis: { labelOverlap: true } },
+            color: {
+              field: "value",
+              type: "quantitative",
+              title: "kept",
+              scale: { scheme: "viridis", domain: [0, 1], clamp: true },
+              legend: { format: "%", orient: "right", gradientLength: 80 },
+            },
+          },
+        },
+      },
+    },
+  ];
+}
+
+/** The figures that a sweep has the data for. */
+export function sweepFigures(relative: Relative, result: SweepResult): Figure[] {
+  return [
+    ...byBlock(relative, result),
+    ...byQuartile(relative),
+    ...tradeOff(relative),
+    ...byTask(relative, result),
+    ...byHead(relative),
+  ];
+}

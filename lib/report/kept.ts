@@ -1,0 +1,131 @@
+import { Bootstrap, type Interval, type Table } from "../bootstrap.js";
+import type { MemorizationMetric } from "../memorization.js";
+import { mean } from "../statistics.js";
+import type { SweepResult, SweepScores, SweptVariant } from "../sweep.js";
+import type { TaskScores } from "../task.js";
+
+/** What a bypass leaves of the unmodified model, as shares of what that one has: 1 where nothing is lost. */
+export interface Kept {
+  variant: SweptVariant;
+  /** Of the memorization metric; not there where the unmodified model has none to lose. */
+  memorization?: Interval;
+  /** Of accuracy above chance, the mean over the tasks that the unmodified model can do. */
+  ability?: Interval;
+  /** The same of each such task. */
+  tasks: { name: string; kept: Interval }[];
+  /** What the shares are of, for whoever compares them further. */
+  tables: { memorization: Table[]; ability: Table[] };
+}
+
+/** A sweep's results next to its base. */
+export interface Relative {
+  /** What stands for memorization. */
+  metric?: MemorizationMetric;
+  /** The tasks on which the unmodified model is above chance at 95 %, and the others. */
+  able: string[];
+  unable: string[];
+  kept: Kept[];
+}
+
+/** What can stand for memorization, the best first: more of it is more memorized, and nothing is 0. */
+const metrics = [
+  "exactMatch",
+  "tokenAccuracy",
+  "teacherForcedAccuracy",
+  "extractableLength",
+  "extractionProbability",
+] as const satisfies readonly MemorizationMetric[];
+
+export function memorizationMetric({ memorization }: SweepScores): MemorizationMetric | undefined {
+  return metrics.find((metric) => memorization?.perRow[0]?.[metric] !== undefined);
+}
+
+export function rowValues({ memorization }: SweepScores, metric: MemorizationMetric): number[] {
+  return memorization?.perRow.map((row) => row[metric]) ?? [];
+}
+
+export function answers({ perQuestion }: TaskScores): number[] {
+  return perQuestion.map(({ correct }) => Number(correct));
+}
+
+/** The probability of each right answer by chance: of one of several choices, and of a continuation none. */
+export function chances({ perQuestion }: TaskScores): number[] {
+  return perQuestion.map(({ logLikelihoods, chosen }) => (chosen === undefined ? 0 : 1 / logLikelihoods.length));
+}
+
+/** Of means of the unmodified model, of a bypass and of chance: the share of what is above chance that is left. */
+export const shareKept = ([base, bypassed, chance = 0]: readonly number[]): number =>
+  ((bypassed as number) - chance) / ((base as number) - chance);
+
+/** The mean over tables of that share. */
+export const meanKept = (means: readonly (readonly number[])[]): number => mean(means.map(shareKept));
+
+function isAble(task: TaskScores, bootstrap: Bootstrap): boolean {
+  const above = ([accuracy, chance]: number[]) => (accuracy as number) - (chance as number);
+  return bootstrap.interval([[answers(task), chances(task)]], ([means]) => above(means as number[])).low > 0;
+}
+
+/** Memorization of each row, without a bypass and with one; undefined where there is none to lose. */
+function memorizationTable(base: SweepScores, bypassed: SweepScores): Table | undefined {
+  const metric = memorizationMetric(base);
+  if (metric === undefined) return undefined;
+  const before = rowValues(base, metric);
+  return mean(before) > 0 ? [before, rowValues(bypassed, metric)] : undefined;
+}
+
+/** For each task whether each question is answered, without a bypass and with one, and what chance gives. */
+function abilityTables(base: SweepScores, bypassed: SweepScores, able: readonly string[]): Table[] {
+  return able.map((name) => {
+    const task = base.tasks?.[name] as TaskScores;
+    return [answers(task), answers(bypassed.tasks?.[name] as TaskScores), chances(task)];
+  });
+}
+
+/** Each bypass next to the unmodified model, row by row and question by question. */
+export function relativeToBase({ base, variants }: SweepResult): Relative {
+  const bootstrap = new Bootstrap();
+  const metric = memorizationMetric(base);
+  const tasks = Object.entries(base.tasks ?? {});
+  const able = tasks.filter(([, task]) => isAble(task, bootstrap)).map(([name]) => name);
+  const kept = variants.map((variant): Kept => {
+    const memorization = memorizationTable(base, variant);
+    const ability = abilityTables(base, variant, able);
+    return {
+      variant,
+      ...(memorization && { memorization: bootstrap.interval([memorization], meanKept) }),
+      ...(able.length > 0 && { ability: bootstrap.interval(ability, meanKept) }),
+      tasks: ability.map((table, index) => ({
+        name: able[index] as string,
+        kept: bootstrap.interval([table], meanKept),
+      })),
+      tables: { memorization: memorization ? [memorization] : [], ability },
+    };
+  });
+  return {
+    ...(metric && { metric }),
+    able,
+    unable: tasks.map(([name]) => name).filter((name) => !able.includes(name)),
+    kept,
+  };
+}
+
+/** Of a single block that is bypassed as a whole, its number. */
+export function singleBlock({ blocks, heads, name }: SweptVariant): number | undefined {
+  return blocks.length === 1 && heads === undefined && !name.startsWith("quartile") ? blocks[0] : undefined;
+}
+
+/** Of a single head that is bypassed alone, where it is. */
+export function singleHead({ blocks, heads = {} }: SweptVariant): { block: number; head: number } | undefined {
+  const entries = Object.entries(heads);
+  const [block, numbers] = entries[0] ?? ["", []];
+  const [head] = numbers;
+  return blocks.length === 0 && entries.length === 1 && numbers.length === 1 && head !== undefined
+    ? { block: Number(block), head }
+    : undefined;
+}
+
+/** Of a quarter of the stack, its number from 1. */
+export function quartileOf({ name }: SweptVariant): number | undefined {
+  const number = /^quartile ([1-4])$/.exec(name)?.[1];
+  return number === undefined ? undefined : Number(number);
+}

@@ -1,0 +1,28 @@
+import type { Report } from "./report.js";
+import type { ReportTable } from "./tables.js";
+
+const cellText = (text: string) => text.replaceAll("|", "\\|");
+
+function tableText({ title, head, rows }: ReportTable): string {
+  const line = (cells: readonly string[]) => `| ${cells.map(cellText).join(" | ")} |`;
+  const rule = `|${head.map((_, column) => (column === 0 ? " --- " : " --: ")).join("|")}|`;
+  return [`## ${title}`, "", line(head), rule, ...rows.map(line)].join("\n");
+}
+
+/** Markdown; `images` are the figures' files, by their names, for those that are to be shown. */
+export function toMarkdown(report: Report, images: ReadonlyMap<string, string> = new Map()): string {
+  const figures = report.figures.flatMap(({ name, title, caption }) => {
+    const image = images.get(name);
+    return image === undefined ? [] : [`## ${title}`, `![${title}](<${image}>)`, caption];
+  });
+  const settings = ["```json", JSON.stringify(report.settings, null, 2), "```"].join("\n");
+  return `${[
+    `# ${report.title}`,
+    report.description,
+    ...report.findings,
+    ...figures,
+    ...report.tables.map(tableText),
+    "## Settings",
+    settings,
+  ].join("\n\n")}\n`;
+}

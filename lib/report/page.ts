@@ -1,0 +1,58 @@
+import { Eta } from "eta";
+import { drawFigure } from "./draw.js";
+import type { Report } from "./report.js";
+
+const template = `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title><%= it.title %></title>
+<style>
+  body { font: 16px/1.5 Georgia, "Times New Roman", serif; color: #1a1a1a; max-width: 52rem; margin: 2.5rem auto; padding: 0 1.25rem; }
+  h1 { font-size: 1.7rem; line-height: 1.2; margin-bottom: .3rem; }
+  h2 { font-size: 1.2rem; margin-top: 2.4rem; }
+  .model { color: #555; margin-top: 0; }
+  .findings { border-left: 3px solid #0072B2; padding-left: 1rem; }
+  figure { margin: 1rem 0; }
+  figure svg { max-width: 100%; height: auto; }
+  figcaption { font-size: .88rem; color: #444; margin-top: .4rem; }
+  .wide { overflow-x: auto; }
+  table { border-collapse: collapse; border-top: 1.5px solid #333; font: .8rem/1.45 Helvetica, Arial, sans-serif; font-variant-numeric: tabular-nums; }
+  thead th { border-bottom: 1.5px solid #333; font-weight: 600; vertical-align: bottom; }
+  th, td { padding: .2rem .6rem; text-align: right; white-space: nowrap; }
+  thead th { white-space: normal; }
+  th:first-child, td:first-child { text-align: left; padding-left: 0; white-space: nowrap; }
+  tbody tr:last-child td { border-bottom: 1.5px solid #333; }
+  pre { background: #f6f6f6; padding: .8rem; font-size: .75rem; overflow-x: auto; }
+  @media print { body { max-width: none; } h2 { break-after: avoid; } figure, tr { break-inside: avoid; } .wide { overflow: visible; } pre { white-space: pre-wrap; } }
+</style>
+<h1><%= it.title %></h1>
+<p class="model"><%= it.description %></p>
+<% if (it.findings.length > 0) { %><div class="findings"><% for (const sentence of it.findings) { %><p><%= sentence %></p><% } %></div><% } %>
+
+<% for (const { title, svg, caption } of it.figures) { %>
+<h2><%= title %></h2>
+<figure><%~ svg %><figcaption><%= caption %></figcaption></figure>
+<% } %>
+
+<% for (const { title, head, rows } of it.tables) { %>
+<h2><%= title %></h2>
+<div class="wide"><table>
+<thead><tr><% for (const cell of head) { %><th><%= cell %></th><% } %></tr></thead>
+<tbody><% for (const row of rows) { %><tr><% for (const cell of row) { %><td><%= cell %></td><% } %></tr>
+<% } %></tbody></table></div>
+<% } %>
+
+<h2>Settings</h2>
+<pre><%= it.settings %></pre>
+</html>
+`;
+
+/** One HTML file that needs nothing beside it. */
+export async function toPage(report: Report): Promise<string> {
+  const figures = await Promise.all(
+    report.figures.map(async (figure) => ({ ...figure, svg: await drawFigure(figure, "svg") })),
+  );
+  const settings = JSON.stringify(report.settings, null, 2);
+  return new Eta().renderString(template, { ...report, figures, settings });
+}

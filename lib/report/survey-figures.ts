@@ -1,0 +1,140 @@
+import type { SweepResult } from "../sweep.js";
+import { byMode, colours, type Figure, percentAxis } from "./figure.js";
+import { singleBlock } from "./kept.js";
+
+const lines = 5;
+
+/** Some of many, evenly spaced, the first and the last among them. */
+function spread<Item>(items: readonly Item[], count: number): Item[] {
+  if (items.length <= count) return [...items];
+  return Array.from(
+    { length: count },
+    (_, index) => items[Math.round((index * (items.length - 1)) / (count - 1))] as Item,
+  );
+}
+
+const logAxis = { type: "log", nice: true };
+
+/** How far a bypass takes the residual stream, measured and proven. */
+function travel({ variants }: SweepResult): Figure[] {
+  const surveyed = variants.flatMap((variant) => {
+    const bypassed = singleBlock(variant);
+    return bypassed === undefined || variant.divergence === undefined
+      ? []
+      : [{ bypassed, mode: variant.mode, blocks: variant.divergence.blocks }];
+  });
+  const chosen = new Set(spread([...new Set(surveyed.map(({ bypassed }) => bypassed))], lines));
+  const values = surveyed
+    .filter(({ bypassed }) => chosen.has(bypassed))
+    .flatMap(({ bypassed, mode, blocks }) =>
+      blocks.flatMap(({ block, distance, bound }) =>
+        [
+          { bypassed, mode, block, what: "measured", value: distance },
+          { bypassed, mode, block, what: "proven bound", value: bound },
+        ].filter(({ value }) => Number.isFinite(value) && value > 0),
+      ),
+    );
+  if (values.length === 0) return [];
+  const { width, column } = byMode(values);
+  const names = [...chosen].sort((a, b) => a - b);
+  const bypassed = { field: "bypassed", type: "ordinal", title: "bypassed block", sort: names };
+  return [
+    {
+      name: "travel",
+      title: "How far a bypass travels",
+      caption:
+        "The distance between the residual streams with and without the attention of one block, after that block and " +
+        "after each later one, as a share of the stream's length: means over tokens. Below 100 % it is shorter than the " +
+        "stream itself; the dashed lines are what it is proven not to exceed on these inputs.",
+      spec: {
+        data: { values },
+        facet: { column },
+        spec: {
+          width,
+          height: 240,
+          mark: { type: "line", point: { filled: true, size: 35 }, strokeWidth: 1.8 },
+          encoding: {
+            x: { field: "block", type: "ordinal", title: "after block", axis: { labelAngle: 0, labelOverlap: true } },
+            y: {
+              field: "value",
+              type: "quantitative",
+              title: "share of the stream",
+              scale: logAxis,
+              axis: { ...percentAxis, format: ".1~%", tickCount: 6 },
+            },
+            color: { ...bypassed, scale: { domain: names, range: colours.tasks.slice(0, names.length) } },
+            strokeDash: {
+              field: "what",
+              type: "nominal",
+              title: null,
+              sort: ["measured", "proven bound"],
+              legend: { symbolType: "stroke", symbolSize: 400, symbolFillColor: "transparent" },
+              scale: {
+                domain: ["measured", "proven bound"],
+                range: [
+                  [1, 0],
+                  [5, 4],
+                ],
+              },
+            },
+          },
+        },
+      },
+    },
+  ];
+}
+
+/** What attention adds: each block's, and each head's. */
+function attention({ attention = [] }: SweepResult): Figure[] {
+  if (attention.length === 0) return [];
+  const blocks = attention.map(({ share }, block) => ({ block, share }));
+  const heads = attention.flatMap(({ heads }, block) => heads.map((share, head) => ({ block, head, share })));
+  const x = { field: "block", type: "ordinal", axis: { labelAngle: 0, labelOverlap: true } };
+  const width = 640;
+  return [
+    {
+      name: "attention",
+      title: "What attention adds",
+      caption:
+        "The length of what attention adds to the residual stream, as a share of the stream after the block: means " +
+        "over tokens, of each block (above) and of each of its heads (below), whose contributions may cancel out.",
+      spec: {
+        vconcat: [
+          {
+            width,
+            height: 130,
+            data: { values: blocks },
+            mark: { type: "bar", color: colours.ability },
+            encoding: {
+              x: { ...x, title: null },
+              y: { field: "share", type: "quantitative", title: "share of the stream", axis: percentAxis },
+            },
+          },
+          {
+            width,
+            height: Math.min(24 * Math.max(...attention.map(({ heads }) => heads.length)), 360),
+            data: { values: heads },
+            mark: "rect",
+            encoding: {
+              x: { ...x, title: "block" },
+              y: { field: "head", type: "ordinal", title: "head", axis: { labelOverlap: true } },
+              color: {
+                field: "share",
+                type: "quantitative",
+                title: "share",
+                scale: { scheme: "viridis" },
+                legend: { format: "%", orient: "right", gradientLength: 80 },
+              },
+            },
+          },
+        ],
+        resolve: { scale: { color: "independent" } },
+      },
+    },
+  ];
+}
+
+/** The figures of a sweep's survey. */
+export function surveyFigures(result: SweepResult): Figure[] {
+  return [...travel(result), ...attention(result)];
+}

@@ -1,0 +1,146 @@
+import { Bootstrap, type Interval } from "../bootstrap.js";
+import type { Measured } from "../statistics.js";
+import type { SweepResult, SweepScores } from "../sweep.js";
+import { memorizationMetric, type Relative, rowValues } from "./kept.js";
+
+/** A table of a report; the first column has names, and the others numbers. */
+export interface ReportTable {
+  title: string;
+  head: string[];
+  rows: string[][];
+}
+
+const missing = "–";
+
+export function percent(share: number): string {
+  if (!Number.isFinite(share)) return missing;
+  const hundredths = 100 * share;
+  if (Math.abs(hundredths) >= 1e5) return `${hundredths.toExponential(1)} %`;
+  return `${hundredths.toFixed(share !== 0 && Math.abs(hundredths) < 9.95 ? 1 : 0)} %`;
+}
+
+/** A share and its interval: 46 % [31, 60]. */
+export function withInterval(interval: Interval | undefined): string {
+  if (interval === undefined) return missing;
+  const { value, low, high } = interval;
+  return `${percent(value)} [${[low, high].map((end) => percent(end).replace(" %", "")).join(", ")}]`;
+}
+
+const withError = ({ value, standardError }: Measured) =>
+  `${(100 * value).toFixed(1)} ± ${(100 * standardError).toFixed(1)}`;
+
+const plain = (value: number | undefined) =>
+  value === undefined || !Number.isFinite(value) ? missing : value.toPrecision(4);
+
+/** Metrics whose mean over rows is a share. */
+const shares: readonly string[] = ["exactMatch", "tokenAccuracy", "teacherForcedAccuracy", "extractionProbability"];
+
+export const metricNames: Record<string, string> = {
+  exactMatch: "exact match",
+  tokenAccuracy: "token accuracy",
+  teacherForcedAccuracy: "teacher-forced accuracy",
+  extractableLength: "extractable length",
+  extractionProbability: "extraction probability",
+};
+
+/** What stands for memorization, of the unmodified model or under a bypass. */
+export function memorizationInterval(scores: SweepScores, bootstrap = new Bootstrap()): Interval | undefined {
+  const metric = memorizationMetric(scores);
+  if (metric === undefined) return undefined;
+  return bootstrap.interval([[rowValues(scores, metric)]], ([means]) => (means as number[])[0] as number);
+}
+
+function measured({ base, variants }: SweepResult, { metric, kept }: Relative): ReportTable {
+  const tasks = Object.keys(base.tasks ?? {});
+  const entropy = base.memorization?.completionEntropy !== undefined;
+  const bootstrap = new Bootstrap();
+  const asShare = metric !== undefined && shares.includes(metric);
+  const cells = (scores: SweepScores) => [
+    ...(metric === undefined
+      ? []
+      : [asShare ? withInterval(memorizationInterval(scores, bootstrap)) : plain(scores.memorization?.[metric])]),
+    ...(entropy ? [plain(scores.memorization?.completionEntropy)] : []),
+    ...(base.perplexity ? [plain(scores.perplexity?.perplexity)] : []),
+    ...tasks.map((name) => {
+      const task = scores.tasks?.[name];
+      return task ? withError({ value: task.accuracy, standardError: task.standardErrors.accuracy }) : missing;
+    }),
+  ];
+  const share = [...(metric === undefined ? [] : ["memorization kept"]), ...(tasks.length > 0 ? ["ability kept"] : [])];
+  const shareCells = (memorization: string, ability: string) => [
+    ...(metric === undefined ? [] : [memorization]),
+    ...(tasks.length > 0 ? [ability] : []),
+  ];
+  return {
+    title: "With attention bypassed",
+    head: [
+      "bypass",
+      "mode",
+      ...(metric === undefined ? [] : [metricNames[metric] as string]),
+      ...(entropy ? ["completion entropy"] : []),
+      ...(base.perplexity ? ["perplexity"] : []),
+      ...tasks.map((name) => `${name}, %`),
+      ...share,
+    ],
+    rows: [
+      ["none", "", ...cells(base), ...shareCells("", "")],
+      ...variants.map((variant, index) => [
+        variant.name,
+        variant.mode,
+        ...cells(variant),
+        ...shareCells(withInterval(kept[index]?.memorization), withInterval(kept[index]?.ability)),
+      ]),
+    ],
+  };
+}
+
+function surveyed({ variants }: SweepResult): ReportTable[] {
+  const found = variants.filter(({ divergence }) => divergence !== undefined);
+  if (found.length === 0) return [];
+  return [
+    {
+      title: "How far each bypass takes the model",
+      head: [
+        "bypass",
+        "mode",
+        "distance after the last block",
+        "its bound",
+        "KL, nats",
+        "its bound",
+        "most probable token another",
+        "proven the same",
+      ],
+      rows: found.map(({ name, mode, divergence }) => {
+        const last = divergence?.blocks.at(-1);
+        const { output } = divergence ?? {};
+        return [
+          name,
+          mode,
+          percent(last?.distance ?? Number.NaN),
+          percent(last?.bound ?? Number.NaN),
+          plain(output?.divergence),
+          plain(output?.bound),
+          percent(output?.changed ?? Number.NaN),
+          percent(output?.certain ?? Number.NaN),
+        ];
+      }),
+    },
+  ];
+}
+
+function attention({ attention = [] }: SweepResult): ReportTable[] {
+  if (attention.length === 0) return [];
+  const heads = Math.max(...attention.map(({ heads }) => heads.length));
+  return [
+    {
+      title: "What attention adds, as a share of the stream after the block",
+      head: ["block", "attention", ...Array.from({ length: heads }, (_, head) => `head ${head}`)],
+      rows: attention.map(({ share, heads }, block) => [String(block), percent(share), ...heads.map(percent)]),
+    },
+  ];
+}
+
+/** The tables that a sweep has the data for. */
+export function sweepTables(result: SweepResult, relative: Relative): ReportTable[] {
+  return [measured(result, relative), ...surveyed(result), ...attention(result)];
+}

@@ -1,0 +1,67 @@
+import type { BypassMode, SweepResult, SweptVariant } from "attention-bypass";
+
+/** How many of 100 samples are matched and of 100 questions with four choices are answered. */
+export type Counts = [matched: number, answered: number];
+
+const rows = 100;
+
+function scores([matched, answered]: Counts, perplexity: number) {
+  const upTo = (count: number) => Array.from({ length: rows }, (_, index) => index < count);
+  return {
+    memorization: {
+      rows,
+      exactMatch: matched / rows,
+      perRow: upTo(matched).map((hit) => ({ exactMatch: Number(hit) })),
+    },
+    perplexity: { perplexity },
+    tasks: {
+      quiz: {
+        questions: rows,
+        accuracy: answered / rows,
+        standardErrors: { accuracy: 0.05 },
+        perQuestion: upTo(answered).map((correct) => ({
+          logLikelihoods: [-1, -2, -3, -4],
+          chosen: Number(!correct),
+          correct,
+        })),
+      },
+    },
+  };
+}
+
+function settings(blockCount: number) {
+  const config = { family: "gpt-neox", blockCount, headCount: 2, hiddenSize: 8 };
+  const tasks = [{ name: "quiz", group: "reasoning", questions: rows, sha256: "0" }];
+  return { over: "blocks", mode: "zero", device: "cpu", dtype: "float32", model: { config, files: [] }, tasks };
+}
+
+/** The result of a sweep of single blocks and of quartiles, that never was. */
+export function madeUpSweep(
+  base: Counts,
+  blocks: readonly Counts[],
+  quartiles: readonly Counts[] = [],
+  mode: BypassMode = "zero",
+): SweepResult {
+  const survey = (first: number) => ({
+    blocks: blocks.slice(first).map((_, index) => ({ block: first + index, distance: 0.5, bound: 2 ** index })),
+    output: { divergence: 0.25, bound: 4, changed: 0.125, certain: 0 },
+  });
+  const variants = [
+    ...blocks.map((counts, block) => ({
+      name: `block ${block}`,
+      blocks: [block],
+      mode,
+      ...scores(counts, 10 + block),
+      divergence: survey(block),
+    })),
+    ...quartiles.map((counts, index) => ({
+      name: `quartile ${index + 1}`,
+      blocks: [index],
+      mode,
+      ...scores(counts, 20 + index),
+    })),
+  ] as unknown as SweptVariant[];
+  const attention = blocks.map((_, block) => ({ share: 0.5 / (block + 1), heads: [0.25, 0.125] }));
+  const result = { base: scores(base, 9), variants, attention, settings: settings(blocks.length) };
+  return result as unknown as SweepResult;
+}
