@@ -63,12 +63,15 @@ t.test("both module systems show the same", async (t) => {
     "AttentionBypassError",
     "benchmarkNames",
     "convert",
+    "createReport",
     "diagnose",
+    "drawFigure",
     "errorCodes",
     "loadModel",
     "memorizationMetrics",
     "recommend",
     "samplesToExtract",
+    "writeReport",
   ]);
 });
 
@@ -146,7 +149,12 @@ import { readdirSync } from "node:fs";
 import { loadModel } from "attention-bypass";
 const threads = () => readdirSync("/proc/self/task").length;
 const folder = process.argv.at(-1);
-const load = (threads) => loadModel(folder, { device: "cpu", threads });
+// A model that nobody holds any more is collected, and its thread with it.
+const models = [];
+const load = async (threads) => {
+  models.push(await loadModel(folder, { device: "cpu", threads }));
+  return models.at(-1);
+};
 // A model's first products make its threads.
 const made = async (model) => {
   const before = threads();
@@ -159,7 +167,8 @@ const [one, four, alsoOne] = [await load(1), await load(4), await load(1)];
 console.log(await made(one), await made(four), await made(alsoOne), await made(one));
 const three = await load(3);
 await load(1);
-console.log(await made(three));`,
+console.log(await made(three));
+await Promise.all(models.map((model) => model.dispose()));`,
     [folder],
   );
   t.equal(code, 0, stderr);

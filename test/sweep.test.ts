@@ -163,6 +163,12 @@ t.test("names and blocks", async (t) => {
   ]);
   t.equal((await names({ over: "pairs" })).length, 6);
   t.same(await names({ over: { window: 3 } }), ["blocks 0, 1, 2 [0,1,2] zero", "blocks 1, 2, 3 [1,2,3] zero"]);
+  t.same(await names({ over: ["quartiles", { window: 3 }, { blocks: { quartile: 2 } }, "heads"] }), [
+    ...[1, 2, 3, 4].map((quartile) => `quartile ${quartile} [${quartile - 1}] zero`),
+    ...["blocks 0, 1, 2 [0,1,2] zero", "blocks 1, 2, 3 [1,2,3] zero"],
+    "quartile 2 [1] zero",
+    ...[0, 1, 2, 3].flatMap((block) => [0, 1, 2, 3].map((head) => `block ${block} head ${head} [] zero`)),
+  ]);
   t.same(await names({ over: [{ blocks: [3], mode: "short-circuit" }, { blocks: { from: 2 } }], mode: "both" }), [
     "block 3 [3] short-circuit",
     "blocks 2, 3 [2,3] zero",

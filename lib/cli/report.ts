@@ -29,10 +29,15 @@ Examples:
 
 const nameOf = (file: string) => path.basename(file, path.extname(file));
 
+/** Two files of one name in different folders are told apart by their paths. */
+async function readOther(file: string, name: string) {
+  return { name: nameOf(file) === name ? file : nameOf(file), sweep: await readSweep(file) };
+}
+
 async function report(file: string, { compare, name = nameOf(file), output, figure }: Options): Promise<void> {
   if (output !== undefined) reportFormat(output);
   const sweep = await readSweep(file);
-  const other = compare === undefined ? {} : { compare: { name: nameOf(compare), sweep: await readSweep(compare) } };
+  const other = compare === undefined ? {} : { compare: await readOther(compare, name) };
   const created = createReport(sweep, { name, ...other });
   if (output === undefined) await print(toMarkdown(created));
   else await writeReport(created, output, figure === undefined ? {} : { figure });

@@ -8,7 +8,7 @@ const template = `<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title><%= it.title %></title>
 <style>
-  body { font: 16px/1.5 Georgia, "Times New Roman", serif; color: #1a1a1a; max-width: 52rem; margin: 2.5rem auto; padding: 0 1.25rem; }
+  body { font: 16px/1.5 Georgia, "Times New Roman", serif; color: #1a1a1a; max-width: 56rem; margin: 2.5rem auto; padding: 0 1.25rem; }
   h1 { font-size: 1.7rem; line-height: 1.2; margin-bottom: .3rem; }
   h2 { font-size: 1.2rem; margin-top: 2.4rem; }
   .model { color: #555; margin-top: 0; }
