@@ -10,8 +10,8 @@ namespace {
 
 constexpr int64_t tokens_at_once = 4096;
 
-// Adds up what one block's attention adds to some rows. stream (rows, length, hidden): after the block. valid (rows,
-// length): where a row has a token.
+// Adds up what one block's attention adds to some rows. stream (rows, length, hidden): after the block. valid
+// (rows, length): where a row has a token.
 class Sums {
  public:
   void add(const Model::Block& block, const at::Tensor& stream, const at::Tensor& mixed,

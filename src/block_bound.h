@@ -12,10 +12,10 @@ struct BlockNorms {
   explicit BlockNorms(const Model::Block& block);
 
   Model::Weights weights;
-  at::Tensor output_gram;   // (heads, head size, head size)
-  at::Tensor values;        // of output, values and the norm's scale together, (heads)
+  at::Tensor output_gram;    // (heads, head size, head size)
+  at::Tensor values;         // of output, values and the norm's scale together, (heads)
   at::Tensor queries, keys;  // of these and the norm's scale, (heads)
-  double widen, narrow;     // of the MLP's matrices, the first with its norm's scale
+  double widen, narrow;      // of the MLP's matrices, the first with its norm's scale
 };
 
 // How far one block can take the residual stream of a model with a bypass from that without. It knows the

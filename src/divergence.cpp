@@ -162,7 +162,8 @@ std::vector<std::vector<Divergence>> diverge(const Model& model, const std::vect
   double tokens = 0;
   for (const auto& row : rows) tokens += static_cast<double>(std::ssize(row));
   // The bounds take a few times what a model does.
-  const double row_operations = Operations(model.config()).block() * static_cast<double>(1 + 5 * plans.size());
+  const double row_operations =
+      Operations(model.config()).block() * static_cast<double>(1 + 5 * plans.size());
   control.expect(static_cast<double>(model.config().block_count) * row_operations * tokens);
 
   std::vector<Row> states;
