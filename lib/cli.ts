@@ -12,6 +12,7 @@ import { addMemorization } from "./cli/memorization.js";
 import { addPerplexity } from "./cli/perplexity.js";
 import { addRecommend } from "./cli/recommend.js";
 import { addReport } from "./cli/report.js";
+import { addSetup } from "./cli/setup.js";
 import { addSweep } from "./cli/sweep.js";
 
 const examples = `
@@ -28,6 +29,8 @@ function createProgram(signal: AbortSignal): Command {
         "does to what they write, predict and know by heart.",
     )
     .version(packageVersion)
+    // setup has a --version of its own.
+    .enablePositionalOptions()
     .exitOverride()
     // Failures of all kinds are told in one place, below.
     .configureOutput({ outputError: () => {} })
@@ -41,6 +44,7 @@ function createProgram(signal: AbortSignal): Command {
   addReport(program);
   addRecommend(program);
   addConvert(program, signal);
+  addSetup(program, signal);
   addDoctor(program);
   return program;
 }

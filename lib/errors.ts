@@ -50,7 +50,7 @@ export const errorCodes = [
   "WEIGHTS_TRUNCATED",
   /** A weights file that can't be read. */
   "WEIGHTS_INVALID",
-  /** A file that is no archive by PyTorch. */
+  /** A file that is no archive by PyTorch, or holds something else than it should. */
   "ARCHIVE_INVALID",
   /** A tensor that the config asks for and the weights lack. */
   "TENSOR_MISSING",
@@ -75,6 +75,12 @@ export const errorCodes = [
   "OUT_OF_MEMORY",
   /** The model has been disposed of. */
   "DISPOSED",
+  /** A download that the network or the server does not give. */
+  "DOWNLOAD_FAILED",
+  /** A file that is not the one that was meant. */
+  "CHECKSUM_MISMATCH",
+  /** No room for what is to be written. */
+  "DISK_FULL",
   /** A picture is to be drawn on a machine that has no font. */
   "FONT_MISSING",
   /** A file could not be written. */

@@ -74,7 +74,8 @@ async function readVersion(folder: string): Promise<string | undefined> {
   return undefined;
 }
 
-async function examine(origin: LibtorchOrigin, folder: string): Promise<Libtorch | string> {
+/** The libtorch in a folder, or why there is none. */
+export async function examineLibtorch(origin: LibtorchOrigin, folder: string): Promise<Libtorch | string> {
   const folders = ["lib", "lib64", "lib/x86_64-linux-gnu", "lib/aarch64-linux-gnu"];
   for (const libraries of folders.map((name) => path.join(folder, name))) {
     if (!(await exists(path.join(libraries, "libtorch_cpu.so")))) continue;
@@ -101,6 +102,9 @@ async function pythonTorch(): Promise<string | undefined> {
 }
 
 async function* candidates(version: string): AsyncGenerator<[LibtorchOrigin, string]> {
+  // CUDA's, which runs on the CPU as well, comes first.
+  const cuda = path.join(`${cachedLibtorch(version)}-cuda`, "torch");
+  if (await exists(cuda)) yield ["cache", cuda];
   yield ["cache", path.join(cachedLibtorch(version), "torch")];
   const python = await pythonTorch();
   if (python !== undefined) yield ["python", python];
@@ -115,7 +119,7 @@ async function* candidates(version: string): AsyncGenerator<[LibtorchOrigin, str
 export async function findLibtorch(version: string, series: readonly string[]): Promise<LibtorchSearch> {
   const attempts: LibtorchAttempt[] = [];
   const attempt = async (origin: LibtorchOrigin, folder: string): Promise<Libtorch | undefined> => {
-    const result = await examine(origin, folder);
+    const result = await examineLibtorch(origin, folder);
     const refusal =
       typeof result === "string"
         ? result
@@ -139,6 +143,6 @@ export function libtorchNotFound(version: string, attempts: readonly LibtorchAtt
   return new AttentionBypassError(
     "LIBTORCH_NOT_FOUND",
     `expected a libtorch ${version} on this machine but found none (${looked}). ` +
-      `Either run \`python3 -m pip install torch==${version}\`, or set ATTENTION_BYPASS_LIBTORCH to the folder of one`,
+      "Run `npx attention-bypass setup` to bring it, or set ATTENTION_BYPASS_LIBTORCH to the folder of one",
   );
 }

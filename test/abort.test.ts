@@ -7,7 +7,7 @@ import t from "tap";
 import { temporaryFolder } from "./support/fixtures.ts";
 import { randomTokens, writeRandomModel } from "./support/random-model.ts";
 
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 
 const here = { device: "cpu", threads: 1 } as const;
 const folder = await temporaryFolder(t);

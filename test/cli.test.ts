@@ -11,7 +11,7 @@ import t, { type Test } from "tap";
 import { type ExpectedCase, fixture, readExpected, temporaryFolder } from "./support/fixtures.ts";
 import { shared, skipReason } from "./support/shared.ts";
 
-t.setTimeout(300_000);
+t.setTimeout(1_200_000);
 
 const root = path.join(import.meta.dirname, "..");
 const program = path.join(root, "dist", "cli.js");
@@ -76,7 +76,7 @@ const perplexity = ["perplexity", model, "--device", "cpu", "--tokens", row.join
 
 t.test("help and version", async (t) => {
   const help = await succeed(t, "--help");
-  for (const verb of ["generate", "perplexity", "memorization", "sweep", "recommend", "convert", "doctor"]) {
+  for (const verb of ["generate", "perplexity", "memorization", "sweep", "recommend", "convert", "setup", "doctor"]) {
     t.match(help, new RegExp(`^ {2}${verb} `, "m"));
     const ofVerb = await succeed(t, verb, "--help");
     t.match(ofVerb, `Usage: attention-bypass ${verb} `);

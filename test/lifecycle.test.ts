@@ -7,7 +7,7 @@ import { runScript } from "./support/child.ts";
 import { fixture, temporaryFolder } from "./support/fixtures.ts";
 import { randomTokens, writeRandomModel } from "./support/random-model.ts";
 
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 
 // With one thread the machine's other work slows these down least.
 const here = { device: "cpu", threads: 1 } as const;

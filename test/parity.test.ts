@@ -5,7 +5,7 @@ import t, { type Test } from "tap";
 import { type Expected, fixture, fixtureNames, readExpected, readFloats, temporaryFolder } from "./support/fixtures.ts";
 import { shared, skipReason } from "./support/shared.ts";
 
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 
 /** The largest difference as a share of the largest value. */
 function difference(actual: Float32Array, expected: Float32Array): number {

@@ -7,7 +7,7 @@ import { runScript } from "./support/child.ts";
 import { fixture, temporaryFolder } from "./support/fixtures.ts";
 import { writeRandomModel } from "./support/random-model.ts";
 
-t.setTimeout(120_000);
+t.setTimeout(600_000);
 
 const require = createRequire(import.meta.url);
 

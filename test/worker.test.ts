@@ -4,7 +4,7 @@ import { runScript } from "./support/child.ts";
 import { temporaryFolder } from "./support/fixtures.ts";
 import { writeRandomModel } from "./support/random-model.ts";
 
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 
 const folder = await temporaryFolder(t);
 await writeRandomModel(folder, { blocks: 6, width: 256 });

@@ -45,6 +45,9 @@ export const exitCodes: Readonly<Record<ErrorCode, number>> = {
   LIBTORCH_FAILED: environment,
   ADDON_NOT_FOUND: environment,
   OUT_OF_MEMORY: environment,
+  DOWNLOAD_FAILED: environment,
+  CHECKSUM_MISMATCH: environment,
+  DISK_FULL: environment,
   FONT_MISSING: environment,
   WRITE_FAILED: environment,
   DISPOSED: unexpected,
@@ -56,7 +59,7 @@ Exit codes:
   1    a failure of another kind
   2    the command line asks for something that can't be
   3    an input file is missing, broken or not supported
-  4    this machine can't: libtorch, addon, device, memory, writing
+  4    this machine can't: libtorch, addon, device, memory, writing, the network
   130  interrupted (143: terminated)
 
 Failures are one line on stderr, "attention-bypass: message [CODE]", and with --json
