@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { readFile, stat } from "node:fs/promises";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
@@ -101,11 +101,17 @@ async function pythonTorch(): Promise<string | undefined> {
   return undefined;
 }
 
+/** The tested version before others, and of each CUDA's first, which runs on the CPU as well. */
+async function cachedFolders(version: string): Promise<string[]> {
+  const own = path.basename(cachedLibtorch(version));
+  const names = await readdir(cacheFolder()).catch((): string[] => []);
+  const found = names.filter((name) => /^libtorch-[\d.]+(-cuda)?$/.test(name));
+  const rank = (name: string) => (name.startsWith(own) ? 0 : 2) + (name.endsWith("-cuda") ? 0 : 1);
+  return [...new Set([own, ...found])].sort((a, b) => rank(a) - rank(b)).map((name) => path.join(cacheFolder(), name));
+}
+
 async function* candidates(version: string): AsyncGenerator<[LibtorchOrigin, string]> {
-  // CUDA's, which runs on the CPU as well, comes first.
-  const cuda = path.join(`${cachedLibtorch(version)}-cuda`, "torch");
-  if (await exists(cuda)) yield ["cache", cuda];
-  yield ["cache", path.join(cachedLibtorch(version), "torch")];
+  for (const folder of await cachedFolders(version)) yield ["cache", path.join(folder, "torch")];
   const python = await pythonTorch();
   if (python !== undefined) yield ["python", python];
   yield ["system", "/usr/local"];

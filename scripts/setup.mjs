@@ -4,11 +4,10 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
+import { compileAddons, pinned, pinnedSeries as series } from "./compile.mjs";
 
 const root = path.join(import.meta.dirname, "..");
 const at = (...names) => path.join(root, ...names);
-const pinned = JSON.parse(readFileSync(at("package.json"), "utf8")).config.libtorch;
-const series = pinned.split(".").slice(0, 2).join(".");
 
 class SetupError extends Error {}
 
@@ -95,12 +94,11 @@ function buildAddons(libtorch) {
   const sources = ["src", "binding", "CMakeLists.txt", "package-lock.json"];
   const built = existsSync(stamp) && readFileSync(stamp, "utf8") === libtorch.folder;
   if (built && upToDate([...addons, "native/libtorch.txt"], sources)) return;
-  const warnings = process.env.CI === "true" ? ["--CDWARNINGS_AS_ERRORS=ON"] : [];
-  run(
-    tool("cmake-js"),
-    ["compile", `--CDLIBTORCH=${libtorch.folder}`, `--CDLIBTORCH_SERIES=${series}`, ...warnings],
-    "It needs CMake 3.20 and a C++20 compiler: on Debian, `apt-get install cmake ninja-build g++`.",
-  );
+  if (compileAddons(libtorch.folder, series) !== 0) {
+    throw new SetupError(
+      "Compiling the addons failed. It needs CMake 3.20 and a C++20 compiler: on Debian, `apt-get install cmake ninja-build g++`.",
+    );
+  }
   writeFileSync(stamp, libtorch.folder);
 }
 

@@ -1,0 +1,58 @@
+// Prebuilt addons for `npm pack`, stripped, one for each series of libtorch: node scripts/prebuild.mjs [2.11 2.12 2.13].
+// Without a series it takes that of set-up; another one's libtorch is brought into the cache first.
+import { spawnSync } from "node:child_process";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+import { promisify } from "node:util";
+import prebuildify from "prebuildify";
+import { addonFolder, pinnedSeries, preloadFolder } from "./compile.mjs";
+
+const root = path.join(import.meta.dirname, "..");
+/** The newest version of each series that addons are made for. */
+const versions = { 2.11: "2.11.0", 2.12: "2.12.1", 2.13: "2.13.0" };
+
+const asked = process.argv.slice(2);
+const unknown = asked.find((series) => !(series in versions));
+if (unknown !== undefined) {
+  console.error(`prebuild: expected series among ${Object.keys(versions).join(", ")} but received ${unknown}`);
+  process.exit(2);
+}
+
+const { findLibtorch, libtorchNotFound } = await import(pathToFileURL(path.join(root, "dist", "libtorch.js")).href);
+
+async function libtorchOf(series) {
+  const version = versions[series];
+  const first = await findLibtorch(version, [series]);
+  if (first.found) return first.found;
+  const setup = ["setup", "--version", version, "--from", "pip", "--yes"];
+  spawnSync(process.execPath, [path.join(root, "dist", "cli.js"), ...setup], { stdio: "inherit" });
+  const second = await findLibtorch(version, [series]);
+  if (second.found) return second.found;
+  throw libtorchNotFound(version, second.attempts);
+}
+
+/** prebuildify calls node-gyp, for which a bridge to cmake-js stands in. */
+async function prebuild(libtorch, series, addon, folder) {
+  process.env.ATTENTION_BYPASS_PREBUILD = JSON.stringify({ libtorch, series, addon });
+  await promisify(prebuildify)({
+    cwd: root,
+    out: folder,
+    name: addon,
+    napi: true,
+    strip: true,
+    tagLibc: "glibc",
+    nodeGyp: path.join(import.meta.dirname, "cmake-js-as-node-gyp.mjs"),
+    targets: [{ runtime: "node", target: process.versions.node }],
+  });
+}
+
+try {
+  for (const series of asked.length > 0 ? asked : [pinnedSeries]) {
+    const { folder } = await libtorchOf(series);
+    await prebuild(folder, series, "attention-bypass", addonFolder(series));
+    await prebuild(folder, series, "preload", preloadFolder);
+  }
+} catch (error) {
+  console.error(`prebuild: ${error.message}`);
+  process.exitCode = 1;
+}
