@@ -7,6 +7,7 @@ export { type ConvertOptions, convert } from "./convert.js";
 export { type Diagnosis, diagnose } from "./diagnose.js";
 export type { BlockDivergence, Divergence, DivergenceOptions } from "./divergence.js";
 export type { Dtype } from "./dtype.js";
+export { type EmbeddedModel, embeddedMeasures, embeddedModel, embeddedModels } from "./embedded-model.js";
 export { AttentionBypassError, type ErrorCode, errorCodes } from "./errors.js";
 export type { FileHash } from "./fingerprint.js";
 export type { FinishReason, Generation, GenerationOptions, GenerationPiece } from "./generation.js";

@@ -201,6 +201,7 @@ t.test("what can't be brought leaves nothing", async (t) => {
     [2, "INVALID_ARGUMENT", "--from", server.url, "--yes"],
     [2, "INVALID_ARGUMENT", "--from", server.url, ...right],
     [2, "INVALID_ARGUMENT", "--device", "tpu"],
+    [2, "INVALID_ARGUMENT", "--version", "2.13"],
     [3, "FILE_NOT_FOUND", "--from", path.join(folder, "nowhere.whl")],
     [4, "CHECKSUM_MISMATCH", "--from", server.url, "--yes", "--sha256", "0".repeat(64)],
     [4, "CHECKSUM_MISMATCH", "--from", await put(name, spoilt), ...right],

@@ -7,6 +7,7 @@ import lockfile from "proper-lockfile";
 import { AttentionBypassError } from "../errors.js";
 import { cachedLibtorch, cacheFolder, examineLibtorch, type Libtorch } from "../libtorch.js";
 import { type OperationOptions, part } from "../operation.js";
+import { invalidArgument } from "../validation.js";
 import { makeRoom, onDisk } from "./disk.js";
 import { download, sha256Of } from "./download.js";
 import { fileName, pinnedAs, pinnedFiles } from "./pins.js";
@@ -49,6 +50,9 @@ async function localSource(from: string, sha256: string | undefined): Promise<So
 
 /** Decides what `setup` is to bring. Throws INVALID_ARGUMENT, FILE_NOT_FOUND. */
 export async function chooseSource({ version, device, from, sha256 }: SetupOptions): Promise<Source> {
+  if (!/^\d+\.\d+\.\d+$/.test(version)) {
+    throw invalidArgument("--version", "a version such as 2.13.0", version);
+  }
   const pip: Source = { kind: "pip", requirement: `torch==${version}` };
   if (from === "pip") return pip;
   if (from === undefined) {
@@ -192,6 +196,7 @@ export async function setup(source: Source, options: SetupOptions): Promise<Libt
   try {
     return (await broughtBefore(options)) ?? (await bring(source, options));
   } finally {
-    await release();
+    // Who took the lock of a process that slept for long keeps it.
+    await release().catch(() => {});
   }
 }

@@ -1,0 +1,200 @@
+// The package as npm packs it, installed into an empty folder without scripts and used with no compiler on PATH: the
+// README's first program, the examples, and libtorch from each place.
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { readFileSync, statSync, symlinkSync } from "node:fs";
+import { copyFile, mkdir, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+import t, { type Test } from "tap";
+import { temporaryFolder } from "./support/fixtures.ts";
+import { noPython, python } from "./support/python.ts";
+
+t.setTimeout(1_200_000);
+const run = promisify(execFile);
+const root = path.join(import.meta.dirname, "..");
+const folder = await temporaryFolder(t);
+const at = (...names: string[]) => path.join(folder, ...names);
+
+/** What a PATH has that holds Node and nothing to compile with. */
+await mkdir(at("bin"));
+for (const [name, target] of Object.entries({
+  node: process.execPath,
+  sh: "/bin/sh",
+  npm: (await run("which", ["npm"])).stdout.trim(),
+  python3: (await run("which", ["python3"])).stdout.trim(),
+})) {
+  symlinkSync(target, at("bin", name));
+}
+const environment = { ...process.env, PATH: at("bin") };
+
+interface Packed {
+  filename: string;
+  size: number;
+  files: { path: string; size: number }[];
+}
+
+await run(process.execPath, [path.join(root, "scripts", "prebuild.mjs")], { cwd: root, maxBuffer: 2 ** 26 });
+const { stdout: listing } = await run("npm", ["pack", "--json", "--pack-destination", folder], { cwd: root });
+const [packed] = JSON.parse(listing) as [Packed];
+await writeFile(at("package.json"), '{ "name": "somebody", "private": true }');
+await run("npm", ["install", "--ignore-scripts", "--no-audit", "--no-fund", at(packed.filename)], {
+  cwd: folder,
+  env: environment,
+});
+
+/** Runs a program of the folder that the package is installed in. */
+async function runHere(file: string, args: readonly string[] = [], own: NodeJS.ProcessEnv = {}) {
+  return run(process.execPath, [...args, file], { cwd: folder, env: { ...environment, ...own } });
+}
+
+async function example(name: string): Promise<string> {
+  await copyFile(path.join(root, "examples", name), at(path.basename(name)));
+  return at(path.basename(name));
+}
+
+const readme = readFileSync(path.join(root, "README.md"), "utf8");
+const firstProgram = /## A first program\n\n```js\n([\s\S]*?)```/.exec(readme)?.[1] ?? "";
+
+t.test("what is packed", async (t) => {
+  const names = packed.files.map(({ path }) => path);
+  const models = packed.files.filter(({ path }) => path.startsWith("models/"));
+  const without = packed.size - models.reduce((sum, { size }) => sum + size, 0);
+  // The models hardly compress, so that this is more than the rest takes.
+  t.ok(without < 5e6, `${without} bytes beside the models`);
+  for (const name of [
+    ...[
+      "dist/index.js",
+      "dist/index.cjs",
+      "dist/index.d.ts",
+      "dist/index.d.cts",
+      "dist/cli.js",
+      "LICENSE",
+      "README.md",
+    ],
+    ...["native/torch-2.13/prebuilds/linux-x64/attention-bypass.glibc.node"],
+    ...["native/preload/prebuilds/linux-x64/preload.glibc.node"],
+    ...["models/gpt-neox/config.json", "models/measures/records.jsonl", "tasks/piqa.json", "src/model.cpp"],
+  ]) {
+    t.ok(names.includes(name), name);
+  }
+  t.same(
+    names.filter((name) => /^(test|examples|bench|shared)\/|\.test\.|build\/Release|\.log$/.test(name)),
+    [],
+  );
+  const manifest = JSON.parse(readFileSync(at("node_modules", "attention-bypass", "package.json"), "utf8"));
+  t.same(
+    ["install", "preinstall", "postinstall"].filter((name) => manifest.scripts?.[name]),
+    [],
+  );
+  t.ok(statSync(at("node_modules", "attention-bypass", "native", "torch-2.13", "prebuilds")).isDirectory());
+});
+
+t.test("the README's first program", async (t) => {
+  await writeFile(at("first.mjs"), firstProgram);
+  const { stdout, stderr } = await runHere(at("first.mjs"));
+  t.match(stdout, /^[\s\S]+\n[\s\S]*\n?0\.\d+ 0\.\d+\n$/);
+  t.equal(stderr, "");
+});
+
+t.test("as an ES module, in CommonJS, in a worker", async (t) => {
+  const { stdout } = await runHere(await example("esm.mjs"));
+  t.match(stdout, /^secrets completed: 0\.\d\d, without the last quarter's attention 0\.\d\d\n$/);
+  t.match((await runHere(await example("commonjs.cjs"))).stdout, /^ \w.*\n/);
+  t.match((await runHere(await example("worker.mjs"))).stdout, /^from the worker: .+\n/);
+});
+
+t.test("in TypeScript, as strict as can be, by both ways of resolving", async (t) => {
+  const tsc = path.join(root, "node_modules", "typescript", "bin", "tsc");
+  const types = ["--typeRoots", path.join(root, "node_modules", "@types"), "--types", "node"];
+  const strict = ["--strict", "--exactOptionalPropertyTypes", "--noUncheckedIndexedAccess", "--target", "es2022"];
+  const file = await example("typescript/sweep.ts");
+  for (const resolution of [
+    ["--module", "nodenext"],
+    ["--module", "commonjs", "--moduleResolution", "node10", "--esModuleInterop"],
+  ]) {
+    await run(process.execPath, [tsc, ...strict, ...types, ...resolution, file], { cwd: folder });
+    t.match((await runHere(at("sweep.js"))).stdout, /^(block|quartile) \d: 0\.\d\d left\n$/, resolution.join(" "));
+  }
+});
+
+t.test("libtorch from setup, from Python, and from nowhere", async (t) => {
+  const cli = at("node_modules", "attention-bypass", "dist", "cli.js");
+  const cache = { ATTENTION_BYPASS_CACHE: at("cache"), ATTENTION_BYPASS_PYTHON: at("no-python") };
+  const missing = await runHere(at("esm.mjs"), [], cache).catch((error: Error) => error.message);
+  t.match(missing, "LIBTORCH_NOT_FOUND");
+  t.match(missing, "npx attention-bypass setup");
+
+  const pip = { ...cache, ATTENTION_BYPASS_PYTHON: "python3", PATH: process.env.PATH };
+  await run(process.execPath, [cli, "setup", "--from", "pip", "--yes"], { env: { ...environment, ...pip } });
+  t.match((await runHere(at("esm.mjs"), [], cache)).stdout, /^secrets completed/);
+
+  const interpreter = python();
+  if (interpreter === undefined) return t.pass(noPython);
+  const own = { ATTENTION_BYPASS_CACHE: at("empty"), ATTENTION_BYPASS_PYTHON: interpreter };
+  t.match((await runHere(at("esm.mjs"), [], own)).stdout, /^secrets completed/);
+  const { stdout } = await run(process.execPath, [cli, "doctor", "--json"], { env: { ...environment, ...own } });
+  t.equal(JSON.parse(stdout).libtorch.origin, "python");
+});
+
+/** The example's server, on a port of its own. */
+async function startServer(t: Test): Promise<{ child: ChildProcess; url: string; ended: Promise<string> }> {
+  const file = await example("http-server.mjs");
+  const child = spawn(process.execPath, [file], { cwd: folder, env: { ...environment, PORT: "0" } });
+  t.teardown(() => child.kill("SIGKILL"));
+  let said = "";
+  const ended = new Promise<string>((resolve) => child.once("close", (code) => resolve(`${said}${code}`)));
+  const url = await new Promise<string>((resolve) => {
+    child.stdout.on("data", (text) => {
+      said += text;
+      const address = /http:\S+/.exec(said)?.[0];
+      if (address) resolve(address);
+    });
+  });
+  return { child, url, ended };
+}
+
+const ask = (url: string, body: object, signal?: AbortSignal) =>
+  fetch(`${url}/generate`, { method: "POST", body: JSON.stringify(body), ...(signal && { signal }) });
+const lines = (text: string) =>
+  text
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as { token: number; text: string });
+const atWork = async (url: string) => ((await (await fetch(`${url}/health`)).json()) as { atWork: number }).atWork;
+
+t.test("the HTTP server streams to many, minds who leaves, and drains", async (t) => {
+  const { child, url, ended } = await startServer(t);
+  const request = { prompt: "Why was it that", maxNewTokens: 24 };
+  const alone = lines(await (await ask(url, request)).text());
+  t.equal(alone.length, 24);
+  const together = await Promise.all(
+    Array.from({ length: 32 }, async () => lines(await (await ask(url, request)).text())),
+  );
+  for (const answer of together) t.same(answer, alone, "what it says alone");
+  const bypassed = lines(await (await ask(url, { ...request, bypass: { blocks: { quartile: 1 } } })).text());
+  t.notSame(bypassed, alone);
+
+  const leaving = new AbortController();
+  const response = await ask(url, { prompt: "The", maxNewTokens: 200 }, leaving.signal);
+  await response.body?.getReader().read();
+  t.equal(await atWork(url), 1);
+  leaving.abort();
+  for (let turn = 0; turn < 100 && (await atWork(url)) > 0; turn++) await sleep(50);
+  t.equal(await atWork(url), 0, "nobody works for who has left");
+
+  for (const [body, code] of [
+    [{ prompt: 5 }, "INVALID_ARGUMENT"],
+    [{ prompt: "The", bypass: { blocks: [9] } }, "BLOCK_OUT_OF_RANGE"],
+    [{ prompt: "The", maxNewTokens: 1e6 }, "CONTEXT_TOO_LONG"],
+  ] as const) {
+    const refused = await ask(url, body);
+    t.equal(refused.status, 400);
+    t.match(await refused.json(), { error: { code } });
+  }
+
+  const last = await ask(url, { prompt: "The", maxNewTokens: 150 });
+  child.kill("SIGTERM");
+  t.equal(lines(await last.text()).length, 150, "who is at work finishes");
+  t.match(await ended, /drained\n0$/);
+});
