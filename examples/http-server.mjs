@@ -1,4 +1,4 @@
-// A small HTTP server: POST /generate { "prompt", "maxNewTokens", "bypass" } streams a JSON line for each token. A client
+// A small HTTP server: POST /generate { "prompt", "maxNewTokens", "bypass", ... } streams a JSON line for each token. A client
 // that leaves ends its own generation; SIGTERM lets those at work finish and takes no more.
 // Run: node http-server.mjs [checkpoint folder], PORT in the environment.
 import { once } from "node:events";
@@ -10,14 +10,15 @@ const model = await loadModel(process.argv[2] ?? embeddedModel());
 let atWork = 0;
 
 async function generate(request, response) {
-  const { prompt, maxNewTokens = 64, bypass } = await json(request);
+  // The options are those of model.stream, which refuses what they can't be.
+  const { prompt, ...options } = await json(request);
   const left = new AbortController();
   response.once("close", () => left.abort());
-  const options = { maxNewTokens, signal: left.signal, ...(bypass && { bypass }) };
-  for await (const { text, token } of model.stream(prompt, options)) {
+  const { signal } = left;
+  for await (const { text, token } of model.stream(prompt, { maxNewTokens: 64, ...options, signal })) {
     if (!response.headersSent) response.writeHead(200, { "content-type": "application/x-ndjson" });
     // A slow reader slows down its own generation alone.
-    if (!response.write(`${JSON.stringify({ token, text })}\n`)) await once(response, "drain", { signal: left.signal });
+    if (!response.write(`${JSON.stringify({ token, text })}\n`)) await once(response, "drain", { signal });
   }
   response.end();
 }

@@ -33,7 +33,7 @@ export type { ReportTable } from "./report/tables.js";
 export { type WriteReportOptions, writeReport } from "./report/write-report.js";
 export type { SampleRow, Samples } from "./samples.js";
 export type { SurveyedBlock, SurveyedBypass } from "./survey.js";
-export type { SweepOptions, SweepResult, SweepScores, SweepSettings, SweptVariant } from "./sweep.js";
+export type { AnySweepResult, SweepOptions, SweepResult, SweepScores, SweepSettings, SweptVariant } from "./sweep.js";
 export type { BypassFamily, SweptBlocks, SweptModes, Variant } from "./sweep-variants.js";
 export type { Answer, DefinedTask, Question, QuestionTask, Task, TaskScores } from "./task.js";
 export { benchmarkNames } from "./task-definition.js";

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { Bootstrap, type Interval, type Table } from "./bootstrap.js";
 import { AttentionBypassError } from "./errors.js";
 import { mean } from "./statistics.js";
-import type { SweepResult } from "./sweep.js";
+import type { AnySweepResult } from "./sweep.js";
 import type { Variant } from "./sweep-variants.js";
 import { validate } from "./validation.js";
 
@@ -96,7 +96,7 @@ function beats(one: { memorization: Interval; ability: Interval }, other: typeof
  * What a sweep over samples and tasks recommends: the bypasses on the Pareto front of memorization against ability, and
  * the one to take. Intervals are 95 %, by bootstrap over rows and questions. Throws INVALID_ARGUMENT, SWEEP_INVALID.
  */
-export function recommend(sweep: SweepResult, options: RecommendOptions = {}): Recommendation {
+export function recommend(sweep: AnySweepResult, options: RecommendOptions = {}): Recommendation {
   const { tolerance } = validate(schema, options, "options");
   const parsed = v.safeParse(sweepFields, sweep);
   if (!parsed.success) {

@@ -18,6 +18,7 @@ const scores = {
       v.string(),
       v.looseObject({
         accuracy: number,
+        standardErrors: v.looseObject({ accuracy: number }),
         perQuestion: v.pipe(
           v.array(v.looseObject({ correct: v.boolean(), logLikelihoods: v.array(number), chosen: v.optional(number) })),
           v.minLength(1, "at least one question"),
@@ -54,7 +55,20 @@ const schema = v.looseObject({
     }),
   ),
   attention: v.optional(attention),
-  settings: v.looseObject({ model: v.looseObject({ config: v.looseObject({ blockCount: v.number() }) }) }),
+  settings: v.looseObject({
+    model: v.looseObject({
+      config: v.looseObject({
+        family: v.string(),
+        blockCount: v.number(),
+        headCount: v.number(),
+        hiddenSize: v.number(),
+      }),
+    }),
+    device: v.string(),
+    dtype: v.string(),
+    tasks: v.optional(v.array(v.looseObject({ name: v.string(), group: v.optional(v.string()) }))),
+  }),
+  cost: v.optional(v.looseObject({ seconds: v.number() })),
 });
 
 /** What a variant has measured must be what the base has. */

@@ -131,6 +131,9 @@ export interface SweepResult<Metric extends MemorizationMetric = MemorizationMet
   };
 }
 
+/** Of whatever metrics. */
+export type AnySweepResult = SweepResult<never>;
+
 const schema = v.strictObject({
   ...longCall,
   ...measuredSamples,

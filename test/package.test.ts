@@ -176,7 +176,7 @@ t.test("the HTTP server streams to many, minds who leaves, and drains", async (t
   t.notSame(bypassed, alone);
 
   const leaving = new AbortController();
-  const response = await ask(url, { prompt: "The", maxNewTokens: 200 }, leaving.signal);
+  const response = await ask(url, { prompt: "The", maxNewTokens: 200, stopAtEndOfText: false }, leaving.signal);
   await response.body?.getReader().read();
   t.equal(await atWork(url), 1);
   leaving.abort();
@@ -193,7 +193,7 @@ t.test("the HTTP server streams to many, minds who leaves, and drains", async (t
     t.match(await refused.json(), { error: { code } });
   }
 
-  const last = await ask(url, { prompt: "The", maxNewTokens: 150 });
+  const last = await ask(url, { prompt: "The", maxNewTokens: 150, stopAtEndOfText: false });
   child.kill("SIGTERM");
   t.equal(lines(await last.text()).length, 150, "who is at work finishes");
   t.match(await ended, /drained\n0$/);

@@ -211,6 +211,10 @@ t.test("what is no sweep", async (t) => {
       "answers that are none",
       spoilt(({ base }) => Object.assign(base, { tasks: { quiz: { accuracy: 1, perQuestion: [1] } } })),
     ],
+    [
+      "no standard errors",
+      spoilt(({ variants }) => Object.assign(variants[0].tasks?.quiz ?? {}, { standardErrors: 1 })),
+    ],
     ["no rows at all", spoilt(({ base }) => Object.assign(base, { memorization: { perRow: [] } }))],
   ];
   for (const [name, call] of wrong) t.throws(call, { name: "AttentionBypassError", code: "SWEEP_INVALID" }, name);

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import type { SweepResult } from "../sweep.js";
+import type { AnySweepResult, SweepResult } from "../sweep.js";
 import { checkSweep } from "../sweep-result.js";
 import { invalidArgument, validate } from "../validation.js";
 import { comparisonFigures, comparisonTable } from "./comparison.js";
@@ -27,7 +27,7 @@ export interface ReportOptions {
   /** What the model is called. Defaults to its family. */
   name?: string;
   /** Another sweep to put next to it, of the same model or of another. */
-  compare?: { name: string; sweep: SweepResult };
+  compare?: { name: string; sweep: AnySweepResult };
 }
 
 const schema = v.strictObject({
@@ -47,7 +47,7 @@ function describe({ settings, cost }: SweepResult): string {
  * 95 % confidence intervals by bootstrap, how far it takes the model and what attention adds. What the sweep has not
  * measured is left out. Throws INVALID_ARGUMENT, SWEEP_INVALID.
  */
-export function createReport(sweep: SweepResult, options: ReportOptions = {}): Report {
+export function createReport(sweep: AnySweepResult, options: ReportOptions = {}): Report {
   const { name, compare } = validate(schema, options, "options");
   const result = checkSweep(sweep);
   const relative = relativeToBase(result);

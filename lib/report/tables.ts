@@ -26,8 +26,9 @@ export function withInterval(interval: Interval | undefined): string {
   return `${percent(value)} [${[low, high].map((end) => percent(end).replace(" %", "")).join(", ")}]`;
 }
 
+/** A single question has no standard error. */
 const withError = ({ value, standardError }: Measured) =>
-  `${(100 * value).toFixed(1)} ± ${(100 * standardError).toFixed(1)}`;
+  `${(100 * value).toFixed(1)}${Number.isFinite(standardError) ? ` ± ${(100 * standardError).toFixed(1)}` : ""}`;
 
 const plain = (value: number | undefined) =>
   value === undefined || !Number.isFinite(value) ? missing : value.toPrecision(4);
