@@ -1,0 +1,24 @@
+// The pages that must keep up with the code.
+import { readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { errorCodes } from "attention-bypass";
+import t from "tap";
+
+const root = path.join(import.meta.dirname, "..");
+const read = (...names: string[]) => readFileSync(path.join(root, ...names), "utf8");
+
+t.test("each error code has its row, once", async (t) => {
+  const listed = [...read("docs", "errors.md").matchAll(/^\| `([A-Z_]+)` +\|/gm)].map(([, code]) => code as string);
+  t.same(listed.sort(), [...errorCodes].sort());
+});
+
+t.test("links between pages lead somewhere", async (t) => {
+  const pages = ["README.md", "CONTRIBUTING.md", ...readdirSync(path.join(root, "docs")).map((name) => `docs/${name}`)];
+  const known = new Set([...pages, ...readdirSync(root)]);
+  for (const page of pages.filter((name) => name.endsWith(".md"))) {
+    for (const [, link] of read(page).matchAll(/\]\((?!https?:)([^)#]+)/g)) {
+      const target = path.posix.join(path.posix.dirname(page), link as string);
+      t.ok(known.has(target), `${page}: ${link}`);
+    }
+  }
+});
