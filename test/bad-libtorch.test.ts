@@ -12,7 +12,7 @@ const { config } = JSON.parse(await readFile(path.join(root, "package.json"), "u
 };
 const series = config.libtorch.split(".").slice(0, 2).join(".");
 
-const lacksLibtorch = ["LIBTORCH_NOT_FOUND", config.libtorch, "libtorch_cpu.so", "pip install"] as const;
+const lacksLibtorch = ["LIBTORCH_NOT_FOUND", config.libtorch, "libtorch_cpu.so", "npx attention-bypass setup"] as const;
 
 interface Attempt {
   code: string;
