@@ -64,7 +64,7 @@ export async function divergence(
   return only;
 }
 
-/** The same of each row under each plan, which bypasses something. */
+/** The same of each row under each plan. */
 export async function diverge(
   session: Session,
   rows: readonly Int32Array[],
@@ -77,7 +77,9 @@ export async function diverge(
 }
 
 function toDivergence({ blocks, output }: NativeDivergence, plan: NativePlan): Divergence {
-  const from = plan.findIndex(({ mode }) => mode !== 0);
+  const first = plan.findIndex(({ mode }) => mode !== 0);
+  // A plan that bypasses nothing, which a sweep may have, changes no block.
+  const from = first < 0 ? blocks.length : first;
   return {
     blocks: blocks.slice(from).map(({ stream, distance, bound, contribution, contributionBound }, index) => {
       const before = index === 0 ? 0 : mean(blocks[from + index - 1]?.distance ?? []);

@@ -65,7 +65,7 @@ function join(rows: readonly Divergence[]): SurveyedBypass {
   };
 }
 
-/** What attention adds to rows of tokens, and how far each plan, which bypasses something, takes the model. */
+/** What attention adds to rows of tokens, and how far each plan takes the model. */
 export async function survey(
   session: Session,
   rows: readonly Int32Array[],

@@ -311,6 +311,20 @@ t.test("a sweep and its report", async (t) => {
   const both = await succeed(t, "report", "--compare", at("other.json"), at("sweep.json"), "--name", "mine");
   t.match(both, /^# mine and other\n[\s\S]*\n\| block 2 \| zero \|[^\n]*0 % \[0, 0\] \|\n/);
 
+  const undrawn = [
+    "--bypass",
+    "0,1",
+    "--survey",
+    "0",
+    "--report",
+    at("none.svg"),
+    "--output",
+    at("kept.json"),
+    "--json",
+  ];
+  t.match(await attentionBypass(...sweep, ...undrawn), { exitCode: 2, errors: /with figures/ });
+  t.equal(JSON.parse(readFileSync(at("kept.json"), "utf8")).variants.length, 1, "what was computed is not lost");
+
   const fails = async (exitCode: number, code: string, ...args: string[]) => {
     const { errors, ...result } = await attentionBypass("report", ...args);
     t.match(result, { exitCode, output: "" }, args.join(" "));

@@ -66,6 +66,14 @@ t.test("of a text's windows where there are no samples, and however the sweep wa
   await model.dispose();
 });
 
+t.test("a bypass of nothing goes nowhere", async (t) => {
+  const model = await loadModel(fixture("neox-serial"), { device: "cpu", threads: 1 });
+  const samples = [randomTokens(12, model.config.vocabularySize)];
+  const { variants } = await model.sweep({ samples, prefixLength: 3, survey: 1, over: [{ blocks: [] }] });
+  t.same(variants[0]?.divergence, { blocks: [], output: { divergence: 0, bound: 0, changed: 0, certain: 1 } });
+  await model.dispose();
+});
+
 t.test("aborted in the middle of the survey", async (t) => {
   const model = await loadModel(fixture("neox-serial"), { device: "cpu", threads: 1 });
   const samples = [randomTokens(12, model.config.vocabularySize)];

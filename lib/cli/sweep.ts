@@ -109,15 +109,16 @@ async function sweep(model: string, options: Options, signal: AbortSignal) {
       onProgress,
     }),
   );
-  if (options.report !== undefined) {
-    const name = path.basename(path.resolve(model));
-    await writeReport(createReport(result, { name }), options.report);
-  }
   if (options.output !== undefined) {
     const content = options.json ? `${JSON.stringify(result, null, 2)}\n` : form(result, options);
     await write(options.output, content, "w");
   } else if (options.json) await printJson(result);
   else await print(form(result, options));
+  // Last, so that a picture that can't be drawn does not cost the result.
+  if (options.report !== undefined) {
+    const name = path.basename(path.resolve(model));
+    await writeReport(createReport(result, { name }), options.report);
+  }
 }
 
 export function addSweep(program: Command, signal: AbortSignal): void {
