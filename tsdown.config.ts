@@ -13,6 +13,6 @@ const shared = {
 
 export default defineConfig([
   { ...shared, entry: ["lib/index.ts"], format: ["esm", "cjs"], dts: true },
-  // The command line, and what scripts/setup.mjs needs of the library before the addon is built.
-  { ...shared, entry: ["lib/cli.ts", "lib/libtorch.ts"], format: "esm", dts: false },
+  // The command line, the probe that doctor starts, and what scripts/ need of the library before the addon is built.
+  { ...shared, entry: ["lib/cli.ts", "lib/libtorch.ts", "lib/probe.ts"], format: "esm", dts: false },
 ]);

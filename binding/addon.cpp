@@ -2,6 +2,9 @@
 #include <napi.h>
 #include <torch/version.h>
 
+#include <memory>
+#include <optional>
+
 #include "device.h"
 #include "handles.h"
 #include "torch_archive.h"
@@ -11,14 +14,48 @@ namespace attention_bypass::binding {
 
 namespace {
 
+// Away from the event loop: CUDA's driver takes its time to start.
+class PlatformWorker final : public Napi::AsyncWorker {
+ public:
+  explicit PlatformWorker(Napi::Env env)
+      : Napi::AsyncWorker(env, "attention-bypass:platform"), deferred_(env) {}
+
+  Napi::Promise promise() const { return deferred_.Promise(); }
+
+  void Execute() override {
+    try {
+      platform_ = platform();
+    } catch (...) {
+      failure_ = Failure::of(std::current_exception());
+      SetError(failure_->message);
+    }
+  }
+
+  void OnOK() override {
+    auto object = Napi::Object::New(Env());
+    object.Set("libtorch", TORCH_VERSION);
+    object.Set("cpuCapability", platform_.cpu_capability);
+    object.Set("threads", platform_.threads);
+    object.Set("cudaDevices", platform_.cuda_devices);
+    object.Set("cudaRefusal", platform_.cuda_refusal);
+    deferred_.Resolve(object);
+  }
+
+  void OnError(const Napi::Error&) override { deferred_.Reject(failure_->error(Env()).Value()); }
+
+ private:
+  Platform platform_;
+  std::optional<Failure> failure_;
+  Napi::Promise::Deferred deferred_;
+};
+
 Napi::Value platform_of(const Napi::CallbackInfo& info) {
-  const auto here = platform();
-  auto object = Napi::Object::New(info.Env());
-  object.Set("libtorch", TORCH_VERSION);
-  object.Set("cpuCapability", here.cpu_capability);
-  object.Set("threads", here.threads);
-  object.Set("cudaDevices", here.cuda_devices);
-  return object;
+  auto worker = std::make_unique<PlatformWorker>(info.Env());
+  const auto promise = worker->promise();
+  worker->Queue();
+  // It frees itself once it has settled its promise.
+  (void)worker.release();
+  return promise;
 }
 
 Napi::Value free_memory_of(const Napi::CallbackInfo& info) {

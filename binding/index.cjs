@@ -2,10 +2,12 @@
 // One folder for each series of libtorch, since an addon fits the series that it was built with alone.
 const { readdirSync } = require("node:fs");
 const path = require("node:path");
-const load = require("node-gyp-build");
 
 const root = path.join(__dirname, "..");
 const native = path.join(root, "native");
+
+// Required with the first load alone, so that importing this package is quick.
+const load = (folder) => require("node-gyp-build")(folder);
 
 exports.root = root;
 

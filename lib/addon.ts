@@ -3,7 +3,8 @@ import path from "node:path";
 import binding from "#binding";
 import { AttentionBypassError } from "./errors.js";
 import { findLibtorch, type Libtorch, libtorchNotFound } from "./libtorch.js";
-import type { Addon } from "./native.js";
+import { explainLoadFailure, glibcVersion, loadFailure } from "./load-failure.js";
+import type { Addon, NativePlatform } from "./native.js";
 
 interface PackageFile {
   version: string;
@@ -23,14 +24,32 @@ export const libtorchVersion = packageFile.config.libtorch;
 export interface LoadedAddon {
   addon: Addon;
   libtorch: Libtorch;
-  /** Why CUDA's part of that libtorch did not load, where it has one. */
+  platform: NativePlatform;
+  /** Why nothing can run on CUDA; undefined where something can. */
   cudaRefusal: string | undefined;
 }
 
 let loaded: Promise<LoadedAddon> | undefined;
 
-function message(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split("\n", 1)[0] ?? "";
+/** Why a CUDA build finds no device, in libtorch's words, and what of the environment may be at fault. */
+function noDevice(refusal: string): string {
+  const visible = process.env.CUDA_VISIBLE_DEVICES;
+  return visible === undefined ? refusal : `${refusal} (CUDA_VISIBLE_DEVICES is "${visible}")`;
+}
+
+function loadNative<Loaded>(what: string, load: () => Loaded): Loaded {
+  try {
+    return load();
+  } catch (error) {
+    if (!/No native build was found/.test(String(error))) throw loadFailure("ADDON_LOAD_FAILED", what, error);
+    const library = glibcVersion() === undefined ? ", whose C library is not glibc," : "";
+    throw new AttentionBypassError(
+      "ADDON_NOT_FOUND",
+      `expected ${what} for this ${process.platform}-${process.arch} machine${library} in ${path.join(binding.root, "native")} ` +
+        "but found none; build it in a clone with `npm run setup`",
+      { cause: error },
+    );
+  }
 }
 
 /**
@@ -38,32 +57,28 @@ function message(error: unknown): string {
  * another libtorch in the system's folders decides which one it gets.
  */
 async function open(libtorch: Libtorch): Promise<LoadedAddon> {
-  const preload = binding.loadPreload();
+  const preload = loadNative("the addon that opens libtorch", binding.loadPreload);
   const library = (name: string) => path.join(libtorch.libraries, name);
   let cudaRefusal: string | undefined;
   try {
     await preload.open(library("libc10.so"));
     await preload.open(library("libtorch_cpu.so"));
   } catch (error) {
-    throw new AttentionBypassError(
-      "LIBTORCH_LOAD_FAILED",
-      `libtorch in ${libtorch.folder} does not load: ${message(error)}`,
-      {
-        cause: error,
-      },
-    );
+    throw loadFailure("LIBTORCH_LOAD_FAILED", `libtorch in ${libtorch.folder}`, error);
   }
   if (existsSync(library("libtorch_cuda.so"))) {
     try {
       await preload.open(library("libtorch_cuda.so"));
     } catch (error) {
-      cudaRefusal = message(error);
+      cudaRefusal = `its part for CUDA does not load: ${explainLoadFailure(error)}`;
     }
   }
-  const addon = binding.loadAddon(libtorch.series);
+  const addon = loadNative(`the addon for libtorch ${libtorch.series}`, () => binding.loadAddon(libtorch.series));
   // process.exit() does not wait for threads, and takes the ground from under them.
   process.once("exit", () => addon.endAll());
-  return { addon, libtorch, cudaRefusal };
+  const platform = await addon.platform();
+  if (platform.cudaDevices === 0) cudaRefusal ??= noDevice(platform.cudaRefusal);
+  return { addon, libtorch, platform, cudaRefusal };
 }
 
 async function load(): Promise<LoadedAddon> {

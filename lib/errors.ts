@@ -72,6 +72,8 @@ export const errorCodes = [
   "LIBTORCH_FAILED",
   /** The addon is neither built nor prebuilt. */
   "ADDON_NOT_FOUND",
+  /** The addon is there and does not load. */
+  "ADDON_LOAD_FAILED",
   "OUT_OF_MEMORY",
   /** The model has been disposed of. */
   "DISPOSED",

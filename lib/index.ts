@@ -4,6 +4,7 @@ export type { Interval } from "./bootstrap.js";
 export type { AttentionMeans, Blocks, Bypass, BypassMode, Heads } from "./bypass.js";
 export type { ModelConfig } from "./config.js";
 export { type ConvertOptions, convert } from "./convert.js";
+export type { Device } from "./device.js";
 export { type Diagnosis, diagnose } from "./diagnose.js";
 export type { BlockDivergence, Divergence, DivergenceOptions } from "./divergence.js";
 export type { Dtype } from "./dtype.js";
@@ -11,7 +12,7 @@ export { type EmbeddedModel, embeddedMeasures, embeddedModel, embeddedModels } f
 export { AttentionBypassError, type ErrorCode, errorCodes } from "./errors.js";
 export type { FileHash } from "./fingerprint.js";
 export type { FinishReason, Generation, GenerationOptions, GenerationPiece } from "./generation.js";
-export { type Device, type LoadModelOptions, loadModel } from "./load-model.js";
+export { type LoadModelOptions, loadModel } from "./load-model.js";
 export type { Logits, LogitsOptions } from "./logits.js";
 export {
   type MemorizationMetric,

@@ -2,20 +2,20 @@ import * as v from "valibot";
 import { loadAddon } from "./addon.js";
 import { Companion } from "./companion.js";
 import { toNativeConfig } from "./config.js";
+import { chooseDevice, type Device, deviceText } from "./device.js";
 import { type Dtype, dtypes } from "./dtype.js";
-import { AttentionBypassError } from "./errors.js";
 import { Model } from "./model.js";
 import type { NativeDecoder, NativeLoadOptions, NativeModel } from "./native.js";
 import { type OperationOptions, run } from "./operation.js";
 import { type ModelSource, openSource } from "./source.js";
-import { findTokenizer, parseTokenizer, readTokenizer, Tokenizer } from "./tokenizer.js";
+import { createTokenizer, findTokenizer, parseTokenizer, readTokenizer } from "./tokenizer.js";
 import { longCall, pathText, validate } from "./validation.js";
 
-export type Device = "auto" | "cpu" | "cuda" | `cuda:${number}`;
-
 export interface LoadModelOptions extends OperationOptions {
-  /** "auto" takes the first CUDA device, and the CPU where there is none; `model.device` says which. Any other is
-   * taken or refused. Defaults to "auto". */
+  /**
+   * "auto" takes the first CUDA device, and the CPU where there is none; `model.device` says which and
+   * `model.deviceReason` why. Any other is taken or refused. Defaults to "auto".
+   */
   device?: Device;
   /** "auto" is float32 on the CPU, and on CUDA the dtype of the checkpoint. Defaults to "auto". */
   dtype?: "auto" | Dtype;
@@ -44,10 +44,7 @@ const threadCount = v.pipe(
 
 const schema = v.strictObject({
   ...longCall,
-  device: v.optional(
-    v.pipe(v.string(), v.regex(/^(auto|cpu|cuda|cuda:\d{1,3})$/, '"auto", "cpu", "cuda" or "cuda:N"')),
-    "auto",
-  ),
+  device: v.optional(deviceText, "auto"),
   dtype: v.optional(v.picklist(["auto", ...dtypes]), "auto"),
   offload: v.optional(v.boolean(), false),
   threads: v.optional(threadCount),
@@ -71,17 +68,14 @@ export async function loadModel(path: string, options: LoadModelOptions = {}): P
   validate(pathText, path, "path");
   const checked = validate(schema, options, "options");
   options.signal?.throwIfAborted();
-  const { addon, cudaRefusal } = await loadAddon();
+  const { addon, libtorch, cudaRefusal } = await loadAddon();
   const source = await openSource(addon, path);
   const json = await tokenizerJson(source, checked.tokenizer);
-  const cuda = checked.device === "auto" ? addon.platform().cudaDevices > 0 : checked.device.startsWith("cuda");
-  const device = !cuda ? "cpu" : checked.device.includes(":") ? checked.device : "cuda:0";
-  if (cuda && cudaRefusal !== undefined) {
-    throw new AttentionBypassError("DEVICE_UNAVAILABLE", `expected CUDA for device "${device}" but ${cudaRefusal}`);
-  }
+  const { device, reason } = chooseDevice(checked.device, cudaRefusal);
+  const cuda = device !== "cpu";
   const automatic = (cuda ? source.config.weightsDtype : undefined) ?? "float32";
   const dtype = checked.dtype === "auto" ? automatic : checked.dtype;
-  const tokenizer = json && new Tokenizer(json, path);
+  const tokenizer = json && (await createTokenizer(json, path));
   const load = async (
     how: Pick<NativeLoadOptions, "dtype" | "offload">,
     operation: OperationOptions,
@@ -101,9 +95,11 @@ export async function loadModel(path: string, options: LoadModelOptions = {}): P
   };
   return new Model({
     addon,
+    libtorch: libtorch.version,
     native: await load({ dtype, offload: checked.offload }, options),
     config: source.config,
     device,
+    deviceReason: reason,
     dtype,
     files: [...new Set(source.weights.tensors.map(({ file }) => file))].sort(),
     float32: new Companion(() => load({ dtype: "float32", offload: true }, {})),

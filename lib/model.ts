@@ -34,6 +34,8 @@ export class Model {
   readonly config: ModelConfig;
   /** What the model runs on: "cpu" or "cuda:N". */
   readonly device: string;
+  /** Why it runs there, such as "no CUDA device can be used: this libtorch is built without CUDA". */
+  readonly deviceReason: string;
   readonly dtype: Dtype;
   /** Undefined where none was found; token ids work all the same. */
   readonly tokenizer: Tokenizer | undefined;
@@ -48,6 +50,7 @@ export class Model {
     this.config = session.config;
     this.tokenizer = session.tokenizer;
     this.device = session.device;
+    this.deviceReason = session.deviceReason;
     this.dtype = session.dtype;
   }
 

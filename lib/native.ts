@@ -193,6 +193,8 @@ export interface NativePlatform {
   cpuCapability: string;
   threads: number;
   cudaDevices: number;
+  /** Why there are none, or "". */
+  cudaRefusal: string;
 }
 
 export interface Addon {
@@ -206,7 +208,7 @@ export interface Addon {
   ) => NativeDecoder;
   /** Ends all work, at the process's exit. */
   endAll(): void;
-  platform(): NativePlatform;
+  platform(): Promise<NativePlatform>;
   /** Bytes that are free on a CUDA device. Throws {@link NativeError}. */
   freeMemory(device: string): number;
   /** Throws {@link NativeError}. */

@@ -1,7 +1,6 @@
 import { createReadStream } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
-import { parse as parseNpy } from "npyjs";
 import * as v from "valibot";
 import { AttentionBypassError, type ErrorCode, systemCode } from "./errors.js";
 import { requireTokenizer, type TokenContext, type Tokens, toTokenIds } from "./tokens.js";
@@ -48,9 +47,10 @@ async function readNpy(file: string, rows: number | undefined, context: TokenCon
   const bytes = await readFile(file).catch((error: unknown) => {
     throw unreadable(file, error);
   });
-  let array: ReturnType<typeof parseNpy>;
+  const npyjs = await import("npyjs");
+  let array: ReturnType<typeof npyjs.parse>;
   try {
-    array = parseNpy(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
+    array = npyjs.parse(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
   } catch (error) {
     throw unreadable(file, error);
   }

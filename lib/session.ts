@@ -8,10 +8,13 @@ import type { Tokenizer } from "./tokenizer.js";
 /** A loaded model as the calls on it see it. */
 export interface Session {
   readonly addon: Addon;
+  /** Its version, such as "2.13.0+cpu". */
+  readonly libtorch: string;
   readonly native: NativeModel;
   readonly config: ModelConfig;
   /** What it runs on: "cpu" or "cuda:N". */
   readonly device: string;
+  readonly deviceReason: string;
   readonly dtype: Dtype;
   /** The files with its weights. */
   readonly files: readonly string[];

@@ -68,10 +68,11 @@ async function safetensors(files: string[]): Promise<NativeSource> {
 }
 
 /** State dictionaries, or a module that somebody else has written: it may compute anything, so it is checked. */
-function archives(addon: Addon, files: string[]): NativeSource {
+async function archives(addon: Addon, files: string[]): Promise<NativeSource> {
   const opened = files.map((file) => ({ file, archive: openArchive(addon, file) }));
+  const tensors = await Promise.all(opened.map(({ file, archive }) => archiveTensors(archive, file)));
   return {
-    tensors: opened.flatMap(({ file, archive }) => archiveTensors(archive, file)),
+    tensors: tensors.flat(),
     traced: opened.find(({ archive }) => archive.hasCode)?.file ?? "",
   };
 }
@@ -100,12 +101,12 @@ async function openArchiveSource(addon: Addon, file: string): Promise<ModelSourc
   if (extra[archiveMark] !== undefined && extra["config.json"] !== undefined) {
     const configText = extra["config.json"];
     const config = parseConfig(configText, `config.json in ${file}`);
-    const weights = { tensors: archiveTensors(archive, file), traced: "" };
+    const weights = { tensors: await archiveTensors(archive, file), traced: "" };
     return { config, configText, weights, tokenizerText: extra["tokenizer.json"], folder };
   }
   const configText = await readConfigText(folder);
   const config = parseConfig(configText, path.join(folder, "config.json"));
-  return { config, configText, weights: archives(addon, [file]), tokenizerText: undefined, folder };
+  return { config, configText, weights: await archives(addon, [file]), tokenizerText: undefined, folder };
 }
 
 /**

@@ -207,7 +207,7 @@ async function describeSettings(
     ...(means.length > 0 && { means: means.map(({ blocks }) => hashNumbers(blocks)) }),
     device,
     dtype,
-    versions: { "attention-bypass": packageVersion, libtorch: session.addon.platform().libtorch },
+    versions: { "attention-bypass": packageVersion, libtorch: session.libtorch },
     model: { config, files: await Promise.all(files.map((file) => hashFile(file, checked.signal))) },
     ...(samples.length > 0 && {
       samples: {

@@ -1,7 +1,7 @@
 import { existsSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import { Template } from "@huggingface/jinja";
+import type { Template } from "@huggingface/jinja";
 import * as v from "valibot";
 import { packageRoot } from "./addon.js";
 import { AttentionBypassError } from "./errors.js";
@@ -133,14 +133,17 @@ class Renderer {
   readonly #templates = new Map<string, Template>();
   readonly #replacements: [RegExp, string][];
 
-  constructor(private readonly form: Form) {
+  constructor(
+    private readonly form: Form,
+    private readonly jinja: typeof import("@huggingface/jinja"),
+  ) {
     this.#replacements = form.replace.map(([pattern, replacement]) => [new RegExp(pattern, "gu"), replacement]);
   }
 
   #text(source: string, row: Row): string {
     let known = this.#templates.get(source);
     if (!known) {
-      known = new Template(source);
+      known = new this.jinja.Template(source);
       this.#templates.set(source, known);
     }
     return known.render({ ...row });
@@ -204,7 +207,7 @@ export async function renderTask(
     throw invalid(`expected rows of ${definition.name} with ${formats} in ${file}`);
   }
   const kind = form.choices !== undefined ? "choices" : form.contexts !== undefined ? "contexts" : "continuation";
-  const renderer = new Renderer(form);
+  const renderer = new Renderer(form, await import("@huggingface/jinja"));
   const questions = rows.slice(0, limit).map((row, index) => {
     try {
       return renderer.render(row);

@@ -1,28 +1,19 @@
 import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
-import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
+import type { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
 import { AttentionBypassError } from "./errors.js";
 
 /** Text to token ids and back, without any tokens added. */
 export class Tokenizer {
   readonly #tokenizer: HuggingFaceTokenizer;
 
-  /** Takes the parsed content of a tokenizer.json. Name is what messages call it. */
+  /** @internal Use `createTokenizer`. */
   constructor(
-    json: object,
+    tokenizer: HuggingFaceTokenizer,
+    /** What messages call it. */
     readonly name: string,
   ) {
-    try {
-      this.#tokenizer = new HuggingFaceTokenizer(json, {});
-    } catch (error) {
-      throw new AttentionBypassError(
-        "TOKENIZER_INVALID",
-        `the tokenizer in ${name} can't be used: ${(error as Error).message}`,
-        {
-          cause: error,
-        },
-      );
-    }
+    this.#tokenizer = tokenizer;
   }
 
   encode(text: string): number[] {
@@ -34,6 +25,21 @@ export class Tokenizer {
     if (tokens.length === 0) return "";
     // Cleaning up would take away spaces that the model did write.
     return this.#tokenizer.decode(Array.from(tokens), { clean_up_tokenization_spaces: false });
+  }
+}
+
+/** Takes the parsed content of a tokenizer.json, and what messages are to call it. Throws TOKENIZER_INVALID. */
+export async function createTokenizer(json: object, name: string): Promise<Tokenizer> {
+  // Loaded with the first tokenizer, so that importing this package is quick.
+  const huggingFace = await import("@huggingface/tokenizers");
+  try {
+    return new Tokenizer(new huggingFace.Tokenizer(json, {}), name);
+  } catch (error) {
+    throw new AttentionBypassError(
+      "TOKENIZER_INVALID",
+      `the tokenizer in ${name} can't be used: ${(error as Error).message}`,
+      { cause: error },
+    );
   }
 }
 

@@ -1,4 +1,3 @@
-import { Parser } from "pickleparser";
 import { AttentionBypassError, fromNative } from "./errors.js";
 import type { Addon, NativeArchive, NativeTensor } from "./native.js";
 
@@ -57,7 +56,8 @@ function resolveName(module: string, name: string): unknown {
   return module.startsWith("__torch__") ? PickledObject : ignored;
 }
 
-function parse(pickle: Uint8Array): unknown {
+async function parse(pickle: Uint8Array): Promise<unknown> {
+  const { Parser } = await import("pickleparser");
   const parser = new Parser({
     unpicklingTypeOfDictionary: "Map",
     nameResolver: { resolve: resolveName as never },
@@ -90,12 +90,12 @@ export function openArchive(addon: Addon, file: string): NativeArchive {
 }
 
 /** The tensors of an archive, where they lie in its file. Throws ARCHIVE_INVALID. */
-export function archiveTensors(archive: NativeArchive, file: string): NativeTensor[] {
+export async function archiveTensors(archive: NativeArchive, file: string): Promise<NativeTensor[]> {
   const invalid = (reason: string) =>
     new AttentionBypassError("ARCHIVE_INVALID", `expected tensors by PyTorch in ${file} but ${reason}`);
   let root: unknown;
   try {
-    root = parse(archive.pickle);
+    root = await parse(archive.pickle);
   } catch (error) {
     throw invalid((error as Error).message);
   }

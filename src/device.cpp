@@ -1,5 +1,6 @@
 #include "device.h"
 
+#include <ATen/Context.h>
 #include <ATen/DeviceAccelerator.h>
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
@@ -9,12 +10,27 @@
 
 namespace attention_bypass {
 
+namespace {
+
+// Asks for CUDA to be told why there is none: no driver, too old a driver, no device.
+std::string cuda_refusal() {
+  if (!at::hasCUDA()) return "this libtorch is built without CUDA";
+  try {
+    at::globalContext().lazyInitDevice(at::kCUDA);
+  } catch (const c10::Error& error) {
+    return error.what_without_backtrace();
+  }
+  return "libtorch finds no CUDA device";
+}
+
+}  // namespace
+
 Platform platform() {
   Platform result;
   result.cpu_capability = at::get_cpu_capability();
   result.threads = at::get_num_threads();
-  result.cuda = torch::cuda::is_available();
-  result.cuda_devices = result.cuda ? static_cast<int>(torch::cuda::device_count()) : 0;
+  result.cuda_devices = static_cast<int>(torch::cuda::device_count());
+  if (result.cuda_devices == 0) result.cuda_refusal = cuda_refusal();
   return result;
 }
 
@@ -22,10 +38,9 @@ at::Device device_of(const std::string& name) {
   const at::Device device(name);
   if (!device.is_cuda()) return device;
   const auto here = platform();
-  if (!here.cuda) {
-    throw Error("DEVICE_UNAVAILABLE", "expected a CUDA device for device \"" + name +
-                                          "\" but this libtorch " +
-                                          (at::hasCUDA() ? "finds none" : "is built without CUDA"));
+  if (here.cuda_devices == 0) {
+    throw Error("DEVICE_UNAVAILABLE",
+                "expected a CUDA device for device \"" + name + "\" but " + here.cuda_refusal);
   }
   const int index = device.has_index() ? device.index() : 0;
   if (index >= here.cuda_devices) {

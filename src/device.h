@@ -10,8 +10,8 @@ namespace attention_bypass {
 struct Platform {
   std::string cpu_capability;  // the instruction set that the kernels take
   int threads = 0;
-  bool cuda = false;  // built with CUDA, and a device is there
   int cuda_devices = 0;
+  std::string cuda_refusal;  // why there are none, or empty
 };
 Platform platform();
 

@@ -1,7 +1,7 @@
 // Text that comes token by token is whole characters only, and ends before a stop string wherever tokens divide it.
 import t, { type Test } from "tap";
 import { TextStream } from "../lib/text-stream.ts";
-import { readTokenizer, Tokenizer } from "../lib/tokenizer.ts";
+import { createTokenizer, readTokenizer, type Tokenizer } from "../lib/tokenizer.ts";
 import { temporaryFolder } from "./support/fixtures.ts";
 import { shared, skipReason } from "./support/shared.ts";
 import { allBytes, writeByteTokenizer } from "./support/tokenizers.ts";
@@ -9,7 +9,7 @@ import { allBytes, writeByteTokenizer } from "./support/tokenizers.ts";
 const folder = await temporaryFolder(t);
 await writeByteTokenizer(folder, allBytes);
 /** A token for each byte: every character but ASCII is divided between tokens. */
-const bytes = new Tokenizer(await readTokenizer(folder), "bytes");
+const bytes = await createTokenizer(await readTokenizer(folder), "bytes");
 
 interface Streamed {
   pieces: string[];
@@ -64,7 +64,7 @@ t.test("a character comes with the token that completes it, and not before", asy
 for (const name of ["gpt-neox-20b.tokenizer.json", "gpt2"]) {
   const place = shared("data", "tokenizers", name);
   t.test(`with ${name}`, { skip: place === undefined && skipReason }, async (t) => {
-    const tokenizer = new Tokenizer(await readTokenizer(place as string), name);
+    const tokenizer = await createTokenizer(await readTokenizer(place as string), name);
     for (const text of texts) comesWhole(t, tokenizer, text);
     t.ok(comesWhole(t, tokenizer, "👩‍🚀𝔘").includes(""), "some tokens complete nothing");
     comesWhole(t, tokenizer, " leading spaces, code:\n\n    x = 1\t\n  end ");

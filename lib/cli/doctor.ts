@@ -16,7 +16,7 @@ Examples:
   $ attention-bypass doctor --json`;
 
 function lines(diagnosis: Diagnosis): [name: string, value: string][] {
-  const { cpu, wanted, attempts, libtorch, runtime, cudaRefusal, failure } = diagnosis;
+  const { cpu, wanted, attempts, libtorch, nvidia, runtime, cudaRefusal, auto, failure } = diagnosis;
   const found: [string, string][] = attempts.map(({ origin, path, refusal }) => [
     "looked at",
     `${path} (${origin}): ${refusal ?? "taken"}`,
@@ -25,20 +25,23 @@ function lines(diagnosis: Diagnosis): [name: string, value: string][] {
     ? [
         ["CPU capability", runtime.cpuCapability],
         ["threads", String(runtime.threads)],
-        ["CUDA devices", cudaRefusal === undefined ? String(runtime.cudaDevices) : `none, ${cudaRefusal}`],
+        ["CUDA devices", cudaRefusal === undefined ? String(runtime.cudaDevices) : `none: ${cudaRefusal}`],
+        ["device auto", auto?.device ?? "none"],
       ]
     : [];
   return [
     ["attention-bypass", diagnosis.package],
     ["Node.js", diagnosis.node],
     ["platform", diagnosis.platform],
+    ["glibc", diagnosis.glibc ?? "none, and the prebuilt addons need it"],
     ["CPU", `${cpu.model}, ${cpu.cores} cores`],
     ["memory", `${diagnosis.memoryGiB} GiB`],
+    ["NVIDIA driver", nvidia ? [nvidia.driver, ...nvidia.devices].join(", ") : "none is loaded"],
     ["wanted", `libtorch ${wanted.version}; addons for ${wanted.series.join(", ") || "no version: none is built"}`],
     ...found,
     ["libtorch", libtorch ? `${libtorch.version} in ${libtorch.folder}` : "none"],
     ...loaded,
-    ["result", failure === undefined ? "models can be loaded" : `no model can be loaded: ${failure}`],
+    ["result", failure ? `no model can be loaded: ${failure.message} [${failure.code}]` : "models can be loaded"],
   ];
 }
 
@@ -61,7 +64,7 @@ export function addDoctor(program: Command): void {
     .summary("tell whether this machine can run models, and why not")
     .description(
       "Looks at this machine the way that loading a model does: versions, every place where a libtorch may be and why " +
-        "it is taken or not, devices, what the CPU can do.",
+        "it is taken or not, drivers and devices, what the CPU can do. What it finds is loaded in a process of its own.",
     );
   addJsonOption(command).addHelpText("after", examples).action(doctor);
 }

@@ -44,6 +44,7 @@ export const exitCodes: Readonly<Record<ErrorCode, number>> = {
   LIBTORCH_LOAD_FAILED: environment,
   LIBTORCH_FAILED: environment,
   ADDON_NOT_FOUND: environment,
+  ADDON_LOAD_FAILED: environment,
   OUT_OF_MEMORY: environment,
   DOWNLOAD_FAILED: environment,
   CHECKSUM_MISMATCH: environment,

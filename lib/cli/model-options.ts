@@ -3,7 +3,7 @@ import { type LoadModelOptions, loadModel } from "../load-model.js";
 import type { Model } from "../model.js";
 import type { JsonOption } from "./output.js";
 import { pick } from "./pick.js";
-import { withProgress } from "./progress.js";
+import { tell, withProgress } from "./progress.js";
 import { wholeNumber } from "./values.js";
 
 export type ModelOptions = Pick<LoadModelOptions, "device" | "dtype" | "offload" | "threads" | "tokenizer">;
@@ -33,8 +33,11 @@ export function addModelOptions(command: Command): Command {
     .option("--tokenizer <path>", tokenizerHelp);
 }
 
-export function openModel(path: string, options: ModelOptions & JsonOption, signal: AbortSignal): Promise<Model> {
-  return withProgress("Loading", options, (onProgress) =>
+export async function openModel(path: string, options: ModelOptions & JsonOption, signal: AbortSignal): Promise<Model> {
+  const model = await withProgress("Loading", options, (onProgress) =>
     loadModel(path, { ...pick(options, ["device", "dtype", "offload", "threads", "tokenizer"]), signal, onProgress }),
   );
+  const chosen = options.device === undefined || options.device === "auto";
+  if (chosen) tell(`${path} in ${model.dtype} on ${model.device}, ${model.deviceReason}`, options);
+  return model;
 }

@@ -2,13 +2,20 @@ import { SingleBar } from "cli-progress";
 import type { OperationOptions } from "../operation.js";
 import type { JsonOption } from "./output.js";
 
+const seen = ({ json }: JsonOption) => !json && process.stderr.isTTY;
+
+/** A line about the work, where somebody can see it. */
+export function tell(line: string, options: JsonOption): void {
+  if (seen(options)) process.stderr.write(`${line}\n`);
+}
+
 /** Runs work under a progress bar, where somebody can see one. */
 export async function withProgress<Value>(
   label: string,
-  { json }: JsonOption,
+  options: JsonOption,
   work: (onProgress: OperationOptions["onProgress"]) => Promise<Value>,
 ): Promise<Value> {
-  if (json || !process.stderr.isTTY) return work(undefined);
+  if (!seen(options)) return work(undefined);
   const bar = new SingleBar({
     format: `${label} {bar} {percentage}% {left}`,
     stream: process.stderr,
