@@ -19,10 +19,12 @@ import {
   scoreMemorization,
 } from "./memorization.js";
 import { type Perplexity, type PerplexityOptions, perplexity } from "./perplexity.js";
+import { attentionText, benchmarkText, divergenceText, memorizationText, sweepText } from "./result-text.js";
 import type { Samples } from "./samples.js";
 import { Gate, type Session } from "./session.js";
 import { type SweepOptions, type SweepResult, sweep } from "./sweep.js";
 import type { Task } from "./task.js";
+import { withText } from "./text-form.js";
 import type { Tokenizer } from "./tokenizer.js";
 import { isBatch, type Tokens } from "./tokens.js";
 
@@ -95,7 +97,9 @@ export class Model {
     samples: Samples,
     options?: MemorizationOptions<Metric>,
   ): Promise<MemorizationResult<Metric>> {
-    return this.#gate.enter(() => scoreMemorization(this.#session, samples, options));
+    return this.#gate.enter(async () =>
+      withText(await scoreMemorization(this.#session, samples, options), memorizationText),
+    );
   }
 
   /**
@@ -105,7 +109,7 @@ export class Model {
   sweep<Metric extends MemorizationMetric = MemorizationMetric>(
     options: SweepOptions<Metric>,
   ): Promise<SweepResult<Metric>> {
-    return this.#gate.enter(() => sweep(this.#session, options));
+    return this.#gate.enter(async () => withText(await sweep(this.#session, options), sweepText));
   }
 
   /**
@@ -113,17 +117,19 @@ export class Model {
    * path of a definition) with `options.data`, tasks with their own data, or questions of one's own.
    */
   benchmark(tasks: string | Task | readonly (string | Task)[], options?: BenchmarkOptions): Promise<BenchmarkResult> {
-    return this.#gate.enter(() => benchmark(this.#session, tasks, options));
+    return this.#gate.enter(async () => withText(await benchmark(this.#session, tasks, options), benchmarkText));
   }
 
   /** How far a bypass takes the model from itself on a row of tokens, measured and proven. In float64. */
   divergence(tokens: string | Tokens, options: DivergenceOptions): Promise<Divergence> {
-    return this.#gate.enter(() => divergence(this.#session, tokens, options));
+    return this.#gate.enter(async () => withText(await divergence(this.#session, tokens, options), divergenceText));
   }
 
   /** What each block's attention and each head adds to the residual stream, and what it mixes on average. */
   attention(samples: Samples, options?: AttentionOptions): Promise<AttentionSurvey> {
-    return this.#gate.enter(() => surveyAttention(this.#session, samples, options));
+    return this.#gate.enter(async () =>
+      withText(await surveyAttention(this.#session, samples, options), attentionText),
+    );
   }
 
   /** Frees the weights after the calls that are at work. Calls that come later throw DISPOSED. Safe to call again. */

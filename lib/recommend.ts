@@ -1,9 +1,11 @@
 import * as v from "valibot";
 import { Bootstrap, type Interval, type Table } from "./bootstrap.js";
 import { AttentionBypassError } from "./errors.js";
+import { recommendationText } from "./result-text.js";
 import { mean } from "./statistics.js";
 import type { AnySweepResult } from "./sweep.js";
 import type { Variant } from "./sweep-variants.js";
+import { withText } from "./text-form.js";
 import { validate } from "./validation.js";
 
 export interface RecommendOptions {
@@ -123,11 +125,12 @@ export function recommend(sweep: AnySweepResult, options: RecommendOptions = {})
     .filter((one) => ![...candidates, unmodified].some((other) => beats(other, one)))
     .sort((a, b) => a.memorization.value - b.memorization.value);
   const best = front.find(({ loss }) => loss.value <= tolerance);
-  return {
+  const recommendation: Recommendation = {
     base: unmodified,
     front,
     ...(best && { best }),
     certain: best !== undefined && best.loss.high <= tolerance,
     tolerance,
   };
+  return withText(recommendation, recommendationText);
 }

@@ -1,9 +1,9 @@
 import type { Command } from "commander";
-import type { BenchmarkResult } from "../benchmark.js";
 import { AttentionBypassError } from "../errors.js";
+import { benchmarkText } from "../result-text.js";
 import { addBypassOptions, type BypassOptions, toBypass, withMeans } from "./bypass-options.js";
 import { addModelOptions, type ModelOptions, modelHelp, openModel } from "./model-options.js";
-import { addJsonOption, formatNumber, type JsonOption, print, printJson, table } from "./output.js";
+import { addJsonOption, type JsonOption, print, printJson } from "./output.js";
 import { withProgress } from "./progress.js";
 import { addTaskOptions, type TaskOptions, toTasks } from "./task-options.js";
 
@@ -20,19 +20,6 @@ Examples:
   $ attention-bypass benchmark ./pythia-160m --tasks hellaswag --data validation.parquet --limit 1000 --json
   $ attention-bypass benchmark ./pythia-160m --task recall=recall.jsonl`;
 
-const metrics = ["accuracy", "normalizedAccuracy", "perplexity"] as const;
-
-function form(result: BenchmarkResult): string {
-  const rows = Object.entries(result).flatMap(([name, scores]) =>
-    metrics.flatMap((metric) => {
-      const value = scores[metric];
-      const error = scores.standardErrors[metric];
-      return value === undefined ? [] : [[name, metric, formatNumber(value), `± ${formatNumber(error ?? Number.NaN)}`]];
-    }),
-  );
-  return table([["task", "metric", "value", "standard error"], ...rows]);
-}
-
 async function benchmark(path: string, options: Options, signal: AbortSignal) {
   const bypass = toBypass(options);
   const tasks = toTasks(options);
@@ -44,7 +31,7 @@ async function benchmark(path: string, options: Options, signal: AbortSignal) {
   const result = await withProgress("Answering", options, (onProgress) =>
     model.benchmark(tasks, { ...bypassed, signal, onProgress }),
   );
-  if (!options.json) return print(form(result));
+  if (!options.json) return print(benchmarkText(result));
   const means = Object.entries(result).map(([name, { perQuestion: _, ...scores }]) => [name, scores]);
   await printJson(options.perQuestion ? result : Object.fromEntries(means));
 }

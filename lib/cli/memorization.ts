@@ -1,8 +1,10 @@
 import type { Command } from "commander";
 import { type MemorizationMetric, type MemorizationResult, memorizationMetrics } from "../memorization.js";
+import { memorizationText } from "../result-text.js";
+import { formatNumber, table } from "../text-form.js";
 import { addBypassOptions, type BypassOptions, toBypass, withMeans } from "./bypass-options.js";
 import { addModelOptions, type ModelOptions, modelHelp, openModel } from "./model-options.js";
-import { addJsonOption, formatNumber, type JsonOption, print, printJson, table } from "./output.js";
+import { addJsonOption, type JsonOption, print, printJson } from "./output.js";
 import { pick } from "./pick.js";
 import { withProgress } from "./progress.js";
 import { decimal, namesAmong, wholeNumber } from "./values.js";
@@ -32,13 +34,6 @@ Examples:
   $ attention-bypass memorization ./gpt-neo --samples memorized.npy --prefix-length 50 --bypass 7
   $ attention-bypass memorization ./gpt-neo --samples rows.jsonl --rows 100 --metrics exactMatch,completionEntropy --json`;
 
-function meansTable(result: MemorizationResult, metrics: readonly MemorizationMetric[]): string {
-  return table([
-    ["metric", result.rows === 1 ? "1 row" : `mean of ${result.rows} rows`],
-    ...metrics.map((metric) => [metric, formatNumber(result[metric])]),
-  ]);
-}
-
 function rowsTable({ perRow }: MemorizationResult, metrics: readonly MemorizationMetric[]): string {
   return table([
     ["row", ...metrics],
@@ -63,7 +58,7 @@ async function memorization(path: string, options: Options, signal: AbortSignal)
     const { perRow, ...means } = result;
     return printJson(options.perRow ? result : means);
   }
-  await print(meansTable(result, metrics));
+  await print(memorizationText(result));
   if (options.perRow) await print(`\n${rowsTable(result, metrics)}`);
 }
 

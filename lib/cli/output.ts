@@ -27,17 +27,3 @@ export function printJson(value: object): Promise<void> {
   const named = (_: string, item: unknown) => (item === undefined ? null : item);
   return print(`${JSON.stringify(value, named, 2)}\n`);
 }
-
-export function formatNumber(value: number): string {
-  return Number.isInteger(value) ? String(value) : value.toPrecision(6);
-}
-
-/** Aligned columns, the first to the left and the others, which hold numbers, to the right. */
-export function table(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
-  const line = (row: readonly string[]) =>
-    row
-      .map((cell, column) => (column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)))
-      .join("  ");
-  return rows.map((row) => `${line(row)}\n`).join("");
-}

@@ -1,9 +1,10 @@
 import type { Command } from "commander";
 import type { Model } from "../model.js";
+import { formatNumber, table } from "../text-form.js";
 import { addBypassOptions, type BypassOptions, toBypass, withMeans } from "./bypass-options.js";
 import { readText, textOrTokens } from "./input.js";
 import { addModelOptions, type ModelOptions, modelHelp, openModel } from "./model-options.js";
-import { addJsonOption, formatNumber, type JsonOption, print, printJson, table } from "./output.js";
+import { addJsonOption, type JsonOption, print, printJson } from "./output.js";
 import { pick } from "./pick.js";
 import { withProgress } from "./progress.js";
 import { tokenIds, wholeNumber } from "./values.js";

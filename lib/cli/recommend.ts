@@ -1,7 +1,7 @@
 import type { Command } from "commander";
-import type { Interval } from "../bootstrap.js";
-import { type Recommendation, recommend } from "../recommend.js";
-import { addJsonOption, type JsonOption, print, printJson, table } from "./output.js";
+import { recommend } from "../recommend.js";
+import { recommendationText } from "../result-text.js";
+import { addJsonOption, type JsonOption, print, printJson } from "./output.js";
 import { readSweep } from "./sweep-file.js";
 import { decimal } from "./values.js";
 
@@ -19,31 +19,6 @@ Examples:
       --tasks arc_easy,piqa --data ./tasks --output sweep.json --json
   $ attention-bypass recommend sweep.json --tolerance 1`;
 
-function form({ base, front, best, certain, tolerance }: Recommendation): string {
-  const interval = ({ value, low, high }: Interval, scale = 100) =>
-    [value, low, high]
-      .map((number) => (scale * number).toFixed(1))
-      .join(" ")
-      .replace(/ (.*) (.*)$/, " [$1, $2]");
-  const line = (name: string, mode: string, of: { memorization: Interval; ability: Interval }, loss?: Interval) => [
-    name,
-    mode,
-    interval(of.memorization),
-    interval(of.ability),
-    loss ? interval(loss, 1) : "",
-  ];
-  const rows = [
-    ["bypass", "mode", "exact match, %", "accuracy, %", "points lost"],
-    line("none", "", base),
-    ...front.map((one) => line(one.name, one.mode, one, one.loss)),
-  ];
-  const verdict =
-    best === undefined
-      ? `No bypass loses at most ${tolerance} points of accuracy.`
-      : `Take ${best.name} (${best.mode}). That it loses at most ${tolerance} points of accuracy is ${certain ? "" : "not "}certain at 95 %.`;
-  return `${table(rows)}\n${verdict}\n`;
-}
-
 export function addRecommend(program: Command): void {
   const command = program
     .command("recommend")
@@ -57,6 +32,6 @@ export function addRecommend(program: Command): void {
       const { tolerance } = options;
       const sweep = await readSweep(file);
       const result = recommend(sweep, tolerance === undefined ? {} : { tolerance });
-      await (options.json ? printJson(result) : print(form(result)));
+      await (options.json ? printJson(result) : print(recommendationText(result)));
     });
 }

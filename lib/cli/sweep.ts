@@ -1,20 +1,22 @@
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { stringify } from "csv-stringify/sync";
 import { type Bypass, type BypassMode, bypassModes } from "../bypass.js";
 import { AttentionBypassError } from "../errors.js";
 import { type MemorizationMetric, memorizationMetrics } from "../memorization.js";
 import { createReport } from "../report/report.js";
 import { reportFormat, writeReport } from "../report/write-report.js";
+import { sweepText } from "../result-text.js";
 import type { SweepResult } from "../sweep.js";
+import { sweepTable } from "../sweep-table.js";
 import { type BypassFamily, familyNames, type SweptBlocks } from "../sweep-variants.js";
 import { meanSamplesOption, parseBlocks, parseHeads, readMeans } from "./bypass-options.js";
 import { readText } from "./input.js";
 import { addModelOptions, type ModelOptions, modelHelp, openModel } from "./model-options.js";
-import { addJsonOption, formatNumber, type JsonOption, print, printJson, table } from "./output.js";
+import { addJsonOption, type JsonOption, print, printJson } from "./output.js";
 import { pick } from "./pick.js";
 import { withProgress } from "./progress.js";
-import { sweepTable, toCsv } from "./sweep-csv.js";
 import { addTaskOptions, type TaskOptions, toTasks } from "./task-options.js";
 import { decimal, namesAmong, wholeNumber } from "./values.js";
 
@@ -70,11 +72,7 @@ function swept({ over = [], bypass = [], heads = [] }: Options): { over?: SweptB
 }
 
 function form(result: SweepResult, options: Options): string {
-  if (options.csv) return toCsv(result);
-  const cell = (value: string | number) => (typeof value === "number" ? formatNumber(value) : value);
-  const rows = sweepTable(result).map((row) => row.map(cell));
-  const { seconds, operations } = result.cost;
-  return `${table(rows)}\n${seconds.toFixed(1)} s, ${(operations / 1e12).toPrecision(3)} trillion operations\n`;
+  return options.csv ? stringify(sweepTable(result)) : sweepText(result);
 }
 
 async function write(file: string, text: string, flag: "a" | "w"): Promise<void> {

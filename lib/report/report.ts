@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import type { AnySweepResult, SweepResult } from "../sweep.js";
 import { checkSweep } from "../sweep-result.js";
+import { withText } from "../text-form.js";
 import { invalidArgument, validate } from "../validation.js";
 import { comparisonFigures, comparisonTable } from "./comparison.js";
 import type { Figure } from "./figure.js";
@@ -48,6 +49,27 @@ function describe({ settings, cost }: SweepResult): string {
  * measured is left out. Throws INVALID_ARGUMENT, SWEEP_INVALID.
  */
 export function createReport(sweep: AnySweepResult, options: ReportOptions = {}): Report {
+  return withText(reportOf(sweep, options), reportText);
+}
+
+function reportText({ title, description, findings, figures, tables }: Report): string {
+  const named = (what: string, names: string[]) => `${what}: ${names.join(", ") || "none"}`;
+  return [
+    title,
+    description,
+    ...findings.map((sentence) => `- ${sentence}`),
+    named(
+      "figures",
+      figures.map(({ name }) => name),
+    ),
+    named(
+      "tables",
+      tables.map(({ title }) => title),
+    ),
+  ].join("\n");
+}
+
+function reportOf(sweep: AnySweepResult, options: ReportOptions): Report {
   const { name, compare } = validate(schema, options, "options");
   const result = checkSweep(sweep);
   const relative = relativeToBase(result);

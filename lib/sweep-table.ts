@@ -1,5 +1,4 @@
-import { stringify } from "csv-stringify/sync";
-import type { SweepResult, SweepScores } from "../sweep.js";
+import type { SweepResult, SweepScores } from "./sweep.js";
 
 /** The names of what was measured, and its numbers, one for each name. */
 function measures({ memorization, perplexity, tasks = {} }: SweepScores): [name: string, value: number][] {
@@ -25,8 +24,4 @@ export function sweepTable({ base, variants }: SweepResult): (string | number)[]
     line("base", [], "", base),
     ...variants.map((variant) => line(variant.name, variant.blocks, variant.mode, variant)),
   ];
-}
-
-export function toCsv(result: SweepResult): string {
-  return stringify(sweepTable(result));
 }

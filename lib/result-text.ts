@@ -1,0 +1,90 @@
+import type { AttentionSurvey } from "./attention.js";
+import type { BenchmarkResult } from "./benchmark.js";
+import type { Interval } from "./bootstrap.js";
+import type { Divergence } from "./divergence.js";
+import { type MemorizationMetric, type MemorizationResult, memorizationMetrics } from "./memorization.js";
+import type { Recommendation } from "./recommend.js";
+import { mean } from "./statistics.js";
+import type { AnySweepResult, SweepResult } from "./sweep.js";
+import { sweepTable } from "./sweep-table.js";
+import { formatNumber, table } from "./text-form.js";
+
+const shareText = (value: number) => `${(100 * value).toFixed(1)} %`;
+
+/** The means of what was measured. */
+export function memorizationText(result: MemorizationResult<never> | MemorizationResult): string {
+  const measured = memorizationMetrics.filter((metric) => metric in result);
+  return table([
+    ["metric", result.rows === 1 ? "1 row" : `mean of ${result.rows} rows`],
+    ...measured.map((metric) => [metric, formatNumber((result as Record<MemorizationMetric, number>)[metric])]),
+  ]);
+}
+
+/** A line for the unmodified model and each variant, and what it cost. */
+export function sweepText(result: AnySweepResult): string {
+  const { seconds, operations } = result.cost;
+  const rows = sweepTable(result as SweepResult).map((row) =>
+    row.map((cell) => (typeof cell === "number" ? formatNumber(cell) : cell)),
+  );
+  return `${table(rows)}\n${seconds.toFixed(1)} s, ${(operations / 1e12).toPrecision(3)} trillion operations\n`;
+}
+
+const taskMetrics = ["accuracy", "normalizedAccuracy", "perplexity"] as const;
+
+/** A line for each task and metric. */
+export function benchmarkText(result: BenchmarkResult): string {
+  const rows = Object.entries(result).flatMap(([name, scores]) =>
+    taskMetrics.flatMap((metric) => {
+      const value = scores[metric];
+      const error = scores.standardErrors[metric];
+      return value === undefined ? [] : [[name, metric, formatNumber(value), `± ${formatNumber(error ?? Number.NaN)}`]];
+    }),
+  );
+  return table([["task", "metric", "value", "standard error"], ...rows]);
+}
+
+/** The Pareto front, and the bypass to take. */
+export function recommendationText({ base, front, best, certain, tolerance }: Recommendation): string {
+  const interval = ({ value, low, high }: Interval, scale = 100) => {
+    const [middle, from, to] = [value, low, high].map((number) => (scale * number).toFixed(1));
+    return `${middle} [${from}, ${to}]`;
+  };
+  const line = (name: string, mode: string, of: { memorization: Interval; ability: Interval }, loss?: Interval) => [
+    name,
+    mode,
+    interval(of.memorization),
+    interval(of.ability),
+    loss ? interval(loss, 1) : "",
+  ];
+  const rows = [
+    ["bypass", "mode", "exact match, %", "accuracy, %", "points lost"],
+    line("none", "", base),
+    ...front.map((one) => line(one.name, one.mode, one, one.loss)),
+  ];
+  const points = `${tolerance} point${tolerance === 1 ? "" : "s"}`;
+  const verdict =
+    best === undefined
+      ? `No bypass loses at most ${points} of accuracy.`
+      : `Take ${best.name} (${best.mode}). That it loses at most ${points} of accuracy is ${certain ? "" : "not "}certain at 95 %.`;
+  return `${table(rows)}\n${verdict}\n`;
+}
+
+/** What each block's attention and its heads add, as shares of the residual stream. */
+export function attentionText({ blocks, tokens }: AttentionSurvey): string {
+  const heads = blocks[0]?.heads.map((_, head) => `head ${head}`) ?? [];
+  const rows = blocks.map(({ share, heads }, block) => [`block ${block}`, ...[share, ...heads].map(shareText)]);
+  return `${table([["added, of the stream", "attention", ...heads], ...rows])}\nmeans over ${tokens} tokens\n`;
+}
+
+/** Means over the tokens, of each block from the first that is bypassed. */
+export function divergenceText({ blocks, output }: Divergence): string {
+  const rows = blocks.map(({ block, stream, distance, bound }) => [
+    `block ${block}`,
+    ...[stream, distance, bound].map((values) => formatNumber(mean(values))),
+  ]);
+  const kl = `${formatNumber(mean(output.divergence))} nats, at most ${formatNumber(mean(output.bound))}`;
+  return (
+    `${table([["mean over tokens", "stream", "distance", "bound"], ...rows])}\nKL divergence of the next token: ${kl}; ` +
+    `most probable token another: ${shareText(output.changed)}, proven the same: ${shareText(output.certain)}\n`
+  );
+}
