@@ -6,6 +6,7 @@ import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import prebuildify from "prebuildify";
 import { addonFolder, pinnedSeries, preloadFolder } from "./compile.mjs";
+import { collectLicences } from "./licences.mjs";
 
 const root = path.join(import.meta.dirname, "..");
 /** The newest version of each series that addons are made for. */
@@ -51,6 +52,7 @@ try {
     const { folder } = await libtorchOf(series);
     await prebuild(folder, series, "attention-bypass", addonFolder(series));
     await prebuild(folder, series, "preload", preloadFolder);
+    collectLicences(folder);
   }
 } catch (error) {
   console.error(`prebuild: ${error.message}`);

@@ -12,6 +12,18 @@ t.test("each error code has its row, once", async (t) => {
   t.same(listed.sort(), [...errorCodes].sort());
 });
 
+t.test("each dependency's licence is named", async (t) => {
+  const { dependencies } = JSON.parse(read("package.json")) as { dependencies: Record<string, string> };
+  const listed = [...read("docs", "licences.md").matchAll(/^\| `([^`]+)` +\| ([^|]+?) +\|$/gm)].map((row) =>
+    row.slice(1),
+  );
+  const own = Object.keys(dependencies).map((name) => [
+    name,
+    (JSON.parse(read("node_modules", name, "package.json")) as { license: string }).license,
+  ]);
+  t.same(listed, own);
+});
+
 t.test("links between pages lead somewhere", async (t) => {
   const pages = ["README.md", "CONTRIBUTING.md", ...readdirSync(path.join(root, "docs")).map((name) => `docs/${name}`)];
   const known = new Set([...pages, ...readdirSync(root)]);

@@ -74,12 +74,19 @@ t.test("what is packed", async (t) => {
     ],
     ...["native/torch-2.13/prebuilds/linux-x64/attention-bypass.glibc.node"],
     ...["native/preload/prebuilds/linux-x64/preload.glibc.node"],
-    ...["models/gpt-neox/config.json", "models/measures/records.jsonl", "tasks/piqa.json", "src/model.cpp"],
+    ...[
+      "native/licenses/libtorch.txt",
+      "docs/errors.md",
+      "models/gpt-neox/config.json",
+      "models/measures/records.jsonl",
+      "tasks/piqa.json",
+      "src/model.cpp",
+    ],
   ]) {
     t.ok(names.includes(name), name);
   }
   t.same(
-    names.filter((name) => /^(test|examples|bench|shared)\/|\.test\.|build\/Release|\.log$/.test(name)),
+    names.filter((name) => /^(test|bench|shared)\/|\.test\.|build\/Release|\.log$/.test(name)),
     [],
   );
   const manifest = JSON.parse(readFileSync(at("node_modules", "attention-bypass", "package.json"), "utf8"));
