@@ -182,6 +182,44 @@ t.test("from a file, and from a folder", async (t) => {
   t.ok(existsSync(torch(third, "lib", "libtorch_cpu.so")));
 });
 
+/** A package that pip installs, of the files in it. */
+async function pipWheel(folder: string, name: string, version: string, files: Record<string, string>, needs = "") {
+  const info = `${name.replaceAll("-", "_")}-${version}.dist-info`;
+  const metadata = `Metadata-Version: 2.1\nName: ${name}\nVersion: ${version}\n${needs && `Requires-Dist: ${needs}\n`}`;
+  const content = await zip({
+    ...files,
+    [`${info}/METADATA`]: metadata,
+    [`${info}/WHEEL`]: "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    [`${info}/RECORD`]: [...Object.keys(files), `${info}/METADATA`, `${info}/WHEEL`, `${info}/RECORD`]
+      .map((file) => `${file},,\n`)
+      .join(""),
+  });
+  await writeFile(path.join(folder, `${name.replaceAll("-", "_")}-${version}-py3-none-any.whl`), content);
+}
+
+t.test("by pip: for CUDA with what it needs, for the CPU alone", async (t) => {
+  const index = await temporaryFolder(t);
+  const files = { "torch/version.py": "__version__ = '2.13.0'\n", "torch/lib/libtorch_cpu.so": "cpu" };
+  await pipWheel(index, "nvidia-stand-in", "1.0", { "nvidia/lib/libcudart.so": "runtime" });
+  const environment = { PIP_NO_INDEX: "1", PIP_FIND_LINKS: index };
+
+  await pipWheel(index, "torch", "2.13.0", files, "nvidia-stand-in");
+  const without = await temporaryFolder(t);
+  const refused = await begin(without, ["--device", "cuda", "--yes"], environment).ended;
+  t.match(refused, { exitCode: 3, errors: /a libtorch 2\.13\.0 with CUDA but 2\.13\.0 is built without it/ });
+  t.same(readdirSync(without), [], "nothing is left");
+  const plain = await begin(without, ["--from", "pip", "--yes"], environment).ended;
+  t.equal(plain.exitCode, 0, plain.errors);
+  t.notOk(existsSync(path.join(without, "libtorch-2.13.0", "nvidia")));
+
+  await pipWheel(index, "torch", "2.13.0", { ...files, "torch/lib/libtorch_cuda.so": "cuda" }, "nvidia-stand-in");
+  const cache = await temporaryFolder(t);
+  const brought = await begin(cache, ["--device", "cuda", "--yes"], environment).ended;
+  t.equal(brought.exitCode, 0, brought.errors);
+  t.same(readdirSync(cache), ["libtorch-2.13.0-cuda"]);
+  t.equal(readFileSync(path.join(cache, "libtorch-2.13.0-cuda", "nvidia", "lib", "libcudart.so"), "utf8"), "runtime");
+});
+
 t.test("what can't be brought leaves nothing", async (t) => {
   const folder = await temporaryFolder(t);
   const put = async (name: string, content: Buffer) => {
