@@ -7,6 +7,7 @@ import type { Session } from "./session.js";
 import { toNativeRows } from "./tokens.js";
 import { longCall, validate, wholeNumber } from "./validation.js";
 
+/** Options of `model.attention`. */
 export interface AttentionOptions extends OperationOptions {
   /** Not needed where samples say it themselves; all tokens count, whichever part they are in. Defaults to 1. */
   prefixLength?: number;
@@ -22,6 +23,7 @@ export interface BlockAttention {
   heads: number[];
 }
 
+/** What attention adds to the residual stream over samples, and what it mixes on average. */
 export interface AttentionSurvey {
   /** For each block. */
   blocks: BlockAttention[];

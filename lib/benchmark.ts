@@ -8,11 +8,13 @@ import { scoreRows } from "./settled-scoring.js";
 import { type EncodedTask, encodeTask, type Task, type TaskScores, taskSchema, toTaskScores } from "./task.js";
 import { invalidArgument, longCall, pathText, validate, wholeNumber } from "./validation.js";
 
+/** Options of `model.benchmark`. */
 export interface BenchmarkOptions extends OperationOptions {
   /** The folder with the rows of tasks that are given by name, or the file of the only one. */
   data?: string;
   /** Take the first rows of tasks that are given by name. Defaults to all. */
   limit?: number;
+  /** What to bypass. Defaults to nothing. */
   bypass?: Bypass;
 }
 

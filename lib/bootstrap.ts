@@ -3,8 +3,11 @@ import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 
 /** A value and its 95 % confidence interval. */
 export interface Interval {
+  /** Of the rows as they are. */
   value: number;
+  /** The 2.5th percentile of what it is when rows are drawn anew. */
   low: number;
+  /** The 97.5th. */
   high: number;
 }
 

@@ -4,7 +4,10 @@ import { AttentionBypassError } from "./errors.js";
 import type { NativeBlockBypass, NativePlan } from "./native.js";
 import { invalidArgument, validate, wholeNumber } from "./validation.js";
 
-/** Blocks by their numbers from 0, by quarter of the stack, or from one to another, both included. */
+/**
+ * Blocks by their numbers from 0; by quarter of the stack, of which 1 is next to the input; or from one to another, both
+ * included, or to the last.
+ */
 export type Blocks = readonly number[] | { quartile: 1 | 2 | 3 | 4 } | { from: number; to?: number };
 
 /** Heads by block, both by their numbers from 0: `{ 3: [0, 5] }`. */
@@ -25,7 +28,10 @@ export interface AttentionMeans {
   readonly blocks: readonly ArrayLike<number>[];
 }
 
-/** What is bypassed of the model's attention: blocks, heads, or both. */
+/**
+ * What is bypassed of the model's attention: blocks, heads, or both. Calls with one throw BLOCK_OUT_OF_RANGE,
+ * BLOCK_DUPLICATE, HEAD_OUT_OF_RANGE and HEAD_DUPLICATE.
+ */
 export interface Bypass {
   /** The blocks whose attention as a whole is bypassed, the output projection's bias included. */
   blocks?: Blocks;

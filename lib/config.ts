@@ -5,15 +5,23 @@ import { describe, positiveNumber, share, validate, wholeNumber } from "./valida
 
 /** The shape of a model, in one vocabulary for both families. */
 export interface ModelConfig {
+  /** The architecture. */
   readonly family: "gpt-neox" | "gpt-neo";
+  /** How many blocks; they are numbered from 0. */
   readonly blockCount: number;
+  /** Width of the residual stream. */
   readonly hiddenSize: number;
+  /** Attention heads of each block; they are numbered from 0. */
   readonly headCount: number;
+  /** Width of the hidden layer of each MLP. */
   readonly intermediateSize: number;
+  /** Token ids are below it. */
   readonly vocabularySize: number;
   /** The most tokens that a row can have. */
   readonly contextLength: number;
+  /** Of the MLPs, by Hugging Face's name, such as "gelu". */
   readonly activation: string;
+  /** What layer norms add to the variance. */
   readonly normEpsilon: number;
   /** The output embedding is the input embedding. */
   readonly tiedEmbedding: boolean;
@@ -25,6 +33,7 @@ export interface ModelConfig {
   readonly attentionBias: boolean;
   /** How many dimensions of each head are rotated. GPT-NeoX alone; 0 for GPT-Neo. */
   readonly rotarySize: number;
+  /** Base of the rotary embedding's wavelengths. GPT-NeoX alone. */
   readonly rotaryBase: number;
   /** Tokens that end a text. */
   readonly endTokens: readonly number[];

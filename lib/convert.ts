@@ -11,6 +11,7 @@ import { type OperationOptions, run } from "./operation.js";
 import { archiveMark, openSource } from "./source.js";
 import { longCall, pathText, validate } from "./validation.js";
 
+/** Options of `convert`. */
 export interface ConvertOptions extends OperationOptions {
   /** Of the weights in the archive; "auto" keeps the checkpoint's where its config says one, else float32. Defaults
    * to "auto". */

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { AttentionBypassError } from "./errors.js";
 
+/** Where a model runs: on the CPU, on the first CUDA device, on CUDA device N, or where "auto" finds best. */
 export type Device = "auto" | "cpu" | "cuda" | `cuda:${number}`;
 
 export const deviceText = v.pipe(
@@ -8,9 +9,11 @@ export const deviceText = v.pipe(
   v.regex(/^(auto|cpu|cuda|cuda:\d{1,3})$/, '"auto", "cpu", "cuda" or "cuda:N"'),
 );
 
-/** What a model is to run on, "cpu" or "cuda:N", and why. */
+/** What a model is to run on, and why. */
 export interface ChosenDevice {
+  /** "cpu" or "cuda:N". */
   device: string;
+  /** Such as "asked for". */
   reason: string;
 }
 

@@ -12,28 +12,65 @@ import type { ProbeResult } from "./probe.js";
 
 /** What `attention-bypass doctor` prints. */
 export interface Diagnosis {
+  /** Version of this package. */
   package: string;
+  /** Version of Node, such as "v22.11.0". */
   node: string;
+  /** Operating system and processor type, and the system's version. */
   platform: string;
   /** The C library's version; undefined where it is another than glibc. */
   glibc: string | undefined;
-  cpu: { model: string; cores: number };
+  /** The processor. */
+  cpu: {
+    /** As the system calls it. */
+    model: string;
+    /** Cores that this process may use. */
+    cores: number;
+  };
+  /** Memory of the machine, to the nearest GiB. */
   memoryGiB: number;
-  /** NVIDIA's driver and the graphics processors that it sees; undefined where no driver is loaded. */
-  nvidia: { driver: string; devices: string[] } | undefined;
-  /** The version that the package is built and tested with, and the series that it has addons for. */
-  wanted: { version: string; series: string[] };
+  /** NVIDIA's driver; undefined where none is loaded. */
+  nvidia:
+    | {
+        /** Its version. */
+        driver: string;
+        /** The graphics processors that it sees, by their names. */
+        devices: string[];
+      }
+    | undefined;
+  /** The libtorch that the package needs. */
+  wanted: {
+    /** The version that it is built and tested with. */
+    version: string;
+    /** The series that it has addons for, such as "2.13". */
+    series: string[];
+  };
   /** Every place that was looked at for a libtorch, in order. */
   attempts: LibtorchAttempt[];
+  /** The libtorch that is taken; undefined where there is none. */
   libtorch: Libtorch | undefined;
   /** What the loaded libtorch says of itself; undefined where none loads. */
   runtime: NativePlatform | undefined;
   /** Why nothing can run on CUDA; undefined where something can, or where nothing loads. */
   cudaRefusal: string | undefined;
   /** What `device: "auto"` takes, and why; undefined where nothing loads. */
-  auto: { device: string; reason: string } | undefined;
+  auto:
+    | {
+        /** "cpu" or "cuda:0". */
+        device: string;
+        /** As `model.deviceReason` has it. */
+        reason: string;
+      }
+    | undefined;
   /** Why nothing loads, with the code that `loadModel` throws. */
-  failure: { code: string; message: string } | undefined;
+  failure:
+    | {
+        /** An error code. */
+        code: string;
+        /** A sentence, with what helps. */
+        message: string;
+      }
+    | undefined;
 }
 
 const longestProbe = 120_000;

@@ -7,12 +7,15 @@ import { mean } from "./statistics.js";
 import { requireContext, type Tokens, toNativeRows, toRow } from "./tokens.js";
 import { invalidArgument, longCall, validate } from "./validation.js";
 
+/** Options of `model.divergence`. */
 export interface DivergenceOptions extends OperationOptions {
+  /** What to bypass; not nothing. */
   bypass: Bypass;
 }
 
 /** The residual streams after one block, without the bypass and with it. One value for each token; L2 norms. */
 export interface BlockDivergence {
+  /** The block's number. */
   block: number;
   /** Of the stream without the bypass. */
   stream: number[];
@@ -22,9 +25,13 @@ export interface BlockDivergence {
   bound: number[];
   /** The mean distance as a multiple of the one before this block; not where there was none. */
   growth?: number;
-  /** Of blocks whose attention is bypassed as a whole by the mode "zero": what it adds, and the most that it adds to
-   * any input whatever, by its weights alone (the paper's first theorem). */
-  attention?: { contribution: number[]; bound: number };
+  /** Of blocks whose attention is bypassed as a whole by the mode "zero". */
+  attention?: {
+    /** The norm of what attention adds, for each token. */
+    contribution: number[];
+    /** The most that it adds to any input whatever, by its weights alone (the paper's first theorem). */
+    bound: number;
+  };
 }
 
 /** How far a bypass takes the model from itself on a row of tokens. */
@@ -37,9 +44,9 @@ export interface Divergence {
     divergence: number[];
     /** What it is proven not to exceed. */
     bound: number[];
-    /** Share of the tokens after which the most probable token is another, and of those after which it is proven not
-     * to be. */
+    /** Share of the tokens after which the most probable token is another. */
     changed: number;
+    /** Share of the tokens after which it is proven to be the same. */
     certain: number;
   };
 }

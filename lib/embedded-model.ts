@@ -6,6 +6,7 @@ import { validate } from "./validation.js";
 /** The small models that come with the package. */
 export const embeddedModels = ["gpt-neox", "gpt-neo"] as const;
 
+/** A small model that comes with the package. */
 export type EmbeddedModel = (typeof embeddedModels)[number];
 
 /**

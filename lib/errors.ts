@@ -89,13 +89,17 @@ export const errorCodes = [
   "WRITE_FAILED",
 ] as const;
 
+/** What went wrong; docs/errors.md has cause and cure of each code. */
 export type ErrorCode = (typeof errorCodes)[number];
 
 /** Every failure of this package but an abort, which rejects with the signal's own reason. */
 export class AttentionBypassError extends Error {
+  /** Always the same. */
   override readonly name = "AttentionBypassError";
 
+  /** @internal Made by the package. */
   constructor(
+    /** What went wrong. */
     readonly code: ErrorCode,
     /** One line: what was expected, and what came. */
     message: string,

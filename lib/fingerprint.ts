@@ -3,9 +3,11 @@ import { createReadStream } from "node:fs";
 import path from "node:path";
 import type { ScoredRow } from "./scoring.js";
 
-/** A file's name and the SHA-256 of its bytes, in hexadecimal digits. */
+/** A file and what is in it. */
 export interface FileHash {
+  /** Without its folder. */
   name: string;
+  /** Of its bytes, in hexadecimal digits. */
   sha256: string;
 }
 

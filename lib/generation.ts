@@ -8,6 +8,7 @@ import { TextStream } from "./text-stream.js";
 import { requireContext, requireTokenizer, type Tokens, toNativeRows, toRow, toTokenIds } from "./tokens.js";
 import { longCall, validate, wholeNumber } from "./validation.js";
 
+/** Options of `model.generate` and `model.stream`. */
 export interface GenerationOptions extends OperationOptions {
   /** Defaults to 128, or to what the model's context still holds where that is less. */
   maxNewTokens?: number;
@@ -24,11 +25,14 @@ export interface GenerationOptions extends OperationOptions {
   stop?: string | number | readonly (string | number)[];
   /** Whether the model's own end-of-text token ends a generation. Defaults to true. */
   stopAtEndOfText?: boolean;
+  /** What to bypass. Defaults to nothing. */
   bypass?: Bypass;
 }
 
+/** Why a generation ended: `maxNewTokens` or the context was reached, `stop` came, or the model's end-of-text token. */
 export type FinishReason = "length" | "stop" | "end-of-text";
 
+/** What comes after one prompt. */
 export interface Generation {
   /** The generated text alone; undefined for a model without a tokenizer. */
   text: string | undefined;
@@ -36,17 +40,20 @@ export interface Generation {
   tokens: number[];
   /** Of each token under the model, natural logarithm, whatever the temperature. */
   logProbabilities: number[];
+  /** Why it ended. */
   finishReason: FinishReason;
-  /** Where tokens were drawn. */
+  /** Where tokens were drawn: draws the same again. */
   seed: number | undefined;
 }
 
 /** A generated token of a stream. */
 export interface GenerationPiece {
+  /** Its id. */
   token: number;
   /** The text that this token completes, often that of several tokens and sometimes none; undefined for a model
    * without a tokenizer. */
   text: string | undefined;
+  /** Under the model, natural logarithm, whatever the temperature. */
   logProbability: number;
 }
 

@@ -12,6 +12,7 @@ export { type EmbeddedModel, embeddedMeasures, embeddedModel, embeddedModels } f
 export { AttentionBypassError, type ErrorCode, errorCodes } from "./errors.js";
 export type { FileHash } from "./fingerprint.js";
 export type { FinishReason, Generation, GenerationOptions, GenerationPiece } from "./generation.js";
+export type { Libtorch, LibtorchAttempt, LibtorchOrigin } from "./libtorch.js";
 export { type LoadModelOptions, loadModel } from "./load-model.js";
 export type { Logits, LogitsOptions } from "./logits.js";
 export {
@@ -23,6 +24,7 @@ export {
   samplesToExtract,
 } from "./memorization.js";
 export type { Model } from "./model.js";
+export type { NativePlatform } from "./native.js";
 export type { OperationOptions } from "./operation.js";
 export type { Perplexity, PerplexityOptions } from "./perplexity.js";
 export type { Difference, PrecisionDifference } from "./precision.js";

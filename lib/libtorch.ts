@@ -5,10 +5,12 @@ import path from "node:path";
 import { promisify } from "node:util";
 import { AttentionBypassError } from "./errors.js";
 
+/** Where a libtorch was looked for: ATTENTION_BYPASS_LIBTORCH, this package's cache, Python's PyTorch, or the system. */
 export type LibtorchOrigin = "environment" | "cache" | "python" | "system";
 
 /** A libtorch on this machine. */
 export interface Libtorch {
+  /** Where it was found. */
   origin: LibtorchOrigin;
   /** The folder with include/. */
   folder: string;
@@ -22,7 +24,9 @@ export interface Libtorch {
 
 /** One place that was looked at. */
 export interface LibtorchAttempt {
+  /** What kind of place it is. */
   origin: LibtorchOrigin;
+  /** The place. */
   path: string;
   /** Why it was not taken; undefined for the one that was. */
   refusal?: string;

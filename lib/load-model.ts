@@ -11,6 +11,7 @@ import { type ModelSource, openSource } from "./source.js";
 import { createTokenizer, findTokenizer, parseTokenizer, readTokenizer } from "./tokenizer.js";
 import { longCall, pathText, validate } from "./validation.js";
 
+/** Options of `loadModel`. */
 export interface LoadModelOptions extends OperationOptions {
   /**
    * "auto" takes the first CUDA device, and the CPU where there is none; `model.device` says which and

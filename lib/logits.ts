@@ -5,10 +5,13 @@ import type { Session } from "./session.js";
 import { isBatch, requireContext, type Tokens, toNativeRows, toRow } from "./tokens.js";
 import { longCall, validate } from "./validation.js";
 
+/** Options of `model.logits`. */
 export interface LogitsOptions extends OperationOptions {
+  /** What to bypass. Defaults to nothing. */
   bypass?: Bypass;
 }
 
+/** The logits of the next token at every position of every row. */
 export interface Logits {
   /** Row after row, position after position; NaN behind the end of a row that is shorter than others. */
   data: Float32Array;

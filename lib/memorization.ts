@@ -27,8 +27,10 @@ export interface MemorizationScores {
   extractionProbability: number;
 }
 
+/** The name of a metric. */
 export type MemorizationMetric = keyof MemorizationScores;
 
+/** The names of all metrics. */
 export const memorizationMetrics = [
   "exactMatch",
   "tokenAccuracy",
@@ -39,9 +41,11 @@ export const memorizationMetrics = [
   "extractionProbability",
 ] as const satisfies readonly MemorizationMetric[];
 
+/** Options of `model.scoreMemorization`. */
 export interface MemorizationOptions<Metric extends MemorizationMetric = MemorizationMetric> extends OperationOptions {
   /** Tokens at the beginning of each row that the model is given. Not needed where samples say it themselves. */
   prefixLength?: number;
+  /** What to bypass. Defaults to nothing. */
   bypass?: Bypass;
   /** Take the first rows alone. Defaults to all. */
   rows?: number;
@@ -60,7 +64,9 @@ export type MemorizationResult<Metric extends MemorizationMetric = MemorizationM
   MemorizationScores,
   Metric
 > & {
+  /** How many rows were scored. */
   rows: number;
+  /** Of each row. */
   perRow: Pick<MemorizationScores, Metric>[];
 };
 

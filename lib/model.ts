@@ -30,14 +30,17 @@ import { isBatch, type Tokens } from "./tokens.js";
 
 /**
  * A loaded model. Work on one model runs in the order in which it was asked for, on a thread of its own; models run
- * side by side. Nothing that a call does is left over for the next one.
+ * side by side. Nothing that a call does is left over for the next one. Any call may throw INVALID_ARGUMENT, OUT_OF_MEMORY,
+ * LIBTORCH_FAILED and, after `dispose`, DISPOSED.
  */
 export class Model {
+  /** Its shape. */
   readonly config: ModelConfig;
   /** What the model runs on: "cpu" or "cuda:N". */
   readonly device: string;
   /** Why it runs there, such as "no CUDA device can be used: this libtorch is built without CUDA". */
   readonly deviceReason: string;
+  /** What its weights are in, whatever the files hold. */
   readonly dtype: Dtype;
   /** Undefined where none was found; token ids work all the same. */
   readonly tokenizer: Tokenizer | undefined;
@@ -56,14 +59,17 @@ export class Model {
     this.dtype = session.dtype;
   }
 
-  /** The logits of the next token at every position, of one row or several. */
+  /**
+   * The logits of the next token at every position, of one row or several. Throws TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING,
+   * CONTEXT_TOO_LONG and those of `Bypass`.
+   */
   logits(tokens: string | Tokens | readonly (string | Tokens)[], options?: LogitsOptions): Promise<Logits> {
     return this.#gate.enter(() => logits(this.#session, tokens, options));
   }
 
   /**
    * Generates after a prompt, or after several, of any lengths, in one batch: each gives what it gives alone.
-   * Throws INVALID_ARGUMENT, TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING, CONTEXT_TOO_LONG and those of `Bypass`.
+   * Throws TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING, CONTEXT_TOO_LONG and those of `Bypass`.
    */
   generate(prompts: readonly (string | Tokens)[], options?: GenerationOptions): Promise<Generation[]>;
   generate(prompt: string | Tokens, options?: GenerationOptions): Promise<Generation>;
@@ -81,18 +87,25 @@ export class Model {
     });
   }
 
-  /** Generates after a prompt, a piece for each token. Leaving the loop ends the work. */
+  /**
+   * Generates after a prompt, a piece for each token. Leaving the loop ends the work. Throws what `generate` throws, when
+   * the first piece is asked for.
+   */
   async *stream(prompt: string | Tokens, options: GenerationOptions = {}): AsyncGenerator<GenerationPiece, void, void> {
     // A stream that nobody reads on must not hold up a disposal, so it passes the gate for each token.
     yield* streamOne(this.#session, prompt, options, (work) => this.#gate.enter(work));
   }
 
-  /** How well the model predicts a text. */
+  /** How well the model predicts a text. Throws TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING and those of `Bypass`. */
   perplexity(text: string | Tokens, options?: PerplexityOptions): Promise<Perplexity> {
     return this.#gate.enter(() => perplexity(this.#session, text, options));
   }
 
-  /** How far the model has memorized samples: rows of tokens, or the path of an .npy or .jsonl file. */
+  /**
+   * How far the model has memorized samples: rows of tokens, or the path of an .npy or .jsonl file. Throws
+   * FILE_NOT_FOUND, SAMPLES_INVALID, PREFIX_TOO_LONG, TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING, CONTEXT_TOO_LONG and those
+   * of `Bypass`.
+   */
   scoreMemorization<Metric extends MemorizationMetric = MemorizationMetric>(
     samples: Samples,
     options?: MemorizationOptions<Metric>,
@@ -104,7 +117,8 @@ export class Model {
 
   /**
    * Measures memorization, perplexity and tasks with no bypass and with each of many, such as each block in turn, in
-   * one walk through the blocks. Each gives what `scoreMemorization` and `perplexity` give for it alone.
+   * one walk through the blocks. Each gives what `scoreMemorization`, `perplexity` and `benchmark` give for it alone.
+   * Throws what these throw, CHECKPOINT_INVALID, CHECKPOINT_MISMATCH and WRITE_FAILED.
    */
   sweep<Metric extends MemorizationMetric = MemorizationMetric>(
     options: SweepOptions<Metric>,
@@ -114,18 +128,25 @@ export class Model {
 
   /**
    * How well the model does at tasks, as the lm-evaluation-harness measures it: tasks by name (`benchmarkNames`, or the
-   * path of a definition) with `options.data`, tasks with their own data, or questions of one's own.
+   * path of a definition) with `options.data`, tasks with their own data, or questions of one's own. Throws TASK_INVALID,
+   * FILE_NOT_FOUND, TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING, CONTEXT_TOO_LONG and those of `Bypass`.
    */
   benchmark(tasks: string | Task | readonly (string | Task)[], options?: BenchmarkOptions): Promise<BenchmarkResult> {
     return this.#gate.enter(async () => withText(await benchmark(this.#session, tasks, options), benchmarkText));
   }
 
-  /** How far a bypass takes the model from itself on a row of tokens, measured and proven. In float64. */
+  /**
+   * How far a bypass takes the model from itself on a row of tokens, measured and proven. In float64. Throws
+   * TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING, CONTEXT_TOO_LONG and those of `Bypass`.
+   */
   divergence(tokens: string | Tokens, options: DivergenceOptions): Promise<Divergence> {
     return this.#gate.enter(async () => withText(await divergence(this.#session, tokens, options), divergenceText));
   }
 
-  /** What each block's attention and each head adds to the residual stream, and what it mixes on average. */
+  /**
+   * What each block's attention and each head adds to the residual stream, and what it mixes on average. Throws what
+   * `scoreMemorization` throws.
+   */
   attention(samples: Samples, options?: AttentionOptions): Promise<AttentionSurvey> {
     return this.#gate.enter(async () =>
       withText(await surveyAttention(this.#session, samples, options), attentionText),
@@ -146,10 +167,12 @@ export class Model {
     await native.close();
   }
 
+  /** What `await using` calls: `dispose`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
   }
 
+  /** @internal */
   [inspect.custom](): string {
     const { family, blockCount, hiddenSize, vocabularySize } = this.config;
     const state = this.#gate.open ? "" : ", disposed of";

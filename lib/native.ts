@@ -188,10 +188,15 @@ export interface NativeDecoder {
   close(): Promise<void>;
 }
 
+/** What the libtorch that is loaded says of itself. */
 export interface NativePlatform {
+  /** Its version. */
   libtorch: string;
+  /** The processor's vector instructions that it uses, such as "AVX2". */
   cpuCapability: string;
+  /** How many threads it runs work on by default. */
   threads: number;
+  /** How many CUDA devices it sees. */
   cudaDevices: number;
   /** Why there are none, or "". */
   cudaRefusal: string;

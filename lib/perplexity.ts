@@ -8,6 +8,7 @@ import { scoreRows } from "./settled-scoring.js";
 import { type Tokens, toRow, toTokenIds } from "./tokens.js";
 import { invalidArgument, longCall, validate, wholeNumber } from "./validation.js";
 
+/** Options of `model.perplexity`. */
 export interface PerplexityOptions extends OperationOptions {
   /** The most tokens that the model sees at once. Defaults to the model's context. */
   contextLength?: number;
@@ -16,11 +17,13 @@ export interface PerplexityOptions extends OperationOptions {
   stride?: number;
   /** A token to put before the text, so that its first token has a prediction too. */
   beginningToken?: number;
+  /** What to bypass. Defaults to nothing. */
   bypass?: Bypass;
   /** How many windows travel together at most. Defaults to 8. */
   batchSize?: number;
 }
 
+/** How well a model predicts a text. */
 export interface Perplexity {
   /** exp(negativeLogLikelihood). */
   perplexity: number;

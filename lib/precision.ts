@@ -4,20 +4,25 @@ import { type RowScores, type ScoredRow, type ScoringOptions, walkRows } from ".
 import type { Session } from "./session.js";
 import { inFloat32 } from "./settled-scoring.js";
 
-/** A difference from float32: its mean and its largest absolute value. */
+/** A difference from float32, by its absolute values. */
 export interface Difference {
+  /** Their mean. */
   mean: number;
+  /** The largest. */
   largest: number;
 }
 
 /** What a dtype changes, found out by scoring some of the rows in float32 too, under every bypass of a sweep. */
 export interface PrecisionDifference {
+  /** The model's. */
   dtype: Dtype;
+  /** What it is compared with. */
   reference: "float32";
   /** How many rows were compared, spread over all of them. */
   rows: number;
-  /** Of each compared row under each bypass, per scored token: nats. */
+  /** Of each compared row's log-likelihood under each bypass, per scored token; nats. */
   logLikelihood: Difference;
+  /** The same of its entropy. */
   entropy: Difference;
   /** Share of the compared rows, under all bypasses, whose exact match is another. */
   exactMatch: number;

@@ -8,6 +8,7 @@ import type { Variant } from "./sweep-variants.js";
 import { withText } from "./text-form.js";
 import { validate } from "./validation.js";
 
+/** Options of `recommend`. */
 export interface RecommendOptions {
   /** How many points (hundredths) of accuracy, a mean over the sweep's tasks, may be lost. Defaults to 1. */
   tolerance?: number;
@@ -23,8 +24,15 @@ export interface Candidate extends Variant {
   loss: Interval;
 }
 
+/** Which bypass to take, and which others stand to choice. */
 export interface Recommendation {
-  base: { memorization: Interval; ability: Interval };
+  /** The unmodified model. */
+  base: {
+    /** As a candidate's. */
+    memorization: Interval;
+    /** As a candidate's. */
+    ability: Interval;
+  };
   /** The bypasses that no other one beats in both, nor equals in one and beats in the other; the least memorization
    * first. The unmodified model counts as one that may beat them. */
   front: Candidate[];
@@ -32,6 +40,7 @@ export interface Recommendation {
   best?: Candidate;
   /** Whether the interval of its loss is within the tolerance too. */
   certain: boolean;
+  /** How many points of accuracy may be lost, as it was asked for. */
   tolerance: number;
 }
 

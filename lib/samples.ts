@@ -6,7 +6,10 @@ import { AttentionBypassError, type ErrorCode, systemCode } from "./errors.js";
 import { requireTokenizer, type TokenContext, type Tokens, toTokenIds } from "./tokens.js";
 import { describe, invalidArgument } from "./validation.js";
 
-/** A sequence in two parts, or one that `prefixLength` divides. Text needs a tokenizer. */
+/**
+ * A sequence in two parts, of which the model is given the prefix, or one that `prefixLength` divides. Text needs a
+ * tokenizer.
+ */
 export type SampleRow = Tokens | { prefix: string | Tokens; suffix: string | Tokens } | { text: string | Tokens };
 
 /**

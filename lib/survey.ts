@@ -7,23 +7,36 @@ import { mean } from "./statistics.js";
 
 /** How far a bypass takes the residual stream after one block. Means over tokens. */
 export interface SurveyedBlock {
+  /** The block's number. */
   block: number;
   /** The distance between the streams with and without the bypass, as a share of the norm of the one without. */
   distance: number;
   /** What that is proven not to exceed. */
   bound: number;
-  /** Of blocks whose attention is bypassed as a whole by the mode "zero": the norm of what it adds, and what that is
-   * proven not to exceed on any input whatever. */
-  attention?: { contribution: number; bound: number };
+  /** Of blocks whose attention is bypassed as a whole by the mode "zero". */
+  attention?: {
+    /** The norm of what attention adds. */
+    contribution: number;
+    /** What that is proven not to exceed on any input whatever. */
+    bound: number;
+  };
 }
 
 /** What `model.divergence` gives for a bypass, as means over the tokens of several rows. */
 export interface SurveyedBypass {
   /** The first block that is bypassed, and those after it. */
   blocks: SurveyedBlock[];
-  /** Of the next token after each: KL divergence in nats, its bound, and the shares of the tokens whose most probable
-   * successor is another, or is proven to be the same. */
-  output: { divergence: number; bound: number; changed: number; certain: number };
+  /** Of the next token after each. */
+  output: {
+    /** KL(p || q) in nats, p without and q with the bypass. */
+    divergence: number;
+    /** What it is proven not to exceed. */
+    bound: number;
+    /** Share of the tokens after which the most probable token is another. */
+    changed: number;
+    /** Share of the tokens after which it is proven to be the same. */
+    certain: number;
+  };
 }
 
 export interface Survey {

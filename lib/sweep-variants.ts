@@ -4,11 +4,13 @@ import type { ModelConfig } from "./config.js";
 import type { NativePlan } from "./native.js";
 import { wholeNumber } from "./validation.js";
 
-export const familyNames = ["blocks", "heads", "quartiles", "pairs"] as const;
+/**
+ * Each block, each head of each block, each quarter of the stack, all pairs of blocks, or all windows of so many
+ * neighbouring blocks.
+ */
+export type BypassFamily = "blocks" | "heads" | "quartiles" | "pairs" | { window: number };
 
-/** Each block, each head of each block, each quarter of the stack, all pairs of blocks, or all windows of neighbouring
- * blocks. */
-export type BypassFamily = (typeof familyNames)[number] | { window: number };
+export const familyNames = ["blocks", "heads", "quartiles", "pairs"] as const satisfies readonly BypassFamily[];
 
 /** What a sweep bypasses, one after the other: a family of bypasses, or a list of families and bypasses of one's own. */
 export type SweptBlocks = BypassFamily | readonly (BypassFamily | Bypass)[];
@@ -24,6 +26,7 @@ export interface Variant {
   blocks: number[];
   /** Bypassed alone, by their blocks; where there are some. */
   heads?: Record<number, number[]>;
+  /** What becomes of their attention. */
   mode: BypassMode;
 }
 

@@ -37,6 +37,7 @@ import { type EncodedTask, type Task, type TaskScores, taskSchema } from "./task
 import type { Tokens } from "./tokens.js";
 import { invalidArgument, longCall, pathText, validate, wholeNumber } from "./validation.js";
 
+/** Options of `model.sweep`: what to bypass, and what to measure; of samples, a text and tasks at least one. */
 export interface SweepOptions<Metric extends MemorizationMetric = MemorizationMetric> extends OperationOptions {
   /** The blocks to bypass, one set after the other. Defaults to "blocks": each alone. */
   over?: SweptBlocks;
@@ -45,17 +46,25 @@ export interface SweepOptions<Metric extends MemorizationMetric = MemorizationMe
   mode?: SweptModes;
   /** Of the mode "mean", for the bypasses that have none themselves. */
   means?: AttentionMeans;
-  /** What may be memorized: as in `scoreMemorization`, and so are the next options. */
+  /** What may be memorized, as `scoreMemorization` takes it. */
   samples?: Samples;
+  /** Tokens at the beginning of each sample that the model is given. Not needed where samples say it themselves. */
   prefixLength?: number;
+  /** Take the first rows of the samples alone. Defaults to all. */
   rows?: number;
+  /** What to measure of the samples. Defaults to everything. */
   metrics?: readonly Metric[];
+  /** Of the sampling that `extractionProbability` is about. Defaults to 1. */
   temperature?: number;
+  /** That sampling is among this many most probable tokens. Defaults to all. */
   topK?: number;
-  /** A text to take the perplexity of: as in `perplexity`, and so are the next options. */
+  /** A text to take the perplexity of, as `perplexity` takes it. */
   text?: string | Tokens;
+  /** The most tokens of the text that the model sees at once. Defaults to the model's context. */
   contextLength?: number;
+  /** How many new tokens each window of the text scores after the first. Defaults to half of `contextLength`. */
   stride?: number;
+  /** A token to put before the text, so that its first token has a prediction too. */
   beginningToken?: number;
   /** Questions to answer, by task. */
   tasks?: readonly Task[];
@@ -77,32 +86,86 @@ export interface SweepOptions<Metric extends MemorizationMetric = MemorizationMe
 
 /** What is measured of the model under one bypass. What was not asked for is not there. */
 export interface SweepScores<Metric extends MemorizationMetric = MemorizationMetric> {
+  /** Of the samples. */
   memorization?: MemorizationResult<Metric>;
+  /** Of the text. */
   perplexity?: Perplexity;
+  /** Of each task, by its name. */
   tasks?: Record<string, TaskScores>;
 }
 
 /** All that decides the numbers. */
 export interface SweepSettings {
+  /** As it was asked for, without means. */
   over: SweptBlocks;
+  /** As it was asked for. */
   mode: SweptModes;
   /** The SHA-256 of means as 32-bit floats, of each bypass that has some, in the order in which they were given. */
   means?: string[];
+  /** What the model ran on: "cpu" or "cuda:N". */
   device: string;
+  /** What the model's weights were in. */
   dtype: Dtype;
-  versions: { "attention-bypass": string; libtorch: string };
-  model: { config: ModelConfig; files: FileHash[] };
+  /** What it was computed with. */
+  versions: {
+    /** This package's. */
+    "attention-bypass": string;
+    /** As its build says. */
+    libtorch: string;
+  };
+  /** The model. */
+  model: {
+    /** Its shape. */
+    config: ModelConfig;
+    /** Its weights. */
+    files: FileHash[];
+  };
+  /** Where samples were given. */
   samples?: {
+    /** How many. */
     rows: number;
+    /** Where it was given. */
     prefixLength?: number;
+    /** Of the rows as 32-bit integers: for each its length, where its suffix begins, and its tokens. */
     sha256: string;
+    /** What was measured. */
     metrics: readonly MemorizationMetric[];
+    /** Of the sampling that `extractionProbability` is about. */
     temperature: number;
+    /** The same, where it was given. */
     topK?: number;
   };
-  text?: { windows: number; contextLength?: number; stride?: number; beginningToken?: number; sha256: string };
-  tasks?: { name: string; group?: string; questions: number; sha256: string }[];
-  survey?: { rows: number; tokens: number };
+  /** Where a text was given. */
+  text?: {
+    /** Into how many it was cut. */
+    windows: number;
+    /** Where it was given. */
+    contextLength?: number;
+    /** Where it was given. */
+    stride?: number;
+    /** Where it was given. */
+    beginningToken?: number;
+    /** Of the windows, as of samples. */
+    sha256: string;
+  };
+  /** Where tasks were given. */
+  tasks?: {
+    /** As in the scores. */
+    name: string;
+    /** Where it says one. */
+    group?: string;
+    /** How many. */
+    questions: number;
+    /** Of the questions as rows, as of samples. */
+    sha256: string;
+  }[];
+  /** Of a sweep with a survey: how many rows and tokens it was over. */
+  survey?: {
+    /** How many of the samples, windows or questions. */
+    rows: number;
+    /** How many tokens in them. */
+    tokens: number;
+  };
 }
 
 /** What is measured under a bypass. */
@@ -112,26 +175,32 @@ export type SweptVariant<Metric extends MemorizationMetric = MemorizationMetric>
     divergence?: SurveyedBypass;
   };
 
+/** What `model.sweep` gives, as plain data. */
 export interface SweepResult<Metric extends MemorizationMetric = MemorizationMetric> {
+  /** The unmodified model. */
   base: SweepScores<Metric>;
+  /** Each bypass, in the order of `over`, once for each mode. */
   variants: SweptVariant<Metric>[];
   /** What each block's attention adds, by the survey. */
   attention?: BlockAttention[];
-  /** Only where the model is not float32. */
+  /** How far that is from float32; only where the model is not float32. */
   precision?: PrecisionDifference;
+  /** All that decides the numbers. */
   settings: SweepSettings;
   /** What it took, earlier sessions of a resumed sweep included. */
   cost: {
+    /** Of wall-clock time. */
     seconds: number;
     /** Floating-point operations of the matrix products; multiplying and adding are two. */
     operations: number;
     /** The budget, in bytes. */
     memory: number;
+    /** Version of Node. */
     node: string;
   };
 }
 
-/** Of whatever metrics. */
+/** The result of a sweep, of whatever metrics. */
 export type AnySweepResult = SweepResult<never>;
 
 const schema = v.strictObject({

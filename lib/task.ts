@@ -10,6 +10,7 @@ import { describe, invalidArgument, pathText, wholeNumber } from "./validation.j
 
 /** A question whose answer is one of several continuations. Text needs a tokenizer. */
 export interface Question {
+  /** What comes before the choices. */
   query: string | Tokens;
   /** Text follows the query after a space; token ids follow it as they are. */
   choices: readonly (string | Tokens)[];
@@ -19,14 +20,17 @@ export interface Question {
 
 /** Questions, or the path of a file with them as JSON lines; other fields are for those who wrote them. */
 export interface QuestionTask {
+  /** What results call it. */
   name: string;
   /** What it tests, such as "reasoning"; reports put tasks of one group together. */
   group?: string;
+  /** The questions, or the path of a file with them: JSON lines of the same fields. */
   questions: readonly Question[] | string;
 }
 
 /** A task by its definition: one of `benchmarkNames`, or the path of a definition of one's own. */
 export interface DefinedTask {
+  /** Its name, or its path. */
   definition: string;
   /** The file with the rows, JSON lines or Parquet, or a folder with it. */
   data: string;
@@ -34,6 +38,7 @@ export interface DefinedTask {
   limit?: number;
 }
 
+/** What `model.benchmark` and `model.sweep` take. */
 export type Task = QuestionTask | DefinedTask;
 
 /** How a model answers one question. */
@@ -42,14 +47,17 @@ export interface Answer {
   logLikelihoods: number[];
   /** The most probable choice's place, the first where several are as probable; not where there is no choice. */
   chosen?: number;
+  /** Whether that is the right one; where there is no choice, whether greedy generation gives the continuation. */
   correct: boolean;
-  /** The same by log-likelihood per character. */
+  /** The choice that is most probable by log-likelihood per character. */
   chosenByCharacter?: number;
+  /** Whether that is the right one. */
   correctByCharacter?: boolean;
 }
 
 /** What the lm-evaluation-harness gives for a task with the same rows. */
 export interface TaskScores {
+  /** How many. */
   questions: number;
   /** Sequences that lost tokens at their beginning, as they are longer than the model's context. */
   truncated: number;
@@ -62,9 +70,16 @@ export interface TaskScores {
   normalizedAccuracy?: number;
   /** exp of the mean over questions of the continuation's negative log-likelihood. Of tasks with one continuation. */
   perplexity?: number;
-  /** Of the means, sample standard deviation / sqrt(questions); of the perplexity that of a
-   * log-normal variable. */
-  standardErrors: { accuracy: number; normalizedAccuracy?: number; perplexity?: number };
+  /** Of what stands above. */
+  standardErrors: {
+    /** Sample standard deviation / sqrt(questions). */
+    accuracy: number;
+    /** The same. */
+    normalizedAccuracy?: number;
+    /** That of a log-normal variable. */
+    perplexity?: number;
+  };
+  /** In the order of the rows. */
   perQuestion: Answer[];
 }
 

@@ -16,11 +16,12 @@ export class Tokenizer {
     this.#tokenizer = tokenizer;
   }
 
+  /** Token ids of a text, with no special tokens added. */
   encode(text: string): number[] {
     return this.#tokenizer.encode(text, { add_special_tokens: false }).ids;
   }
 
-  /** Bytes that are no whole character come out as U+FFFD. */
+  /** The text of token ids. Bytes that are no whole character come out as U+FFFD. */
   decode(tokens: ArrayLike<number>): string {
     if (tokens.length === 0) return "";
     // Cleaning up would take away spaces that the model did write.

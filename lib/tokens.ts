@@ -4,7 +4,7 @@ import type { NativeRows } from "./native.js";
 import type { Tokenizer } from "./tokenizer.js";
 import { describe, invalidArgument } from "./validation.js";
 
-/** Token ids, or text for a model that has a tokenizer. */
+/** Token ids of one row. */
 export type Tokens = readonly number[] | Int32Array | BigInt64Array;
 
 /** What is needed to read what callers give as tokens. */

@@ -1,8 +1,11 @@
 // The pages that must keep up with the code.
+import { execFile } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
+import { promisify } from "node:util";
 import { errorCodes } from "attention-bypass";
 import t from "tap";
+import { temporaryFolder } from "./support/fixtures.ts";
 
 const root = path.join(import.meta.dirname, "..");
 const read = (...names: string[]) => readFileSync(path.join(root, ...names), "utf8");
@@ -30,5 +33,30 @@ t.test("links between pages lead somewhere", async (t) => {
     for (const [, link] of read(page).matchAll(/\]\((?!https?:)([^)#]+)/g)) {
       t.ok(existsSync(path.join(root, path.dirname(page), link as string)), `${page}: ${link}`);
     }
+  }
+});
+
+t.test("the API's page is what npm run api-pages writes", async (t) => {
+  const page = path.join(await temporaryFolder(t), "api.md");
+  const script = path.join(root, "scripts", "api-pages.mjs");
+  await promisify(execFile)(process.execPath, [script, page], { env: { ...process.env, NODE_OPTIONS: "" } });
+  t.equal(readFileSync(page, "utf8"), read("docs", "api.md"));
+});
+
+t.test("links within the API's page lead to the heading of that name", async (t) => {
+  const page = read("docs", "api.md");
+  const counts = new Map<string, number>();
+  const headings = new Map<string, string>();
+  for (const [, heading] of page.matchAll(/^#+ (.+)$/gm) as Iterable<string[]>) {
+    const plain = (heading as string)
+      .toLowerCase()
+      .replace(/[^\w\- ]/g, "")
+      .replaceAll(" ", "-");
+    const count = counts.get(plain) ?? 0;
+    counts.set(plain, count + 1);
+    headings.set(count === 0 ? plain : `${plain}-${count}`, heading as string);
+  }
+  for (const [, name, address] of page.matchAll(/\[`?([^\]`]+)`?\]\(#([^)]+)\)/g) as Iterable<string[]>) {
+    if (headings.get(address as string) !== name) t.fail(`[${name}](#${address})`);
   }
 });

@@ -2,8 +2,11 @@
 export interface Figure {
   /** Of a file: lower-case words with hyphens. */
   name: string;
+  /** Stands above it. */
   title: string;
+  /** Stands below it. */
   caption: string;
+  /** The specification. */
   spec: object;
 }
 

@@ -13,22 +13,31 @@ import { type ReportTable, sweepTables } from "./tables.js";
 
 /** What a sweep shows. Whoever has more to say of it adds it before it is written. */
 export interface Report {
+  /** Stands above all. */
   title: string;
   /** The model, in a line. */
   description: string;
-  /** Sentences. */
+  /** What the sweep found, in sentences. */
   findings: string[];
+  /** In the order in which they are drawn. */
   figures: Figure[];
+  /** In the order in which they are written. */
   tables: ReportTable[];
   /** All that decides the numbers, by what it is the settings of. */
   settings: Record<string, unknown>;
 }
 
+/** Options of `createReport`. */
 export interface ReportOptions {
   /** What the model is called. Defaults to its family. */
   name?: string;
   /** Another sweep to put next to it, of the same model or of another. */
-  compare?: { name: string; sweep: AnySweepResult };
+  compare?: {
+    /** What its model is called; another name than the first's. */
+    name: string;
+    /** Its result. */
+    sweep: AnySweepResult;
+  };
 }
 
 const schema = v.strictObject({

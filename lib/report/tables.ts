@@ -5,8 +5,11 @@ import { memorizationMetric, type Relative, rowValues } from "./kept.js";
 
 /** A table of a report; the first column has names, and the others numbers. */
 export interface ReportTable {
+  /** Stands above it. */
   title: string;
+  /** Names of the columns. */
   head: string[];
+  /** Cells, as they are printed, row by row. */
   rows: string[][];
 }
 

@@ -8,6 +8,7 @@ import type { Figure } from "./figure.js";
 import { toMarkdown } from "./markdown.js";
 import type { Report } from "./report.js";
 
+/** Options of `writeReport`. */
 export interface WriteReportOptions {
   /** Of an .svg or .png file, which holds a single figure: its name. Defaults to the first. */
   figure?: string;
