@@ -10,15 +10,21 @@ export interface Outcome {
   stderr: string;
 }
 
-/** Runs an ECMAScript module, given as text, in a process of its own that can import the package. */
-export function runScript(source: string, args: string[] = [], flags: string[] = []): Promise<Outcome> {
-  const command = [process.execPath, ...flags, "--input-type=module", "--eval", source, "--", ...args];
+/** How a command is run. */
+export interface Surroundings {
+  cwd?: string;
+  env?: NodeJS.ProcessEnv;
+  /** Milliseconds after which it is killed. */
+  timeout?: number;
+}
+
+/** Runs a command to its end. */
+export function runCommand(
+  command: readonly string[],
+  { cwd = root, env = process.env, timeout = 240_000 }: Surroundings = {},
+): Promise<Outcome> {
   // The test runner puts a loader of its own into the NODE_OPTIONS of every process; env takes it out again.
-  const child = spawn("env", ["-u", "NODE_OPTIONS", ...command], {
-    cwd: root,
-    timeout: 240_000,
-    killSignal: "SIGKILL",
-  });
+  const child = spawn("env", ["-u", "NODE_OPTIONS", ...command], { cwd, env, timeout, killSignal: "SIGKILL" });
   let stdout = "";
   let stderr = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
@@ -27,4 +33,9 @@ export function runScript(source: string, args: string[] = [], flags: string[] =
     child.on("error", reject);
     child.on("close", (code, signal) => resolve({ code, signal, stdout, stderr }));
   });
+}
+
+/** Runs an ECMAScript module, given as text, in a process of its own that can import the package. */
+export function runScript(source: string, args: string[] = [], flags: string[] = []): Promise<Outcome> {
+  return runCommand([process.execPath, ...flags, "--input-type=module", "--eval", source, "--", ...args]);
 }
