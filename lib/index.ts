@@ -35,6 +35,7 @@ export { createReport, type Report, type ReportOptions } from "./report/report.j
 export type { ReportTable } from "./report/tables.js";
 export { type WriteReportOptions, writeReport } from "./report/write-report.js";
 export type { SampleRow, Samples } from "./samples.js";
+export { type Display, showFigure, showReport } from "./show.js";
 export type { SurveyedBlock, SurveyedBypass } from "./survey.js";
 export type { AnySweepResult, SweepOptions, SweepResult, SweepScores, SweepSettings, SweptVariant } from "./sweep.js";
 export type { BypassFamily, SweptBlocks, SweptModes, Variant } from "./sweep-variants.js";

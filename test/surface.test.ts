@@ -74,6 +74,8 @@ t.test("both module systems show the same", async (t) => {
     "memorizationMetrics",
     "recommend",
     "samplesToExtract",
+    "showFigure",
+    "showReport",
     "writeReport",
   ]);
 });

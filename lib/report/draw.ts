@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import * as v from "valibot";
 import { AttentionBypassError } from "../errors.js";
 import { validate } from "../validation.js";
@@ -20,12 +21,21 @@ const config = {
   view: { stroke: null },
 };
 
+/** Vega numbers gradients and clip paths from the process's start, and pages hold figures of more than one process. */
+function withOwnIds(svg: string): string {
+  const pattern = /(?<=\bid="|url\(#)(?:gradient_|clip)\d+/g;
+  const ids = [...new Set(svg.match(pattern))];
+  const numbered = svg.replace(pattern, (id) => String(ids.indexOf(id)));
+  const own = createHash("sha256").update(numbered).digest("hex").slice(0, 12);
+  return svg.replace(pattern, (id) => `figure-${own}-${ids.indexOf(id)}`);
+}
+
 async function toSvg({ title, caption, spec }: Figure): Promise<string> {
   // Half a second to load, which who draws nothing need not wait for.
   const [vega, { compile }] = await Promise.all([import("vega"), import("vega-lite")]);
   const whole = { config, description: `${title}. ${caption}`, ...spec } as Parameters<typeof compile>[0];
   const view = new vega.View(vega.parse(compile(whole).spec), { renderer: "none" });
-  return view.toSVG().finally(() => view.finalize());
+  return withOwnIds(await view.toSVG().finally(() => view.finalize()));
 }
 
 async function toPng(svg: string): Promise<Uint8Array> {

@@ -1,5 +1,5 @@
-import { Eta } from "eta";
 import { drawFigure } from "./draw.js";
+import { fill, tableHtml } from "./html.js";
 import type { Report } from "./report.js";
 
 const template = `<!doctype html>
@@ -35,12 +35,9 @@ const template = `<!doctype html>
 <figure><%~ svg %><figcaption><%= caption %></figcaption></figure>
 <% } %>
 
-<% for (const { title, head, rows } of it.tables) { %>
+<% for (const { title, html } of it.tables) { %>
 <h2><%= title %></h2>
-<div class="wide"><table>
-<thead><tr><% for (const cell of head) { %><th><%= cell %></th><% } %></tr></thead>
-<tbody><% for (const row of rows) { %><tr><% for (const cell of row) { %><td><%= cell %></td><% } %></tr>
-<% } %></tbody></table></div>
+<div class="wide"><%~ html %></div>
 <% } %>
 
 <h2>Settings</h2>
@@ -53,6 +50,7 @@ export async function toPage(report: Report): Promise<string> {
   const figures = await Promise.all(
     report.figures.map(async (figure) => ({ ...figure, svg: await drawFigure(figure, "svg") })),
   );
+  const tables = report.tables.map((table) => ({ title: table.title, html: tableHtml(table) }));
   const settings = JSON.stringify(report.settings, null, 2);
-  return new Eta().renderString(template, { ...report, figures, settings });
+  return fill(template, { ...report, figures, tables, settings });
 }

@@ -1,0 +1,19 @@
+import { Eta } from "eta";
+import type { ReportTable } from "./tables.js";
+
+const table = `<table>
+<thead><tr><% for (const cell of it.head) { %><th><%= cell %></th><% } %></tr></thead>
+<tbody><% for (const row of it.rows) { %><tr><% for (const cell of row) { %><td><%= cell %></td><% } %></tr>
+<% } %></tbody></table>`;
+
+const eta = new Eta();
+
+/** HTML from one of Eta's templates, which escapes what it is given. */
+export function fill(template: string, data: object): string {
+  return eta.renderString(template, data);
+}
+
+/** A table without its title. */
+export function tableHtml({ head, rows }: ReportTable): string {
+  return fill(table, { head, rows });
+}

@@ -1,0 +1,74 @@
+import * as v from "valibot";
+import { drawFigure } from "./report/draw.js";
+import type { Figure } from "./report/figure.js";
+import type { Report } from "./report/report.js";
+import { invalidArgument, validate } from "./validation.js";
+
+/** What a notebook shows things by, such as tslab's `display`. */
+export interface Display {
+  svg(text: string): void;
+  html(text: string): void;
+}
+
+const text = v.string();
+const figureSchema = v.looseObject({ title: text, caption: text, spec: v.looseObject({}) });
+const tableSchema = v.looseObject({ title: text, head: v.array(text), rows: v.array(v.array(text)) });
+const reportSchema = v.looseObject({
+  title: text,
+  description: text,
+  findings: v.array(text),
+  figures: v.array(figureSchema),
+  tables: v.array(tableSchema),
+});
+
+function checkDisplay(display: Display): void {
+  if (typeof display !== "object" || display === null) {
+    throw invalidArgument("display", "an object with the methods svg and html", display);
+  }
+  for (const method of ["svg", "html"] as const) {
+    if (typeof display[method] !== "function") {
+      throw invalidArgument(`display.${method}`, "a function", display[method]);
+    }
+  }
+}
+
+/** Who shows nothing need not wait for the template engine. */
+const loadHtml = () => import("./report/html.js");
+
+async function show({ title, caption }: Figure, svg: string, display: Display): Promise<void> {
+  const { fill } = await loadHtml();
+  display.html(fill("<h3><%= it.title %></h3>", { title }));
+  display.svg(svg);
+  display.html(fill("<p><%= it.caption %></p>", { caption }));
+}
+
+/** Shows a figure in a notebook: its title, the figure as SVG, its caption. Throws INVALID_ARGUMENT. */
+export async function showFigure(figure: Figure, display: Display): Promise<void> {
+  validate(figureSchema, figure, "figure");
+  checkDisplay(display);
+  await show(figure, await drawFigure(figure, "svg"), display);
+}
+
+const opening = `<h2><%= it.title %></h2>
+<p><%= it.description %></p>
+<% if (it.findings.length > 0) { %><ul><% for (const sentence of it.findings) { %><li><%= sentence %></li><% } %></ul><% } %>`;
+
+const titledTable = '<h3><%= it.title %></h3>\n<div style="overflow-x: auto"><%~ it.html %></div>';
+
+/**
+ * Shows a report in a notebook: what was found, the figures and the tables, all of which are drawn before the first is
+ * shown. Throws INVALID_ARGUMENT.
+ */
+export async function showReport(report: Report, display: Display): Promise<void> {
+  validate(reportSchema, report, "report");
+  checkDisplay(display);
+  const { fill, tableHtml } = await loadHtml();
+  const drawn = await Promise.all(
+    report.figures.map(async (figure) => ({ figure, svg: await drawFigure(figure, "svg") })),
+  );
+  display.html(fill(opening, report));
+  for (const { figure, svg } of drawn) await show(figure, svg, display);
+  for (const table of report.tables) {
+    display.html(fill(titledTable, { title: table.title, html: tableHtml(table) }));
+  }
+}
