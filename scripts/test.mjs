@@ -1,7 +1,9 @@
-// Sets up what is missing, then runs tap; arguments go to tap. The Python that results are compared with is made here
-// and not by the tests, which run side by side; where it can't be had, those that need it are skipped.
+// Sets up what is missing, then runs tap; arguments go to tap. The Python that results are compared with, and what
+// executes notebooks, are made here and not by the tests, which run side by side; where they can't be had, the tests
+// that need them are skipped.
 import { spawnSync } from "node:child_process";
 import path from "node:path";
+import { notebookPython } from "./notebook.mjs";
 import { referencePython } from "./python.mjs";
 
 const root = path.join(import.meta.dirname, "..");
@@ -9,6 +11,7 @@ const run = (command, args) => spawnSync(command, args, { cwd: root, stdio: "inh
 
 function test() {
   referencePython();
+  notebookPython();
   return run(path.join(root, "node_modules", ".bin", "tap"), process.argv.slice(2));
 }
 

@@ -1,5 +1,5 @@
 // The package as npm packs it, installed into an empty folder without scripts and used with no compiler on PATH: the
-// README's first program, the examples, and libtorch from each place.
+// README's first program, the examples, the notebook, and libtorch from each place.
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { readFileSync, statSync, symlinkSync } from "node:fs";
 import { copyFile, mkdir, writeFile } from "node:fs/promises";
@@ -8,6 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import t, { type Test } from "tap";
 import { temporaryFolder } from "./support/fixtures.ts";
+import { canExecuteNotebooks, noJupyter, readCells } from "./support/notebook.ts";
 import { noPython, python } from "./support/python.ts";
 
 t.setTimeout(1_200_000);
@@ -123,6 +124,33 @@ t.test("in TypeScript, as strict as can be, by both ways of resolving", async (t
     await run(process.execPath, [tsc, ...strict, ...types, ...resolution, file], { cwd: folder });
     t.match((await runHere(at("sweep.js"))).stdout, /^(block|quartile) \d: 0\.\d\d left\n$/, resolution.join(" "));
   }
+});
+
+t.test("the notebook, in Jupyter", { skip: !canExecuteNotebooks() && noJupyter }, async (t) => {
+  const source = path.join(root, "examples", "notebook.ipynb");
+  t.ok(
+    readCells(source).every(({ shown, stdout, errors }) => shown.length === 0 && stdout === "" && errors.length === 0),
+    "it is committed without outputs",
+  );
+  const executed = at("executed.ipynb");
+  const script = path.join(root, "scripts", "notebook.mjs");
+  const args = [script, source, "--output", executed, "--folder", folder];
+  await run(process.execPath, args, { cwd: folder, env: environment, maxBuffer: 2 ** 26 });
+  const cells = readCells(executed);
+  for (const { id, errors } of cells) t.same(errors, [], id);
+  const cell = (id: string) => cells.find((one) => one.id === id);
+  t.match(cell("load")?.stdout, /^Model \{ gpt-neox, 8 blocks, .*\}\n$/);
+  t.match(cell("stream")?.stdout, /^(Why was it that \w[^\n]+\n\n){3}$/);
+  t.match(cell("secrets")?.stdout, /^plain: exact match 0\.\d\d.*\nbypassed: exact match 0\.\d\d/);
+  t.match(cell("sweep")?.stdout, /^10 % .*100 % /);
+  const figures = (id: string) =>
+    cell(id)?.shown.filter(([type, text]) => type === "image/svg+xml" && /^<svg/.test(text));
+  t.equal(figures("figure")?.length, 1);
+  t.ok((figures("report")?.length ?? 0) > 2);
+  t.ok(cell("report")?.shown.some(([type, text]) => type === "text/html" && text.includes("<table>")));
+  t.match(cell("recommend")?.stdout, /^(block|quartile) \d: exact match 0\.\d\d instead of 0\.\d\d\n/);
+  t.match(cell("abort")?.stdout, /^The sweep was stopped: .*timeout\nThe old \w/);
+  t.match(cell("dispose")?.stdout, /disposed of/);
 });
 
 t.test("libtorch from setup, from Python, and from nowhere", async (t) => {
