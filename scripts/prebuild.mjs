@@ -5,12 +5,10 @@ import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import prebuildify from "prebuildify";
-import { addonFolder, pinnedSeries, preloadFolder } from "./compile.mjs";
+import { addonFolder, pinnedSeries, preloadFolder, versions } from "./compile.mjs";
 import { collectLicences } from "./licences.mjs";
 
 const root = path.join(import.meta.dirname, "..");
-/** The newest version of each series that addons are made for. */
-const versions = { 2.11: "2.11.0", 2.12: "2.12.1", 2.13: "2.13.0" };
 
 const asked = process.argv.slice(2);
 const unknown = asked.find((series) => !(series in versions));

@@ -1,10 +1,10 @@
 // Brings a checkout to the point where it runs: npm's packages, dist/, a libtorch, the native addons. Each step is
 // skipped where its result is there and newer than what it is made of.
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
-import { compileAddons, pinned, pinnedSeries as series } from "./compile.mjs";
+import { buildAddons, pinned, pinnedSeries as series, upToDate } from "./compile.mjs";
 
 const root = path.join(import.meta.dirname, "..");
 const at = (...names) => path.join(root, ...names);
@@ -19,18 +19,6 @@ function run(command, args, hint) {
 }
 
 const tool = (name) => at("node_modules", ".bin", name);
-
-/** When a file, or the newest file in a folder, was last written; 0 where there is none. */
-function newest(place) {
-  if (!existsSync(place)) return 0;
-  const found = statSync(place);
-  if (!found.isDirectory()) return found.mtimeMs;
-  return Math.max(0, ...readdirSync(place).map((name) => newest(path.join(place, name))));
-}
-
-function upToDate(results, sources) {
-  return Math.min(...results.map((name) => newest(at(name)))) > Math.max(...sources.map((name) => newest(at(name))));
-}
 
 function installPackages() {
   if (existsSync(tool("tsdown")) && upToDate(["node_modules/.package-lock.json"], ["package-lock.json"])) return;
@@ -85,28 +73,15 @@ async function obtainLibtorch() {
   throw new SetupError(libtorchNotFound(pinned, second.attempts).message + failure);
 }
 
-function buildAddons(libtorch) {
-  const stamp = at("native", "libtorch.txt");
-  const addons = [
-    `native/torch-${series}/build/Release/attention-bypass.node`,
-    "native/preload/build/Release/preload.node",
-  ];
-  const sources = ["src", "binding", "CMakeLists.txt", "package-lock.json"];
-  const built = existsSync(stamp) && readFileSync(stamp, "utf8") === libtorch.folder;
-  if (built && upToDate([...addons, "native/libtorch.txt"], sources)) return;
-  if (compileAddons(libtorch.folder, series) !== 0) {
-    throw new SetupError(
-      "Compiling the addons failed. It needs CMake 3.20 and a C++20 compiler: on Debian, `apt-get install cmake ninja-build g++`.",
-    );
-  }
-  writeFileSync(stamp, libtorch.folder);
-}
-
 try {
   installPackages();
   compileLibrary();
   const libtorch = await obtainLibtorch();
-  buildAddons(libtorch);
+  if (buildAddons(libtorch) !== 0) {
+    throw new SetupError(
+      "Compiling the addons failed. It needs CMake 3.20 and a C++20 compiler: on Debian, `apt-get install cmake ninja-build g++`.",
+    );
+  }
   console.log(`attention-bypass is ready, on libtorch ${libtorch.version} (${libtorch.origin}, ${libtorch.folder})`);
 } catch (error) {
   console.error(`setup: ${error.message}`);
