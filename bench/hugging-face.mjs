@@ -1,5 +1,5 @@
 // Greedy decoding of one row and a batched forward pass, against Hugging Face transformers in alternating rounds:
-//   node bench/hugging-face.mjs [--rounds 3] [--threads 2] [--model FOLDER]
+//   node bench/hugging-face.mjs [--rounds 3] [--threads 2] [--device cpu] [--dtype float32] [--model FOLDER]
 // The default model has Pythia-160m's shape and random weights.
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -7,11 +7,14 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { loadModel } from "attention-bypass";
 import { referencePython } from "../scripts/python.mjs";
+import { decodeAndForward } from "./decode-and-forward.mjs";
 
 const { values } = parseArgs({
   options: {
     rounds: { type: "string", default: "3" },
     threads: { type: "string", default: "2" },
+    device: { type: "string", default: "cpu" },
+    dtype: { type: "string", default: "float32" },
     model: { type: "string", default: path.join(import.meta.dirname, "..", ".cache", "pythia-160m-shape") },
   },
 });
@@ -20,30 +23,18 @@ const script = (name) => path.join(import.meta.dirname, name);
 
 if (!existsSync(values.model)) execFileSync(python, [script("make_checkpoint.py"), values.model], { stdio: "inherit" });
 
-async function bestOf(runs, work) {
-  await work();
-  const times = [];
-  for (let run = 0; run < runs; run++) {
-    const started = performance.now();
-    await work();
-    times.push((performance.now() - started) / 1000);
-  }
-  return Math.min(...times);
-}
+const { device, dtype } = values;
 
 async function ours() {
-  const model = await loadModel(values.model, { device: "cpu", threads: Number(values.threads) });
-  const prompt = Array.from({ length: 8 }, (_, index) => index);
-  const rows = Array.from({ length: 64 }, (_, row) =>
-    Array.from({ length: 64 }, (_, column) => (row * 64 + column) % 50000),
-  );
-  const decode = await bestOf(2, () => model.generate(prompt, { maxNewTokens: 64, stopAtEndOfText: false }));
-  const forward = await bestOf(2, () => model.logits(rows));
+  const model = await loadModel(values.model, { device, dtype, threads: Number(values.threads) });
+  const seconds = await decodeAndForward(model, { rows: 64, tokens: 64 });
   await model.dispose();
-  return { decode, forward };
+  return seconds;
 }
 
-const theirs = () => JSON.parse(execFileSync(python, [script("hugging_face.py"), values.model, values.threads]));
+const where = ["--device", device, "--dtype", dtype];
+const theirs = () =>
+  JSON.parse(execFileSync(python, [script("hugging_face.py"), values.model, values.threads, ...where]));
 const median = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
 
 const rounds = [];

@@ -1,0 +1,91 @@
+// A GPT-NeoX checkpoint of random weights, and random rows, without Python.
+import { closeSync, mkdirSync, openSync, writeFileSync, writeSync } from "node:fs";
+import path from "node:path";
+
+export const pythia160m = { blocks: 12, width: 768, heads: 12, vocabulary: 50304, contextLength: 2048 };
+
+/** Numbers from -1 to 1, the same on every machine (xorshift). */
+function randomNumbers() {
+  let state = 0x9e3779b9;
+  return () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return state / 2 ** 31;
+  };
+}
+
+function tensorsOf({ blocks, width, vocabulary }) {
+  const tensors = [["gpt_neox.embed_in.weight", [vocabulary, width]]];
+  const add = (name, ...shape) => tensors.push([`${name}.weight`, shape], [`${name}.bias`, shape.slice(0, 1)]);
+  for (let index = 0; index < blocks; index++) {
+    const block = `gpt_neox.layers.${index}`;
+    add(`${block}.input_layernorm`, width);
+    add(`${block}.post_attention_layernorm`, width);
+    add(`${block}.attention.query_key_value`, 3 * width, width);
+    add(`${block}.attention.dense`, width, width);
+    add(`${block}.mlp.dense_h_to_4h`, 4 * width, width);
+    add(`${block}.mlp.dense_4h_to_h`, width, 4 * width);
+  }
+  add("gpt_neox.final_layer_norm", width);
+  return [...tensors, ["embed_out.weight", [vocabulary, width]]];
+}
+
+const sizeOf = (shape) => shape.reduce((product, size) => product * size, 1);
+
+function writeWeights(file, shape, next) {
+  const tensors = tensorsOf(shape);
+  const header = { __metadata__: { format: "pt" } };
+  let end = 0;
+  for (const [name, shape] of tensors) {
+    const begin = end;
+    end += 4 * sizeOf(shape);
+    header[name] = { dtype: "F32", shape, data_offsets: [begin, end] };
+  }
+  const text = JSON.stringify(header);
+  const padded = Buffer.from(text.padEnd(8 * Math.ceil(text.length / 8)));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(padded.length));
+  const opened = openSync(file, "w");
+  try {
+    for (const part of [length, padded]) writeSync(opened, part);
+    for (const [name, shape] of tensors) {
+      // Of the norms alone.
+      const value = /norm\.weight$/.test(name) ? () => 1 : () => 0.035 * next();
+      const bytes = Buffer.from(Float32Array.from({ length: sizeOf(shape) }, value).buffer);
+      for (let at = 0; at < bytes.length; ) at += writeSync(opened, bytes, at);
+    }
+  } finally {
+    closeSync(opened);
+  }
+}
+
+function writeRows(file, rows, length, vocabulary, next) {
+  const tuple = `{'descr': '<i4', 'fortran_order': False, 'shape': (${rows}, ${length}), }`;
+  const header = `${tuple.padEnd(128 - 10 - 1)}\n`;
+  const ids = Int32Array.from({ length: rows * length }, () => Math.floor(((next() + 1) / 2) * vocabulary));
+  const start = Buffer.from([0x93, ...Buffer.from("NUMPY"), 1, 0, header.length, 0]);
+  writeFileSync(file, Buffer.concat([start, Buffer.from(header), Buffer.from(ids.buffer)]));
+}
+
+/** Writes config.json, model.safetensors and samples.npy, rows of 64 tokens. */
+export function writeRandomCheckpoint(folder, shape, rows) {
+  const { blocks, width, heads, vocabulary, contextLength } = shape;
+  const next = randomNumbers();
+  mkdirSync(folder, { recursive: true });
+  writeWeights(path.join(folder, "model.safetensors"), shape, next);
+  writeRows(path.join(folder, "samples.npy"), rows, 64, vocabulary, next);
+  const config = {
+    architectures: ["GPTNeoXForCausalLM"],
+    model_type: "gpt_neox",
+    num_hidden_layers: blocks,
+    hidden_size: width,
+    intermediate_size: 4 * width,
+    num_attention_heads: heads,
+    vocab_size: vocabulary,
+    max_position_embeddings: contextLength,
+    rotary_pct: 0.25,
+    tie_word_embeddings: false,
+  };
+  writeFileSync(path.join(folder, "config.json"), JSON.stringify(config));
+}
