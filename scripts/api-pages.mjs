@@ -15,7 +15,7 @@ const parts = {
   "Memorization and perplexity": "memorization samples perplexity",
   "Tasks and benchmarks": "benchmark task task-definition",
   "The sweep": "sweep sweep-variants precision fingerprint",
-  "Reports and recommendations": "report figure tables draw write-report recommend bootstrap",
+  "Reports and recommendations": "report figure tables draw write-report show recommend bootstrap",
   "How far a bypass goes": "divergence attention survey",
   "The installation": "diagnose libtorch native",
   "What goes wrong": "errors",

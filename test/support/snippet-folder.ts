@@ -50,11 +50,21 @@ function samples(tokenizer: Tokenizer, from: number, to: number): Buffer {
   return npyBytes("<i4", [rows.length, rows[0]?.length ?? 0], Int32Array.from(rows.flat()));
 }
 
-/** Makes a folder one of somebody who has installed this package. */
+/** Stands in for the notebook's kernel, which test/package.test.ts runs a notebook with. */
+const kernel = {
+  "package.json": '{ "name": "tslab", "main": "index.js", "types": "index.d.ts" }',
+  "index.js": "exports.display = { svg() {}, html() {} };",
+  "index.d.ts": "export declare const display: { svg(text: string): void; html(text: string): void };",
+};
+
+/** Makes a folder one of somebody who has installed this package, and tslab. */
 export function addPackage(folder: string): void {
   writeFileSync(path.join(folder, "package.json"), '{ "private": true }');
   mkdirSync(path.join(folder, "node_modules"));
   symlinkSync(root, path.join(folder, "node_modules", "attention-bypass"));
+  mkdirSync(path.join(folder, "node_modules", "tslab"));
+  for (const [name, text] of Object.entries(kernel))
+    writeFileSync(path.join(folder, "node_modules", "tslab", name), text);
 }
 
 /**

@@ -1,0 +1,47 @@
+// The checkpoints for which it is known what Hugging Face computes: test/fixtures and shared/reference.
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+
+const root = path.join(import.meta.dirname, "..", "..");
+
+/** Data that lies beside the repository or in it, or undefined. */
+export function shared(...names) {
+  const places = ["..", "."].map((where) => path.join(root, where, "shared", ...names));
+  return places.find((place) => existsSync(place));
+}
+
+/** The largest difference in float32 as a share of the largest logit. The fixtures' own depend on every part of their
+ * configs by more than their limit, and those of the reference models are of more terms. */
+const limits = { fixtures: 2e-5, reference: 2e-4 };
+
+function checkpointsIn(folder, limit) {
+  if (folder === undefined) return [];
+  const names = readdirSync(folder).sort();
+  return names.map((name) => ({ name, folder: path.join(folder, name), limit }));
+}
+
+export function checkpoints() {
+  const fixtures = checkpointsIn(path.join(root, "test", "fixtures", "models"), limits.fixtures);
+  return [...fixtures, ...checkpointsIn(shared("reference"), limits.reference)];
+}
+
+export const readExpected = (folder) => JSON.parse(readFileSync(path.join(folder, "expected.json"), "utf8"));
+
+export function readFloats(file) {
+  const bytes = readFileSync(file);
+  return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+}
+
+export function largestOf(values) {
+  let largest = 0;
+  for (const value of values) largest = Math.max(largest, Math.abs(value));
+  return largest;
+}
+
+/** The largest difference as a share of the largest value; NaN where there is one, or where the sizes differ. */
+export function difference(actual, expected) {
+  if (actual.length !== expected.length) return Number.NaN;
+  let off = 0;
+  for (const [index, value] of expected.entries()) off = Math.max(off, Math.abs(value - actual[index]));
+  return off / largestOf(expected);
+}

@@ -1,0 +1,61 @@
+// Keeps the outcome of each check, so that one failure does not lose the others' results.
+
+const oneLine = (error) => (error instanceof Error ? error.message : String(error)).split("\n", 1)[0];
+
+export class Record {
+  rows = [];
+  speeds = [];
+  #log;
+
+  constructor(log) {
+    this.#log = log;
+  }
+
+  /** Runs one check, which gives its figure, its limit, and whether the one is within the other. */
+  async check(what, dtype, work) {
+    let outcome;
+    try {
+      outcome = await work();
+    } catch (error) {
+      outcome = { figure: oneLine(error), limit: "no error", passed: false };
+    }
+    const row = { what, dtype, ...outcome };
+    this.rows.push(row);
+    this.#log(`${row.passed ? "pass" : "FAIL"}  ${what}, ${dtype}: ${row.figure} (limit: ${row.limit})`);
+  }
+
+  /** Runs checks that share something, such as a model; where that can't be had, it is a failure of them all. */
+  async group(what, dtype, work) {
+    try {
+      await work();
+    } catch (error) {
+      await this.check(what, dtype, () => Promise.reject(error));
+    }
+  }
+
+  speed(row) {
+    this.speeds.push(row);
+    this.#log(`speed ${Object.values(row).join(", ")}`);
+  }
+
+  get failures() {
+    return this.rows.filter(({ passed }) => !passed).length;
+  }
+}
+
+export const scientific = (value) => (value === 0 ? "0" : value.toExponential(1));
+export const percent = (share) => `${(100 * share).toFixed(1)} %`;
+
+/** A figure that must not exceed a limit; NaN does. */
+export const within = (value, limit) => ({
+  figure: scientific(value),
+  limit: scientific(limit),
+  passed: value <= limit,
+});
+
+/** A count of differences that must not exceed a limit. */
+export const differing = (count, of, what, most = 0) => ({
+  figure: `${count} of ${of} ${what} differ`,
+  limit: String(most),
+  passed: count <= most,
+});

@@ -1,0 +1,115 @@
+// The check of a GPU, rehearsed on the CPU; and what it says where there is no CUDA.
+import { spawn } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { diagnose } from "attention-bypass";
+import t from "tap";
+import { libtorchFor } from "../scripts/check/libtorch.mjs";
+import { root } from "./support/child.ts";
+import { temporaryFolder } from "./support/fixtures.ts";
+
+t.setTimeout(600_000);
+
+interface Ended {
+  exitCode: number | null;
+  output: string;
+  errors: string;
+}
+
+function checkCuda(...args: string[]): Promise<Ended> {
+  const child = spawn(process.execPath, [path.join(root, "scripts", "check-cuda.mjs"), ...args]);
+  let output = "";
+  let errors = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (errors += text));
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (exitCode) => resolve({ exitCode, output, errors }));
+  });
+}
+
+/** The rows of the table with a heading, without the heading and the line under it. */
+function rowsUnder(text: string, heading: string): string[][] {
+  const lines = text.split("\n");
+  const begin = lines.findIndex((line) => line.startsWith(`| ${heading} `));
+  const end = lines.indexOf("", begin);
+  return lines.slice(begin + 2, end).map((line) =>
+    line
+      .split("|")
+      .slice(1, -1)
+      .map((cell) => cell.trim()),
+  );
+}
+
+t.test("a rehearsal on the CPU passes every check", async (t) => {
+  const file = path.join(await temporaryFolder(t), "table.md");
+  const { exitCode, output, errors } = await checkCuda("--device", "cpu", "--quick", "--output", file);
+  t.equal(exitCode, 0, errors);
+  t.equal(readFileSync(file, "utf8"), output);
+  const checks = rowsUnder(output, "check");
+  for (const [what, dtype, figure, limit, result] of checks)
+    t.equal(result, "pass", `${what}, ${dtype}`, { figure, limit });
+  for (const dtype of ["float32", "bfloat16", "float16"]) {
+    const logits = checks.filter(([what, of]) => what?.startsWith("logits of neo") && of === dtype);
+    t.ok(logits.length >= 11, `${dtype}: logits of the fixtures`);
+  }
+  const parts = [
+    "greedy tokens",
+    "perplexities",
+    "a sweep and of separate calls",
+    "a stream",
+    "a batch",
+    "heads",
+    "mean",
+  ];
+  for (const part of [...parts, "left in their files", "task sums", "aborted sweep", "does not exist"]) {
+    t.ok(
+      checks.some(([what]) => what?.includes(part)),
+      `it checks: ${part}`,
+    );
+  }
+  t.equal(rowsUnder(output, "what").length, 3, "speeds");
+});
+
+const { libtorch } = await diagnose();
+const cuda = libtorch !== undefined && existsSync(path.join(libtorch.libraries, "libtorch_cuda.so"));
+t.test("without CUDA it says in one line what is missing", { skip: cuda && "this libtorch has CUDA" }, async (t) => {
+  const { exitCode, output, errors } = await checkCuda("--device", "cuda:0");
+  t.equal(exitCode, 2);
+  t.equal(output, "");
+  t.match(errors, /^check-cuda: [^\n]*libtorch_cuda\.so[^\n]*ATTENTION_BYPASS_LIBTORCH[^\n]*\n$/);
+});
+
+t.test("Python's build with CUDA is found behind the cache's for the CPU", async (t) => {
+  const folder = await temporaryFolder(t);
+  const pretend = async (place: string, version: string, ...libraries: string[]) => {
+    await mkdir(path.join(folder, place, "lib"), { recursive: true });
+    await writeFile(path.join(folder, place, "version.py"), `__version__ = '${version}'\n`);
+    for (const name of libraries) await writeFile(path.join(folder, place, "lib", name), "");
+    return path.join(folder, place);
+  };
+  const cached = await pretend("cache/libtorch-2.13.0/torch", "2.13.0+cpu", "libtorch_cpu.so");
+  const pythons = await pretend("python/torch", "2.12.1+cu126", "libtorch_cpu.so", "libtorch_cuda.so");
+  const python = path.join(folder, "python3");
+  await writeFile(python, `#!/bin/sh\necho ${path.join(pythons, "__init__.py")}\n`, { mode: 0o755 });
+  const environment = { ...process.env };
+  t.teardown(() => {
+    process.env = environment;
+  });
+  process.env.ATTENTION_BYPASS_CACHE = path.join(folder, "cache");
+  process.env.ATTENTION_BYPASS_PYTHON = python;
+  delete process.env.ATTENTION_BYPASS_LIBTORCH;
+  t.equal((await libtorchFor("cuda:0")).folder, pythons);
+  t.equal((await libtorchFor("cpu")).folder, cached);
+  process.env.ATTENTION_BYPASS_LIBTORCH = cached;
+  await t.rejects(libtorchFor("cuda:0"), { message: /libtorch_cuda\.so.*2\.13\.0\+cpu/ });
+});
+
+t.test("arguments that it does not know", async (t) => {
+  for (const args of [["--device", "gpu"], ["--fast"]]) {
+    const { exitCode, errors } = await checkCuda(...args);
+    t.equal(exitCode, 2);
+    t.match(errors, /^check-cuda: [^\n]+\n$/);
+  }
+});
