@@ -6,7 +6,9 @@ import { invalidArgument, validate } from "./validation.js";
 
 /** What a notebook shows things by, such as tslab's `display`. */
 export interface Display {
+  /** Shows an SVG document. */
   svg(text: string): void;
+  /** Shows a piece of HTML. */
   html(text: string): void;
 }
 
