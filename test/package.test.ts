@@ -141,14 +141,14 @@ t.test("the notebook, in Jupyter", { skip: !canExecuteNotebooks() && noJupyter }
   const cell = (id: string) => cells.find((one) => one.id === id);
   t.match(cell("load")?.stdout, /^Model \{ gpt-neox, 8 blocks, .*\}\n$/);
   t.match(cell("stream")?.stdout, /^(Why was it that \w[^\n]+\n\n){3}$/);
-  t.match(cell("secrets")?.stdout, /^plain: exact match 0\.\d\d.*\nbypassed: exact match 0\.\d\d/);
-  t.match(cell("sweep")?.stdout, /^10 % .*100 % /);
+  t.match(cell("secrets")?.stdout, /^plain: exact match [01]\.\d\d.*\nbypassed: exact match 0\.\d\d/);
+  t.match(cell("sweep")?.stdout, /^\d0 % .*100 % /);
   const figures = (id: string) =>
     cell(id)?.shown.filter(([type, text]) => type === "image/svg+xml" && /^<svg/.test(text));
   t.equal(figures("figure")?.length, 1);
   t.ok((figures("report")?.length ?? 0) > 2);
   t.ok(cell("report")?.shown.some(([type, text]) => type === "text/html" && text.includes("<table>")));
-  t.match(cell("recommend")?.stdout, /^(block|quartile) \d: exact match 0\.\d\d instead of 0\.\d\d\n/);
+  t.match(cell("recommend")?.stdout, /^(block|quartile) \d: exact match 0\.\d\d instead of [01]\.\d\d\n/);
   t.match(cell("abort")?.stdout, /^The sweep was stopped: .*timeout\nThe old \w/);
   t.match(cell("dispose")?.stdout, /disposed of/);
 });
