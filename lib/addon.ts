@@ -3,7 +3,7 @@ import path from "node:path";
 import binding from "#binding";
 import { AttentionBypassError } from "./errors.js";
 import { findLibtorch, type Libtorch, libtorchNotFound } from "./libtorch.js";
-import { explainLoadFailure, glibcVersion, loadFailure } from "./load-failure.js";
+import { explainLoadFailure, glibcVersion, loadFailure, nvidiaDriver } from "./load-failure.js";
 import type { Addon, NativePlatform } from "./native.js";
 
 interface PackageFile {
@@ -31,10 +31,12 @@ export interface LoadedAddon {
 
 let loaded: Promise<LoadedAddon> | undefined;
 
-/** Why a CUDA build finds no device, in libtorch's words, and what of the environment may be at fault. */
+/** Why there is no CUDA device, in libtorch's words, and what of the machine may be at fault. */
 function noDevice(refusal: string): string {
   const visible = process.env.CUDA_VISIBLE_DEVICES;
-  return visible === undefined ? refusal : `${refusal} (CUDA_VISIBLE_DEVICES is "${visible}")`;
+  if (visible !== undefined) return `${refusal} (CUDA_VISIBLE_DEVICES is "${visible}")`;
+  if (!existsSync(nvidiaDriver)) return refusal;
+  return `${refusal} (an NVIDIA driver is here; \`npx attention-bypass setup --device cuda\` brings a build that uses it)`;
 }
 
 function loadNative<Loaded>(what: string, load: () => Loaded): Loaded {

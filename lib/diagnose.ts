@@ -6,7 +6,7 @@ import binding from "#binding";
 import { libtorchVersion, packageRoot, packageVersion } from "./addon.js";
 import { chooseDevice } from "./device.js";
 import { findLibtorch, type Libtorch, type LibtorchAttempt } from "./libtorch.js";
-import { glibcVersion } from "./load-failure.js";
+import { nvidiaDriver as driverVersion, glibcVersion } from "./load-failure.js";
 import type { NativePlatform } from "./native.js";
 import type { ProbeResult } from "./probe.js";
 
@@ -77,8 +77,8 @@ const longestProbe = 120_000;
 
 /** The driver says of itself what it is; NVIDIA's own tools need not be there. */
 async function nvidiaDriver(): Promise<Diagnosis["nvidia"]> {
-  const root = "/proc/driver/nvidia";
-  const version = await readFile(path.join(root, "version"), "utf8").catch(() => undefined);
+  const root = path.dirname(driverVersion);
+  const version = await readFile(driverVersion, "utf8").catch(() => undefined);
   if (version === undefined) return undefined;
   const folders = await readdir(path.join(root, "gpus")).catch((): string[] => []);
   const devices = await Promise.all(
@@ -133,7 +133,7 @@ export async function diagnose(): Promise<Diagnosis> {
     libtorch: found,
     runtime: loaded?.platform,
     cudaRefusal: loaded?.cudaRefusal,
-    auto: loaded && chooseDevice("auto", loaded.cudaRefusal),
+    auto: loaded && chooseDevice("auto", { cudaDevices: loaded.platform.cudaDevices, cudaRefusal: loaded.cudaRefusal }),
     failure: "failure" in probed ? probed.failure : undefined,
   };
 }

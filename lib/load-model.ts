@@ -69,10 +69,10 @@ export async function loadModel(path: string, options: LoadModelOptions = {}): P
   validate(pathText, path, "path");
   const checked = validate(schema, options, "options");
   options.signal?.throwIfAborted();
-  const { addon, libtorch, cudaRefusal } = await loadAddon();
+  const { addon, libtorch, platform, cudaRefusal } = await loadAddon();
   const source = await openSource(addon, path);
   const json = await tokenizerJson(source, checked.tokenizer);
-  const { device, reason } = chooseDevice(checked.device, cudaRefusal);
+  const { device, reason } = chooseDevice(checked.device, { cudaDevices: platform.cudaDevices, cudaRefusal });
   const cuda = device !== "cpu";
   const automatic = (cuda ? source.config.weightsDtype : undefined) ?? "float32";
   const dtype = checked.dtype === "auto" ? automatic : checked.dtype;

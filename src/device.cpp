@@ -14,7 +14,8 @@ namespace {
 
 // Asks for CUDA to be told why there is none: no driver, too old a driver, no device.
 std::string cuda_refusal() {
-  if (!at::hasCUDA()) return "this libtorch is built without CUDA";
+  // hasCUDA() asks for a device; the runtime is there in every build with CUDA.
+  if (!at::Context::hasCUDART()) return "this libtorch is built without CUDA";
   try {
     at::globalContext().lazyInitDevice(at::kCUDA);
   } catch (const c10::Error& error) {

@@ -56,7 +56,7 @@ const generation = {
 const options: Record<string, Record<string, unknown[]>> = {
   loadModel: {
     ...longCall,
-    device: ["tpu", "", "CPU", "cpu:0", "cuda:", "cuda:x", "cuda:-1", "cuda:0 ", 0, null, {}],
+    device: ["tpu", "", "CPU", "cpu:0", "cuda:", "cuda:x", "cuda:-1", "cuda:01", "cuda:1e0", "cuda:0 ", 0, null, {}],
     dtype: dtypes,
     threads: notCounts,
     offload: ["yes", null, 1],

@@ -91,15 +91,27 @@ t.test("complaints that this machine can't be brought to", async (t) => {
 
 t.test("the choice of device", async (t) => {
   const none = "this libtorch is built without CUDA";
-  t.same(chooseDevice("auto", undefined), { device: "cuda:0", reason: "the first CUDA device" });
-  t.same(chooseDevice("auto", none), { device: "cpu", reason: `no CUDA device can be used: ${none}` });
-  for (const refusal of [undefined, none]) t.match(chooseDevice("cpu", refusal), { device: "cpu" });
-  t.match(chooseDevice("cuda", undefined), { device: "cuda:0" });
-  t.match(chooseDevice("cuda:3", undefined), { device: "cuda:3" });
+  const two = { cudaDevices: 2, cudaRefusal: undefined };
+  const refused = { cudaDevices: 0, cudaRefusal: none };
+  t.same(chooseDevice("auto", two), { device: "cuda:0", reason: "the first CUDA device" });
+  t.same(chooseDevice("auto", refused), { device: "cpu", reason: `no CUDA device can be used: ${none}` });
+  for (const cuda of [two, refused]) t.match(chooseDevice("cpu", cuda), { device: "cpu" });
+  t.match(chooseDevice("cuda", two), { device: "cuda:0" });
+  t.match(chooseDevice("cuda:1", two), { device: "cuda:1" });
   for (const device of ["cuda", "cuda:0", "cuda:3"]) {
     t.throws(
-      () => chooseDevice(device, none),
+      () => chooseDevice(device, refused),
       new AttentionBypassError("DEVICE_UNAVAILABLE", `expected CUDA for device "${device}" but ${none}`),
+    );
+  }
+  // libtorch's own numbers of devices have eight bits.
+  for (const device of ["cuda:2", "cuda:128", "cuda:255", "cuda:256"]) {
+    t.throws(
+      () => chooseDevice(device, two),
+      new AttentionBypassError(
+        "DEVICE_UNAVAILABLE",
+        `expected device "${device}" to be one of 2 CUDA devices, numbered from 0`,
+      ),
     );
   }
 });
