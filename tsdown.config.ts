@@ -8,11 +8,21 @@ const shared = {
   clean: false,
   fixedExtension: false,
   inputOptions: { checks: { pluginTimings: false } },
-  deps: { neverBundle: ["#binding"] },
+  // These two are needed at once, and finding and reading them takes longer than all else of an import.
+  deps: { neverBundle: ["#binding"], alwaysBundle: ["valibot", /^pure-rand\//] },
 } satisfies UserConfig;
 
 export default defineConfig([
-  { ...shared, entry: ["lib/index.ts"], format: ["esm", "cjs"], dts: true },
+  {
+    ...shared,
+    entry: ["lib/index.ts"],
+    format: ["esm", "cjs"],
+    dts: true,
+    copy: [
+      { from: "node_modules/valibot/LICENSE.md", to: "dist/licenses", rename: "valibot.md" },
+      { from: "node_modules/pure-rand/LICENSE", to: "dist/licenses", rename: "pure-rand.txt" },
+    ],
+  },
   // The command line, the probe that doctor starts, and what scripts/ need of the library before the addon is built.
   { ...shared, entry: ["lib/cli.ts", "lib/libtorch.ts", "lib/probe.ts"], format: "esm", dts: false },
 ]);

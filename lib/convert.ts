@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { rename, rm } from "node:fs/promises";
 import path from "node:path";
 import * as v from "valibot";
@@ -7,6 +6,7 @@ import { toNativeConfig } from "./config.js";
 import type { Dtype } from "./dtype.js";
 import { AttentionBypassError } from "./errors.js";
 import { tokenizerJson } from "./load-model.js";
+import { node } from "./node.js";
 import { type OperationOptions, run } from "./operation.js";
 import { archiveMark, openSource } from "./source.js";
 import { longCall, pathText, validate } from "./validation.js";
@@ -46,7 +46,7 @@ export async function convert(from: string, to: string, options: ConvertOptions 
     ...(json && { "tokenizer.json": JSON.stringify(json) }),
   };
   const native = new addon.Model();
-  const unfinished = path.join(path.dirname(to), `.${path.basename(to)}.${randomUUID()}`);
+  const unfinished = path.join(path.dirname(to), `.${path.basename(to)}.${node.crypto.randomUUID()}`);
   try {
     const nativeOptions = { device: "cpu", dtype, threads: 0, offload: false };
     await run(addon, options, (control) =>

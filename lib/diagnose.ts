@@ -1,4 +1,3 @@
-import { execFile } from "node:child_process";
 import { readdir, readFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
@@ -8,6 +7,7 @@ import { chooseDevice } from "./device.js";
 import { findLibtorch, type Libtorch, type LibtorchAttempt } from "./libtorch.js";
 import { nvidiaDriver as driverVersion, glibcVersion } from "./load-failure.js";
 import type { NativePlatform } from "./native.js";
+import { node } from "./node.js";
 import type { ProbeResult } from "./probe.js";
 
 /** What `attention-bypass doctor` prints. */
@@ -94,7 +94,7 @@ async function nvidiaDriver(): Promise<Diagnosis["nvidia"]> {
 function probe(): Promise<ProbeResult> {
   const file = path.join(packageRoot, "dist", "probe.js");
   return new Promise((resolve) => {
-    execFile(process.execPath, [file], { timeout: longestProbe }, (error, stdout, stderr) => {
+    node.childProcess.execFile(process.execPath, [file], { timeout: longestProbe }, (error, stdout, stderr) => {
       try {
         return resolve(JSON.parse(stdout) as ProbeResult);
       } catch {

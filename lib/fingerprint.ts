@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import path from "node:path";
+import { node } from "./node.js";
 import type { ScoredRow } from "./scoring.js";
 
 /** A file and what is in it. */
@@ -12,7 +12,7 @@ export interface FileHash {
 }
 
 export async function hashFile(file: string, signal: AbortSignal | undefined): Promise<FileHash> {
-  const hash = createHash("sha256");
+  const hash = node.crypto.createHash("sha256");
   for await (const bytes of createReadStream(file, { highWaterMark: 2 ** 20 })) {
     signal?.throwIfAborted();
     hash.update(bytes);
@@ -22,14 +22,14 @@ export async function hashFile(file: string, signal: AbortSignal | undefined): P
 
 /** The SHA-256 of lists of numbers as 32-bit floats, the lowest byte first. */
 export function hashNumbers(lists: readonly ArrayLike<number>[]): string {
-  const hash = createHash("sha256");
+  const hash = node.crypto.createHash("sha256");
   for (const list of lists) hash.update(new Uint8Array(Float32Array.from(list).buffer));
   return hash.digest("hex");
 }
 
 /** The SHA-256 of rows as 32-bit integers, the lowest byte first: for each its length, its first scored token, its tokens. */
 export function hashRows(rows: readonly ScoredRow[]): string {
-  const hash = createHash("sha256");
+  const hash = node.crypto.createHash("sha256");
   for (const { tokens, first } of rows) {
     const bytes = Buffer.alloc(4 * (2 + tokens.length));
     for (const [index, value] of [tokens.length, first, ...tokens].entries()) bytes.writeInt32LE(value, 4 * index);

@@ -1,7 +1,7 @@
-import { randomInt } from "node:crypto";
 import * as v from "valibot";
 import { type Bypass, toPlan } from "./bypass.js";
 import type { NativePlan } from "./native.js";
+import { node } from "./node.js";
 import { type OperationOptions, run } from "./operation.js";
 import type { Session } from "./session.js";
 import { TextStream } from "./text-stream.js";
@@ -166,7 +166,7 @@ function prepare(
   }
   const drawn = checked.temperature > 0;
   const seeds = rows.map((_, index) =>
-    Array.isArray(checked.seed) ? (checked.seed[index] as number) : (checked.seed ?? randomInt(2 ** 47)),
+    Array.isArray(checked.seed) ? (checked.seed[index] as number) : (checked.seed ?? node.crypto.randomInt(2 ** 47)),
   );
   return {
     prompts: rows,

@@ -1,9 +1,9 @@
-import { execFile } from "node:child_process";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import { AttentionBypassError } from "./errors.js";
+import { node } from "./node.js";
 
 /** Where a libtorch was looked for: ATTENTION_BYPASS_LIBTORCH, this package's cache, Python's PyTorch, or the system. */
 export type LibtorchOrigin = "environment" | "cache" | "python" | "system";
@@ -96,7 +96,7 @@ async function pythonTorch(): Promise<string | undefined> {
   const own = process.env.ATTENTION_BYPASS_PYTHON;
   for (const python of own ? [own] : ["python3", "python"]) {
     try {
-      const { stdout } = await promisify(execFile)(python, ["-c", script], { timeout: 20_000 });
+      const { stdout } = await promisify(node.childProcess.execFile)(python, ["-c", script], { timeout: 20_000 });
       if (stdout.trim()) return path.dirname(stdout.trim());
     } catch {
       // No such Python; the next one may be there.

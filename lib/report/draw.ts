@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
 import * as v from "valibot";
 import { AttentionBypassError } from "../errors.js";
+import { node } from "../node.js";
 import { validate } from "../validation.js";
 import type { Figure } from "./figure.js";
 
@@ -26,7 +26,7 @@ function withOwnIds(svg: string): string {
   const pattern = /(?<=\bid="|url\(#)(?:gradient_|clip)\d+/g;
   const ids = [...new Set(svg.match(pattern))];
   const numbered = svg.replace(pattern, (id) => String(ids.indexOf(id)));
-  const own = createHash("sha256").update(numbered).digest("hex").slice(0, 12);
+  const own = node.crypto.createHash("sha256").update(numbered).digest("hex").slice(0, 12);
   return svg.replace(pattern, (id) => `figure-${own}-${ids.indexOf(id)}`);
 }
 
