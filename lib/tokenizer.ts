@@ -1,7 +1,12 @@
 import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
-import type { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
 import { AttentionBypassError } from "./errors.js";
+
+/** What is needed of Hugging Face's tokenizer, whose own types not every way of resolving modules finds. */
+interface HuggingFaceTokenizer {
+  encode(text: string, options: { add_special_tokens: boolean }): { ids: number[] };
+  decode(tokens: number[], options: { clean_up_tokenization_spaces: boolean }): string;
+}
 
 /** Text to token ids and back, without any tokens added. */
 export class Tokenizer {

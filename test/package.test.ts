@@ -198,6 +198,9 @@ const lines = (text: string) =>
     .map((line) => JSON.parse(line) as { token: number; text: string });
 const atWork = async (url: string) => ((await (await fetch(`${url}/health`)).json()) as { atWork: number }).atWork;
 
+/** How long many clients stream at once: a minute where it counts. */
+const seconds = process.env.CI === "true" ? 60 : 5;
+
 t.test("the HTTP server streams to many, minds who leaves, and drains", async (t) => {
   const { child, url, ended } = await startServer(t);
   const request = { prompt: "Why was it that", maxNewTokens: 24 };
@@ -217,6 +220,38 @@ t.test("the HTTP server streams to many, minds who leaves, and drains", async (t
   leaving.abort();
   for (let turn = 0; turn < 100 && (await atWork(url)) > 0; turn++) await sleep(50);
   t.equal(await atWork(url), 0, "nobody works for who has left");
+
+  const until = performance.now() + seconds * 1000;
+  const counts = { answers: 0, wrong: 0, left: 0, mostAtOnce: 0 };
+  const asks = [
+    { body: request, expected: alone },
+    { body: { ...request, bypass: { blocks: { quartile: 1 } } }, expected: bypassed },
+  ];
+  const client = async (number: number): Promise<void> => {
+    const { body, expected } = asks[number % 2] as (typeof asks)[number];
+    for (let turn = number; performance.now() < until; turn++) {
+      const leave = new AbortController();
+      const response = await ask(url, body, leave.signal);
+      if (turn % 5 === 0) {
+        await response.body?.getReader().read();
+        leave.abort();
+        counts.left++;
+      } else if (JSON.stringify(lines(await response.text())) === JSON.stringify(expected)) counts.answers++;
+      else counts.wrong++;
+    }
+  };
+  const watch = async (): Promise<void> => {
+    while (performance.now() < until) {
+      counts.mostAtOnce = Math.max(counts.mostAtOnce, await atWork(url));
+      await sleep(100);
+    }
+  };
+  await Promise.all([...Array.from({ length: 32 }, (_, number) => client(number)), watch()]);
+  t.comment(`${seconds} s of 32 clients: ${JSON.stringify(counts)}`);
+  t.equal(counts.wrong, 0, "each has its own bypass's answer");
+  t.ok(counts.answers > 32 && counts.left > 0 && counts.mostAtOnce >= 32, "all are served at once");
+  for (let turn = 0; turn < 100 && (await atWork(url)) > 0; turn++) await sleep(50);
+  t.equal(await atWork(url), 0);
 
   for (const [body, code] of [
     [{ prompt: 5 }, "INVALID_ARGUMENT"],
