@@ -2,8 +2,8 @@ import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import binding from "#binding";
 import { AttentionBypassError } from "./errors.js";
-import { findLibtorch, type Libtorch, libtorchNotFound } from "./libtorch.js";
-import { explainLoadFailure, glibcVersion, loadFailure, nvidiaDriver } from "./load-failure.js";
+import { findLibtorch, type Libtorch, libtorchNotFound, nvidiaDriver } from "./libtorch.js";
+import { explainLoadFailure, glibcVersion, loadFailure } from "./load-failure.js";
 import type { Addon, NativePlatform } from "./native.js";
 
 interface PackageFile {
@@ -68,7 +68,7 @@ async function open(libtorch: Libtorch): Promise<LoadedAddon> {
   } catch (error) {
     throw loadFailure("LIBTORCH_LOAD_FAILED", `libtorch in ${libtorch.folder}`, error);
   }
-  if (existsSync(library("libtorch_cuda.so"))) {
+  if (libtorch.cuda) {
     try {
       await preload.open(library("libtorch_cuda.so"));
     } catch (error) {

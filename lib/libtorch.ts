@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import path from "node:path";
@@ -18,6 +19,8 @@ export interface Libtorch {
   libraries: string;
   /** As the build says, such as "2.13.0+cpu". */
   version: string;
+  /** Whether it is built with CUDA. */
+  cuda: boolean;
   /** "2.13": the part of the version that an addon is bound to. */
   series: string;
 }
@@ -85,7 +88,8 @@ export async function examineLibtorch(origin: LibtorchOrigin, folder: string): P
     if (!(await exists(path.join(libraries, "libtorch_cpu.so")))) continue;
     const version = await readVersion(folder);
     if (version === undefined) return "its version can't be told";
-    return { origin, folder, libraries, version, series: version.split(".").slice(0, 2).join(".") };
+    const cuda = await exists(path.join(libraries, "libtorch_cuda.so"));
+    return { origin, folder, libraries, version, cuda, series: version.split(".").slice(0, 2).join(".") };
   }
   return "there is no libtorch_cpu.so in it";
 }
@@ -122,11 +126,19 @@ async function* candidates(version: string): AsyncGenerator<[LibtorchOrigin, str
   yield ["system", "/usr"];
 }
 
+/** Where NVIDIA's driver says which it is, as long as it is loaded. */
+export const nvidiaDriver = "/proc/driver/nvidia/version";
+
 /**
  * Looks for a libtorch of one of the series that addons are built for: $ATTENTION_BYPASS_LIBTORCH alone where it is
- * set, then the package's cache, the PyTorch of the Python at hand, and a system package.
+ * set, then the package's cache, the PyTorch of the Python at hand, and a system package. One with CUDA goes before all
+ * without where it is wanted, which it is where an NVIDIA driver is loaded.
  */
-export async function findLibtorch(version: string, series: readonly string[]): Promise<LibtorchSearch> {
+export async function findLibtorch(
+  version: string,
+  series: readonly string[],
+  wantsCuda = existsSync(nvidiaDriver),
+): Promise<LibtorchSearch> {
   const attempts: LibtorchAttempt[] = [];
   const attempt = async (origin: LibtorchOrigin, folder: string): Promise<Libtorch | undefined> => {
     const result = await examineLibtorch(origin, folder);
@@ -141,11 +153,18 @@ export async function findLibtorch(version: string, series: readonly string[]): 
   };
   const chosen = process.env.ATTENTION_BYPASS_LIBTORCH;
   if (chosen) return { found: await attempt("environment", chosen), attempts };
+  const withoutCuda: { found: Libtorch; attempt: LibtorchAttempt }[] = [];
   for await (const [origin, folder] of candidates(version)) {
     const found = await attempt(origin, folder);
-    if (found) return { found, attempts };
+    if (found && (found.cuda || !wantsCuda)) return { found, attempts };
+    if (!found) continue;
+    const last = attempts.at(-1) as LibtorchAttempt;
+    last.refusal = "it is built without CUDA, and an NVIDIA driver is here";
+    withoutCuda.push({ found, attempt: last });
   }
-  return { found: undefined, attempts };
+  const [next] = withoutCuda;
+  if (next) delete next.attempt.refusal;
+  return { found: next?.found, attempts };
 }
 
 export function libtorchNotFound(version: string, attempts: readonly LibtorchAttempt[]): AttentionBypassError {

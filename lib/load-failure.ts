@@ -9,9 +9,6 @@ export function glibcVersion(): string | undefined {
   return header.glibcVersionRuntime;
 }
 
-/** Where NVIDIA's driver says which it is, as long as it is loaded. */
-export const nvidiaDriver = "/proc/driver/nvidia/version";
-
 const isNvidias = (library: string) => /^lib(cu[a-z]|nv|nccl)/.test(library);
 
 /** What the dynamic loader's complaints mean, and what helps; of each the first that fits. */

@@ -172,7 +172,7 @@ async function bring(source: Source, options: SetupOptions): Promise<Libtorch> {
       const came = typeof found === "string" ? found : `it is version ${found.version}`;
       throw new AttentionBypassError("ARCHIVE_INVALID", `expected libtorch ${wanted} but ${came}`);
     }
-    if (options.device === "cuda" && !existsSync(path.join(found.libraries, "libtorch_cuda.so"))) {
+    if (options.device === "cuda" && !found.cuda) {
       throw new AttentionBypassError(
         "ARCHIVE_INVALID",
         `expected a libtorch ${wanted} with CUDA but ${found.version} is built without it`,

@@ -19,7 +19,7 @@ const notRun: readonly [command: RegExp, reason: string][] = [
   [/^curl\b/, "test/package.test.ts asks the server of examples/"],
   [/^(python3? -m )?pip install\b/, "needs a network"],
   [/^(huggingface-cli|hf) download\b/, "needs a network"],
-  [/^(npx tslab install|jupyter lab)$/, "test/package.test.ts runs a notebook"],
+  [/^(tslab install|jupyter lab)$/, "test/package.test.ts runs a notebook"],
   [/^npm run check-cuda\b/, "needs a GPU; test/check-cuda.test.ts rehearses it"],
   [/^docker\b/, "needs Docker and a network"],
   [/^nvidia-smi\b/, "needs a GPU"],
