@@ -32,9 +32,9 @@ export interface LoadedAddon {
 let loaded: Promise<LoadedAddon> | undefined;
 
 /** Why there is no CUDA device, in libtorch's words, and what of the machine may be at fault. */
-function noDevice(refusal: string): string {
+function noDevice(refusal: string, { cuda }: Libtorch): string {
   const visible = process.env.CUDA_VISIBLE_DEVICES;
-  if (visible !== undefined) return `${refusal} (CUDA_VISIBLE_DEVICES is "${visible}")`;
+  if (cuda) return visible === undefined ? refusal : `${refusal} (CUDA_VISIBLE_DEVICES is "${visible}")`;
   if (!existsSync(nvidiaDriver)) return refusal;
   return `${refusal} (an NVIDIA driver is here; \`npx attention-bypass setup --device cuda\` brings a build that uses it)`;
 }
@@ -79,7 +79,7 @@ async function open(libtorch: Libtorch): Promise<LoadedAddon> {
   // process.exit() does not wait for threads, and takes the ground from under them.
   process.once("exit", () => addon.endAll());
   const platform = await addon.platform();
-  if (platform.cudaDevices === 0) cudaRefusal ??= noDevice(platform.cudaRefusal);
+  if (platform.cudaDevices === 0) cudaRefusal ??= noDevice(platform.cudaRefusal, libtorch);
   return { addon, libtorch, platform, cudaRefusal };
 }
 
