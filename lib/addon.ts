@@ -79,7 +79,7 @@ async function open(libtorch: Libtorch): Promise<LoadedAddon> {
   // process.exit() does not wait for threads, and takes the ground from under them.
   process.once("exit", () => addon.endAll());
   const platform = await addon.platform();
-  if (platform.cudaDevices === 0) cudaRefusal ??= noDevice(platform.cudaRefusal, libtorch);
+  if (platform.cudaDevices === 0) cudaRefusal ??= noDevice(platform.cudaRefusal.replace(/\s+/g, " "), libtorch);
   return { addon, libtorch, platform, cudaRefusal };
 }
 
