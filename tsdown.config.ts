@@ -8,6 +8,8 @@ const shared = {
   clean: false,
   fixedExtension: false,
   inputOptions: { checks: { pluginTimings: false } },
+  // The bundler's helpers, which the entry would export to the other chunks, and so to everybody.
+  outputOptions: { codeSplitting: { groups: [{ name: "runtime", test: /rolldown[/:]runtime/ }] } },
   // These two are needed at once, and finding and reading them takes longer than all else of an import.
   deps: { neverBundle: ["#binding"], alwaysBundle: ["valibot", /^pure-rand\//] },
 } satisfies UserConfig;

@@ -6,6 +6,8 @@
 #include <ATen/Version.h>
 #include <torch/cuda.h>
 
+#include <cstdint>
+
 #include "error.h"
 
 namespace attention_bypass {
@@ -30,7 +32,7 @@ Platform platform() {
   Platform result;
   result.cpu_capability = at::get_cpu_capability();
   result.threads = at::get_num_threads();
-  result.cuda_devices = static_cast<int>(torch::cuda::device_count());
+  result.cuda_devices = static_cast<uint8_t>(torch::cuda::device_count());
   if (result.cuda_devices == 0) result.cuda_refusal = cuda_refusal();
   return result;
 }
