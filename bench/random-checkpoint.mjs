@@ -1,6 +1,7 @@
 // A GPT-NeoX checkpoint of random weights, and random rows, without Python.
 import { closeSync, mkdirSync, openSync, writeFileSync, writeSync } from "node:fs";
 import path from "node:path";
+import { dump } from "npyjs";
 
 export const pythia160m = { blocks: 12, width: 768, heads: 12, vocabulary: 50304, contextLength: 2048 };
 
@@ -15,7 +16,11 @@ function randomNumbers() {
   };
 }
 
-function tensorsOf({ blocks, width, vocabulary }) {
+/**
+ * The names and shapes of a GPT-NeoX model's tensors.
+ * @returns {[name: string, shape: number[]][]}
+ */
+export function tensorsOf({ blocks, width, vocabulary }) {
   const tensors = [["gpt_neox.embed_in.weight", [vocabulary, width]]];
   const add = (name, ...shape) => tensors.push([`${name}.weight`, shape], [`${name}.bias`, shape.slice(0, 1)]);
   for (let index = 0; index < blocks; index++) {
@@ -61,11 +66,8 @@ function writeWeights(file, shape, next) {
 }
 
 function writeRows(file, rows, length, vocabulary, next) {
-  const tuple = `{'descr': '<i4', 'fortran_order': False, 'shape': (${rows}, ${length}), }`;
-  const header = `${tuple.padEnd(128 - 10 - 1)}\n`;
   const ids = Int32Array.from({ length: rows * length }, () => Math.floor(((next() + 1) / 2) * vocabulary));
-  const start = Buffer.from([0x93, ...Buffer.from("NUMPY"), 1, 0, header.length, 0]);
-  writeFileSync(file, Buffer.concat([start, Buffer.from(header), Buffer.from(ids.buffer)]));
+  writeFileSync(file, new Uint8Array(dump(ids, [rows, length])));
 }
 
 /** Writes config.json, model.safetensors and samples.npy, rows of 64 tokens. */

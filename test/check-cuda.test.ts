@@ -1,33 +1,17 @@
 // The check of a GPU, rehearsed on the CPU; and what it says where there is no CUDA.
-import { spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { diagnose } from "attention-bypass";
 import t from "tap";
 import { libtorchFor } from "../scripts/check/libtorch.mjs";
-import { root } from "./support/child.ts";
+import { root, runCommand } from "./support/child.ts";
 import { temporaryFolder } from "./support/fixtures.ts";
 
 t.setTimeout(600_000);
 
-interface Ended {
-  exitCode: number | null;
-  output: string;
-  errors: string;
-}
-
-function checkCuda(...args: string[]): Promise<Ended> {
-  const child = spawn(process.execPath, [path.join(root, "scripts", "check-cuda.mjs"), ...args]);
-  let output = "";
-  let errors = "";
-  child.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
-  child.stderr.setEncoding("utf8").on("data", (text: string) => (errors += text));
-  return new Promise((resolve, reject) => {
-    child.on("error", reject);
-    child.on("close", (exitCode) => resolve({ exitCode, output, errors }));
-  });
-}
+const checkCuda = (...args: string[]) =>
+  runCommand([process.execPath, path.join(root, "scripts", "check-cuda.mjs"), ...args], { timeout: 500_000 });
 
 /** The rows of the table with a heading, without the heading and the line under it. */
 function rowsUnder(text: string, heading: string): string[][] {
@@ -44,10 +28,10 @@ function rowsUnder(text: string, heading: string): string[][] {
 
 t.test("a rehearsal on the CPU passes every check", async (t) => {
   const file = path.join(await temporaryFolder(t), "table.md");
-  const { exitCode, output, errors } = await checkCuda("--device", "cpu", "--quick", "--output", file);
-  t.equal(exitCode, 0, errors);
-  t.equal(readFileSync(file, "utf8"), output);
-  const checks = rowsUnder(output, "check");
+  const { code, stdout, stderr } = await checkCuda("--device", "cpu", "--quick", "--output", file);
+  t.equal(code, 0, stderr);
+  t.equal(readFileSync(file, "utf8"), stdout);
+  const checks = rowsUnder(stdout, "check");
   for (const [what, dtype, figure, limit, result] of checks)
     t.equal(result, "pass", `${what}, ${dtype}`, { figure, limit });
   for (const dtype of ["float32", "bfloat16", "float16"]) {
@@ -69,16 +53,16 @@ t.test("a rehearsal on the CPU passes every check", async (t) => {
       `it checks: ${part}`,
     );
   }
-  t.equal(rowsUnder(output, "what").length, 3, "speeds");
+  t.equal(rowsUnder(stdout, "what").length, 3, "speeds");
 });
 
 const { libtorch } = await diagnose();
 const cuda = libtorch !== undefined && existsSync(path.join(libtorch.libraries, "libtorch_cuda.so"));
 t.test("without CUDA it says in one line what is missing", { skip: cuda && "this libtorch has CUDA" }, async (t) => {
-  const { exitCode, output, errors } = await checkCuda("--device", "cuda:0");
-  t.equal(exitCode, 2);
-  t.equal(output, "");
-  t.match(errors, /^check-cuda: [^\n]*libtorch_cuda\.so[^\n]*ATTENTION_BYPASS_LIBTORCH[^\n]*\n$/);
+  const { code, stdout, stderr } = await checkCuda("--device", "cuda:0");
+  t.equal(code, 2);
+  t.equal(stdout, "");
+  t.match(stderr, /^check-cuda: [^\n]*libtorch_cuda\.so[^\n]*ATTENTION_BYPASS_LIBTORCH[^\n]*\n$/);
 });
 
 t.test("Python's build with CUDA is found behind the cache's for the CPU", async (t) => {
@@ -108,8 +92,8 @@ t.test("Python's build with CUDA is found behind the cache's for the CPU", async
 
 t.test("arguments that it does not know", async (t) => {
   for (const args of [["--device", "gpu"], ["--fast"]]) {
-    const { exitCode, errors } = await checkCuda(...args);
-    t.equal(exitCode, 2);
-    t.match(errors, /^check-cuda: [^\n]+\n$/);
+    const { code, stderr } = await checkCuda(...args);
+    t.equal(code, 2);
+    t.match(stderr, /^check-cuda: [^\n]+\n$/);
   }
 });

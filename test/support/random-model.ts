@@ -1,5 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
+import { tensorsOf } from "../../bench/random-checkpoint.mjs";
 
 export interface RandomModel {
   blocks?: number;
@@ -61,22 +62,7 @@ export async function writeRandomModel(
   folder: string,
   { blocks = 6, width = 512, heads = 8, vocabulary = 2000, contextLength = 1024, seed = 1 }: RandomModel = {},
 ): Promise<void> {
-  const shapes: [name: string, shape: number[]][] = [["gpt_neox.embed_in.weight", [vocabulary, width]]];
-  const add = (name: string, ...shape: number[]) => {
-    shapes.push([`${name}.weight`, shape], [`${name}.bias`, shape.slice(0, 1)]);
-  };
-  for (let index = 0; index < blocks; index++) {
-    const block = `gpt_neox.layers.${index}`;
-    add(`${block}.input_layernorm`, width);
-    add(`${block}.post_attention_layernorm`, width);
-    add(`${block}.attention.query_key_value`, 3 * width, width);
-    add(`${block}.attention.dense`, width, width);
-    add(`${block}.mlp.dense_h_to_4h`, 4 * width, width);
-    add(`${block}.mlp.dense_4h_to_h`, width, 4 * width);
-  }
-  add("gpt_neox.final_layer_norm", width);
-  shapes.push(["embed_out.weight", [vocabulary, width]]);
-
+  const shapes = tensorsOf({ blocks, width, vocabulary });
   const next = randomNumbers(seed);
   const scale = 2 / Math.sqrt(width);
   await writeWeights(
