@@ -50,6 +50,12 @@ export const errorCodes = [
   "WEIGHTS_TRUNCATED",
   /** A weights file that can't be read. */
   "WEIGHTS_INVALID",
+  /** A weights file that is no longer what it was when the model was opened. */
+  "WEIGHTS_CHANGED",
+  /** A weights file that holds more than one model. */
+  "WEIGHTS_AMBIGUOUS",
+  /** Logits, weights or scores that are NaN or infinite. */
+  "NOT_FINITE",
   /** A file that is no archive by PyTorch, or holds something else than it should. */
   "ARCHIVE_INVALID",
   /** A tensor that the config asks for and the weights lack. */
@@ -62,6 +68,8 @@ export const errorCodes = [
   "TENSOR_UNEXPECTED",
   /** A traced module that computes something else than its weights and config say. */
   "TRACE_DISAGREES",
+  /** A traced module that can't be run within the limits for it. */
+  "TRACE_FAILED",
   /** A device that is not there. */
   "DEVICE_UNAVAILABLE",
   /** No libtorch of the right version. */
@@ -75,6 +83,8 @@ export const errorCodes = [
   /** The addon is there and does not load. */
   "ADDON_LOAD_FAILED",
   "OUT_OF_MEMORY",
+  /** A result of more numbers than one array can hold. */
+  "RESULT_TOO_LARGE",
   /** The model has been disposed of. */
   "DISPOSED",
   /** A download that the network or the server does not give. */
