@@ -236,7 +236,10 @@ export interface Addon {
    * Limits this process for good, then loads a TorchScript module, whose code may do anything. Only for a process that
    * was started for this. Throws {@link NativeError}.
    */
-  Traced: new (path: string, limits: NativeLimits) => NativeTraced;
+  Traced: new (
+    path: string,
+    limits: NativeLimits,
+  ) => NativeTraced;
 }
 
 /** The small addon that opens libtorch for the other one. */
