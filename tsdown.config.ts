@@ -26,5 +26,10 @@ export default defineConfig([
     ],
   },
   // The command line, the probe that doctor starts, and what scripts/ need of the library before the addon is built.
-  { ...shared, entry: ["lib/cli.ts", "lib/libtorch.ts", "lib/probe.ts"], format: "esm", dts: false },
+  {
+    ...shared,
+    entry: ["lib/cli.ts", "lib/libtorch.ts", "lib/probe.ts", "lib/traced-process.ts"],
+    format: "esm",
+    dts: false,
+  },
 ]);

@@ -3,6 +3,7 @@ import path from "node:path";
 import * as v from "valibot";
 import { loadAddon, packageVersion } from "./addon.js";
 import { archiveMark, openSource } from "./checkpoint/source.js";
+import { checkAgainstTrace } from "./checkpoint/traced-check.js";
 import { toNativeConfig } from "./config.js";
 import type { Dtype } from "./dtype.js";
 import { AttentionBypassError } from "./errors.js";
@@ -20,6 +21,10 @@ export interface ConvertOptions extends OperationOptions {
   tokenizer?: string;
   /** Which model to convert from weights that hold several; see `loadModel`. */
   key?: string;
+  /** Run the code of a traced module to check its weights; see `loadModel`. Defaults to false. */
+  trust?: boolean;
+  /** Convert weights even if some are NaN or infinite. Defaults to false. */
+  allowNonFinite?: boolean;
 }
 
 const schema = v.strictObject({
@@ -27,6 +32,8 @@ const schema = v.strictObject({
   dtype: v.optional(v.picklist(["auto", "float32", "bfloat16", "float16"]), "auto"),
   tokenizer: v.optional(v.string()),
   key: v.optional(v.string()),
+  trust: v.optional(v.boolean(), false),
+  allowNonFinite: v.optional(v.boolean(), false),
 });
 
 /**
@@ -44,17 +51,24 @@ export async function convert(from: string, to: string, options: ConvertOptions 
   const json = await tokenizerJson(source, checked.tokenizer);
   const dtype = checked.dtype === "auto" ? (source.config.weightsDtype ?? "float32") : checked.dtype;
   const extra = {
-    [archiveMark]: JSON.stringify({ version: packageVersion }),
+    [archiveMark]: JSON.stringify({
+      version: packageVersion,
+      ...(source.unchecked && !checked.trust && { unchecked: true }),
+    }),
     "config.json": JSON.stringify({ ...JSON.parse(source.configText), dtype }),
     ...(json && { "tokenizer.json": JSON.stringify(json) }),
   };
   const native = new addon.Model();
   const unfinished = path.join(path.dirname(to), `.${path.basename(to)}.${node.crypto.randomUUID()}`);
   try {
-    const nativeOptions = { device: "cpu", dtype, threads: 0, offload: false };
+    const nativeOptions = { device: "cpu", dtype, threads: 0, offload: false, allowNonFinite: checked.allowNonFinite };
     await run(addon, options, (control) =>
       native.load(toNativeConfig(source.config), source.weights, nativeOptions, control),
     );
+    if (source.traced !== undefined && checked.trust) {
+      const loaded = { addon, native, config: source.config, dtype, weights: source.weights };
+      await checkAgainstTrace(loaded, source.traced, options.signal);
+    }
     try {
       await run(addon, { signal: options.signal }, (control) => native.save(unfinished, extra, control));
       await rename(unfinished, to);

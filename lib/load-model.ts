@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { loadAddon } from "./addon.js";
 import { type ModelSource, openSource } from "./checkpoint/source.js";
+import { checkAgainstTrace } from "./checkpoint/traced-check.js";
 import { Companion } from "./companion.js";
 import { toNativeConfig } from "./config.js";
 import { chooseDevice, type Device, deviceText } from "./device.js";
@@ -35,6 +36,14 @@ export interface LoadModelOptions extends OperationOptions {
    * such as "ema" for "ema.gpt_neox.embed_in.weight".
    */
   key?: string;
+  /**
+   * Run the code of a TorchScript module that somebody else wrote, to check that it computes what its weights and the
+   * config next to it say. Its process is limited in time, memory and files, but the code has your rights: trust only
+   * what you would run. Without it no code of a model runs, and the module is `unchecked`. Defaults to false.
+   */
+  trust?: boolean;
+  /** Load weights even if some are NaN or infinite. Defaults to false. */
+  allowNonFinite?: boolean;
 }
 
 /** More threads no machine runs, and a process that asked for many more would not live. */
@@ -56,6 +65,8 @@ const schema = v.strictObject({
   threads: v.optional(threadCount),
   tokenizer: v.optional(v.string()),
   key: v.optional(v.string()),
+  trust: v.optional(v.boolean(), false),
+  allowNonFinite: v.optional(v.boolean(), false),
 });
 
 /** The parsed tokenizer.json for a model, from the first place that has one. */
@@ -88,7 +99,8 @@ export async function loadModel(path: string, options: LoadModelOptions = {}): P
     operation: OperationOptions,
   ): Promise<NativeModel> => {
     const native = new addon.Model();
-    const nativeOptions = { ...how, device, threads: checked.threads ?? 0 };
+    const { threads = 0, allowNonFinite } = checked;
+    const nativeOptions = { ...how, device, threads, allowNonFinite };
     try {
       await run(addon, operation, (control) =>
         native.load(toNativeConfig(source.config), source.weights, nativeOptions, control),
@@ -100,16 +112,25 @@ export async function loadModel(path: string, options: LoadModelOptions = {}): P
       throw error;
     }
   };
+  const native = await load({ dtype, offload: checked.offload }, options);
+  if (source.traced !== undefined && checked.trust) {
+    const loaded = { addon, native, config: source.config, dtype, weights: source.weights };
+    await checkAgainstTrace(loaded, source.traced, options.signal).catch((error: unknown) => {
+      void native.close();
+      throw error;
+    });
+  }
   return new Model({
     addon,
     libtorch: libtorch.version,
-    native: await load({ dtype, offload: checked.offload }, options),
+    native,
     config: source.config,
     device,
     deviceReason: reason,
     dtype,
     files: source.weights.files,
     notices: source.notices,
+    unchecked: source.unchecked && !checked.trust,
     float32: new Companion(() => load({ dtype: "float32", offload: true }, {})),
     float64: new Companion(() => load({ dtype: "float64", offload: true }, {})),
     tokenizer,

@@ -233,10 +233,13 @@ export interface Addon {
   /** Bytes that are free on a CUDA device. Throws {@link NativeError}. */
   freeMemory(device: string): number;
   /**
-   * Limits this process, then loads a TorchScript module, whose code may do anything. Only for a process that was
-   * started for this. Throws {@link NativeError}.
+   * Limits this process for good, then loads a TorchScript module, whose code may do anything. Only for a process that
+   * was started for this. Throws {@link NativeError}.
    */
-  openTraced(path: string, limits: NativeLimits): NativeTraced;
+  Traced: new (
+    path: string,
+    limits: NativeLimits,
+  ) => NativeTraced;
 }
 
 /** The small addon that opens libtorch for the other one. */

@@ -20,6 +20,8 @@ export interface Session {
   readonly files: readonly NativeFile[];
   /** What was left out of the files. */
   readonly notices: readonly string[];
+  /** Its weights are from a TorchScript module by somebody else, whose code nobody has compared with them. */
+  readonly unchecked: boolean;
   readonly float32: Companion;
   readonly float64: Companion;
   readonly tokenizer: Tokenizer | undefined;

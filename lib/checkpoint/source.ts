@@ -32,6 +32,8 @@ export interface ModelSource {
   weights: NativeSource;
   /** The path of a TorchScript module that somebody else wrote: its code may compute something else than its weights. */
   traced: string | undefined;
+  /** The weights are of such a module, here or before it was converted, and nobody has run it to compare. */
+  unchecked: boolean;
   /** What was left out, one sentence each. */
   notices: string[];
   /** The text of tokenizer.json where it travels in an archive. */
@@ -159,6 +161,7 @@ function weightsOf(files: readonly WeightsFile[], config: ModelConfig, place: st
       }),
     },
     traced: files.find(({ hasCode }) => hasCode)?.file.path,
+    unchecked: files.some(({ hasCode }) => hasCode),
     notices,
   };
 }
@@ -182,6 +185,18 @@ async function readAll(files: readonly string[]): Promise<WeightsFile[]> {
   return read;
 }
 
+const markFields = v.looseObject({ unchecked: v.optional(v.boolean(), false) });
+
+/** Whether the mark of an archive of this package says so. */
+function isUnchecked(mark: string | undefined): boolean {
+  try {
+    const fields = v.safeParse(markFields, JSON.parse(mark ?? "{}"));
+    return !fields.success || fields.output.unchecked;
+  } catch {
+    return true;
+  }
+}
+
 async function openFile(file: string, options: SourceOptions): Promise<ModelSource> {
   const weights = await readWeightsFile(file);
   const folder = path.dirname(file);
@@ -194,6 +209,7 @@ async function openFile(file: string, options: SourceOptions): Promise<ModelSour
     ...weightsOf([weights], config, file, options),
     // The code of this package is made from text of its own, never from an archive's.
     traced: undefined,
+    unchecked: isUnchecked(weights.extra.get(archiveMark)),
     tokenizerText: weights.extra.get("tokenizer.json"),
     folder,
   };
