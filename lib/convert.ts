@@ -2,13 +2,13 @@ import { rename, rm } from "node:fs/promises";
 import path from "node:path";
 import * as v from "valibot";
 import { loadAddon, packageVersion } from "./addon.js";
-import { toNativeConfig } from "./config.js";
+import { parseConfigJson, toNativeConfig } from "./config.js";
 import type { Dtype } from "./dtype.js";
 import { AttentionBypassError } from "./errors.js";
 import { tokenizerJson } from "./load-model.js";
 import { node } from "./node.js";
 import { type OperationOptions, run } from "./operation.js";
-import { archiveMark, openSource } from "./source.js";
+import { archiveMark, type ModelSource, openSource } from "./source.js";
 import { longCall, pathText, validate } from "./validation.js";
 
 /** Options of `convert`. */
@@ -26,6 +26,12 @@ const schema = v.strictObject({
   tokenizer: v.optional(v.string()),
 });
 
+/** The text of config.json for an archive; the end tokens may come from generation_config.json, which stays behind. */
+function archiveConfig({ config, configText }: ModelSource, dtype: Dtype): string {
+  const fields = parseConfigJson(configText, "config.json") as object;
+  return JSON.stringify({ ...fields, dtype, eos_token_id: config.endTokens });
+}
+
 /**
  * Writes a model as one TorchScript archive with its config and tokenizer inside, from all that `loadModel` takes. It
  * loads here, and in Python by `torch.jit.load(path)(input_ids)`. The file appears whole or not at all.
@@ -42,7 +48,7 @@ export async function convert(from: string, to: string, options: ConvertOptions 
   const dtype = checked.dtype === "auto" ? (source.config.weightsDtype ?? "float32") : checked.dtype;
   const extra = {
     [archiveMark]: JSON.stringify({ version: packageVersion }),
-    "config.json": JSON.stringify({ ...JSON.parse(source.configText), dtype }),
+    "config.json": archiveConfig(source, dtype),
     ...(json && { "tokenizer.json": JSON.stringify(json) }),
   };
   const native = new addon.Model();

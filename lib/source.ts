@@ -1,10 +1,11 @@
 import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import * as v from "valibot";
-import { type ModelConfig, parseConfig } from "./config.js";
+import { type ModelConfig, parseConfig, parseEndTokens } from "./config.js";
 import { AttentionBypassError, systemCode } from "./errors.js";
 import type { Addon, NativeSource } from "./native.js";
 import { readSafetensorsHeader } from "./safetensors.js";
+import { withHeadOfWeights } from "./tied-head.js";
 import { archiveTensors, openArchive } from "./torch-archive.js";
 import { validate } from "./validation.js";
 
@@ -39,6 +40,14 @@ async function readConfigText(folder: string): Promise<string> {
       cause: error,
     });
   }
+}
+
+/** The config of a folder, with the end tokens of its generation_config.json: generation ends as transformers' does. */
+async function readConfig(folder: string, configText: string): Promise<ModelConfig> {
+  const config = parseConfig(configText, path.join(folder, "config.json"));
+  const file = path.join(folder, "generation_config.json");
+  if (!(await isFile(file))) return config;
+  return { ...config, endTokens: parseEndTokens(await readFile(file, "utf8"), file) };
 }
 
 const indexFields = v.object({ weight_map: v.record(v.string(), v.string()) });
@@ -100,13 +109,14 @@ async function openArchiveSource(addon: Addon, file: string): Promise<ModelSourc
   const { extra } = archive;
   if (extra[archiveMark] !== undefined && extra["config.json"] !== undefined) {
     const configText = extra["config.json"];
-    const config = parseConfig(configText, `config.json in ${file}`);
     const weights = { tensors: await archiveTensors(archive, file), traced: "" };
+    const config = await withHeadOfWeights(parseConfig(configText, `config.json in ${file}`), weights.tensors);
     return { config, configText, weights, tokenizerText: extra["tokenizer.json"], folder };
   }
   const configText = await readConfigText(folder);
-  const config = parseConfig(configText, path.join(folder, "config.json"));
-  return { config, configText, weights: await archives(addon, [file]), tokenizerText: undefined, folder };
+  const weights = await archives(addon, [file]);
+  const config = await withHeadOfWeights(await readConfig(folder, configText), weights.tensors);
+  return { config, configText, weights, tokenizerText: undefined, folder };
 }
 
 /**
@@ -124,7 +134,8 @@ export async function openSource(addon: Addon, place: string): Promise<ModelSour
   if (!found.isDirectory() && !place.endsWith(".safetensors")) return openArchiveSource(addon, place);
   const folder = found.isDirectory() ? place : path.dirname(place);
   const configText = await readConfigText(folder);
-  const config = parseConfig(configText, path.join(folder, "config.json"));
+  const configOfFolder = await readConfig(folder, configText);
   const weights = found.isDirectory() ? await folderWeights(addon, folder) : await safetensors([place]);
+  const config = await withHeadOfWeights(configOfFolder, weights.tensors);
   return { config, configText, weights, tokenizerText: undefined, folder };
 }
