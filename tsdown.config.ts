@@ -25,6 +25,11 @@ export default defineConfig([
       { from: "node_modules/pure-rand/LICENSE", to: "dist/licenses", rename: "pure-rand.txt" },
     ],
   },
-  // The command line, the probe that doctor starts, and what scripts/ need of the library before the addon is built.
-  { ...shared, entry: ["lib/cli.ts", "lib/libtorch.ts", "lib/probe.ts"], format: "esm", dts: false },
+  // The command line, the thread that encodes long text, the probe that doctor starts, and what scripts/ need of the library before the addon is built.
+  {
+    ...shared,
+    entry: ["lib/cli.ts", "lib/libtorch.ts", "lib/probe.ts", "lib/tokenizer/encode-worker.ts"],
+    format: "esm",
+    dts: false,
+  },
 ]);

@@ -8,7 +8,8 @@ import { Model } from "./model.js";
 import type { NativeDecoder, NativeLoadOptions, NativeModel } from "./native.js";
 import { type OperationOptions, run } from "./operation.js";
 import { type ModelSource, openSource } from "./source.js";
-import { createTokenizer, findTokenizer, parseTokenizer, readTokenizer } from "./tokenizer.js";
+import { findTokenizer, parseTokenizer, readTokenizer } from "./tokenizer/files.js";
+import { createTokenizer } from "./tokenizer/tokenizer.js";
 import { longCall, pathText, validate } from "./validation.js";
 
 /** Options of `loadModel`. */
