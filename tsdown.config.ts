@@ -28,7 +28,7 @@ export default defineConfig([
   // The command line, the thread that encodes long text, the probe that doctor starts, and what scripts/ need of the library before the addon is built.
   {
     ...shared,
-    entry: ["lib/cli.ts", "lib/libtorch.ts", "lib/probe.ts", "lib/tokenizer/encode-worker.ts"],
+    entry: ["lib/cli.ts", "lib/libtorch.ts", "lib/probe.ts", "lib/traced-process.ts", "lib/tokenizer/encode-worker.ts"],
     format: "esm",
     dts: false,
   },

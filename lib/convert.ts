@@ -2,13 +2,14 @@ import { rename, rm } from "node:fs/promises";
 import path from "node:path";
 import * as v from "valibot";
 import { loadAddon, packageVersion } from "./addon.js";
+import { archiveMark, type ModelSource, openSource } from "./checkpoint/source.js";
+import { checkAgainstTrace } from "./checkpoint/traced-check.js";
 import { parseConfigJson, toNativeConfig } from "./config.js";
 import type { Dtype } from "./dtype.js";
 import { AttentionBypassError } from "./errors.js";
 import { tokenizerJson } from "./load-model.js";
 import { node } from "./node.js";
 import { type OperationOptions, run } from "./operation.js";
-import { archiveMark, type ModelSource, openSource } from "./source.js";
 import { longCall, pathText, validate } from "./validation.js";
 
 /** Options of `convert`. */
@@ -18,12 +19,21 @@ export interface ConvertOptions extends OperationOptions {
   dtype?: "auto" | Dtype;
   /** A tokenizer to put into the archive. Defaults to the model's own. */
   tokenizer?: string;
+  /** Which model to convert from weights that hold several; see `loadModel`. */
+  key?: string;
+  /** Run the code of a traced module to check its weights; see `loadModel`. Defaults to false. */
+  trust?: boolean;
+  /** Convert weights even if some are NaN or infinite. Defaults to false. */
+  allowNonFinite?: boolean;
 }
 
 const schema = v.strictObject({
   ...longCall,
   dtype: v.optional(v.picklist(["auto", "float32", "bfloat16", "float16"]), "auto"),
   tokenizer: v.optional(v.string()),
+  key: v.optional(v.string()),
+  trust: v.optional(v.boolean(), false),
+  allowNonFinite: v.optional(v.boolean(), false),
 });
 
 /** The text of config.json for an archive; the end tokens may come from generation_config.json, which stays behind. */
@@ -43,21 +53,28 @@ export async function convert(from: string, to: string, options: ConvertOptions 
   const checked = validate(schema, options, "options");
   options.signal?.throwIfAborted();
   const { addon } = await loadAddon();
-  const source = await openSource(addon, from);
+  const source = await openSource(from, { key: checked.key });
   const json = await tokenizerJson(source, checked.tokenizer);
   const dtype = checked.dtype === "auto" ? (source.config.weightsDtype ?? "float32") : checked.dtype;
   const extra = {
-    [archiveMark]: JSON.stringify({ version: packageVersion }),
+    [archiveMark]: JSON.stringify({
+      version: packageVersion,
+      ...(source.unchecked && !checked.trust && { unchecked: true }),
+    }),
     "config.json": archiveConfig(source, dtype),
     ...(json && { "tokenizer.json": JSON.stringify(json) }),
   };
   const native = new addon.Model();
   const unfinished = path.join(path.dirname(to), `.${path.basename(to)}.${node.crypto.randomUUID()}`);
   try {
-    const nativeOptions = { device: "cpu", dtype, threads: 0, offload: false };
+    const nativeOptions = { device: "cpu", dtype, threads: 0, offload: false, allowNonFinite: checked.allowNonFinite };
     await run(addon, options, (control) =>
       native.load(toNativeConfig(source.config), source.weights, nativeOptions, control),
     );
+    if (source.traced !== undefined && checked.trust) {
+      const loaded = { addon, native, config: source.config, dtype, weights: source.weights };
+      await checkAgainstTrace(loaded, source.traced, options.signal);
+    }
     try {
       await run(addon, { signal: options.signal }, (control) => native.save(unfinished, extra, control));
       await rename(unfinished, to);

@@ -45,6 +45,9 @@ export class Model {
   /** Undefined where none was found; token ids work all the same. */
   readonly tokenizer: Tokenizer | undefined;
 
+  /** What was left out of the files, such as the head of a value model; one sentence each. */
+  readonly notices: readonly string[];
+
   readonly #session: Session;
   readonly #gate = new Gate();
   #disposed: Promise<void> | undefined;
@@ -57,6 +60,7 @@ export class Model {
     this.device = session.device;
     this.deviceReason = session.deviceReason;
     this.dtype = session.dtype;
+    this.notices = Object.freeze([...session.notices]);
   }
 
   /**
@@ -175,7 +179,7 @@ export class Model {
   /** @internal */
   [inspect.custom](): string {
     const { family, blockCount, hiddenSize, vocabularySize } = this.config;
-    const state = this.#gate.open ? "" : ", disposed of";
+    const state = `${this.#session.unchecked ? ", unchecked" : ""}${this.#gate.open ? "" : ", disposed of"}`;
     return `Model { ${family}, ${blockCount} blocks, ${hiddenSize} wide, ${vocabularySize} tokens, ${this.dtype} on ${this.device}${state} }`;
   }
 }

@@ -10,7 +10,7 @@ export interface OperationOptions {
 }
 
 /** An aborted call ends at once for its caller; what runs of it ends within one block's work. */
-function untilAborted<Value>(work: Promise<Value>, signal: AbortSignal | undefined): Promise<Value> {
+export function untilAborted<Value>(work: Promise<Value>, signal: AbortSignal | undefined): Promise<Value> {
   if (signal === undefined) return work;
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason);

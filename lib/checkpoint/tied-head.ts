@@ -1,6 +1,6 @@
 import { type FileHandle, open } from "node:fs/promises";
-import type { ModelConfig } from "./config.js";
-import type { NativeTensor } from "./native.js";
+import type { ModelConfig } from "../config.js";
+import type { NativeSource, NativeTensor } from "../native.js";
 
 /** Bytes that are compared at a time. */
 const chunkBytes = 2 ** 20;
@@ -24,10 +24,14 @@ async function read(file: FileHandle, buffer: Buffer, position: number, length: 
   return buffer.subarray(0, bytesRead);
 }
 
-async function holdSameBytes(one: NativeTensor, other: NativeTensor): Promise<boolean> {
+async function holdSameBytes(
+  one: NativeTensor,
+  other: NativeTensor,
+  pathOf: (tensor: NativeTensor) => string,
+): Promise<boolean> {
   if (!areAlike(one, other)) return false;
   const bytes = one.shape.reduce((count, size) => count * size, bytesOf[one.dtype] ?? 1);
-  const files = await Promise.all([open(one.file), open(other.file)]);
+  const files = await Promise.all([open(pathOf(one)), open(pathOf(other))]);
   try {
     const buffers = [Buffer.alloc(chunkBytes), Buffer.alloc(chunkBytes)] as const;
     for (let done = 0; done < bytes; done += chunkBytes) {
@@ -50,11 +54,13 @@ async function holdSameBytes(one: NativeTensor, other: NativeTensor): Promise<bo
  * A config whose embeddings are tied, and whose weights hold an output embedding that differs from the input one,
  * is read as transformers reads it: the weights decide, and the embeddings are not tied.
  */
-export async function withHeadOfWeights(config: ModelConfig, tensors: readonly NativeTensor[]): Promise<ModelConfig> {
+export async function withHeadOfWeights(config: ModelConfig, { files, tensors }: NativeSource): Promise<ModelConfig> {
   if (!config.tiedEmbedding) return config;
   const head = tensors.find(({ name }) => headNames.test(name));
   const embedding = tensors.find(({ name }) => embeddingNames.test(name));
   if (!head || !embedding || isSamePlace(head, embedding)) return config;
-  const tiedEmbedding = await holdSameBytes(head, embedding).catch(() => true);
+  const pathOf = ({ file }: NativeTensor) => files[file]?.path ?? "";
+  // A file that can't be read is named when the weights are loaded.
+  const tiedEmbedding = await holdSameBytes(head, embedding, pathOf).catch(() => true);
   return { ...config, tiedEmbedding };
 }
