@@ -25,10 +25,10 @@ export default defineConfig([
       { from: "node_modules/pure-rand/LICENSE", to: "dist/licenses", rename: "pure-rand.txt" },
     ],
   },
-  // The command line, the probe that doctor starts, and what scripts/ need of the library before the addon is built.
+  // The command line, the thread that encodes long text, the probe that doctor starts, and what scripts/ need of the library before the addon is built.
   {
     ...shared,
-    entry: ["lib/cli.ts", "lib/libtorch.ts", "lib/probe.ts", "lib/traced-process.ts"],
+    entry: ["lib/cli.ts", "lib/libtorch.ts", "lib/probe.ts", "lib/traced-process.ts", "lib/tokenizer/encode-worker.ts"],
     format: "esm",
     dts: false,
   },

@@ -2,9 +2,9 @@ import { rename, rm } from "node:fs/promises";
 import path from "node:path";
 import * as v from "valibot";
 import { loadAddon, packageVersion } from "./addon.js";
-import { archiveMark, openSource } from "./checkpoint/source.js";
+import { archiveMark, type ModelSource, openSource } from "./checkpoint/source.js";
 import { checkAgainstTrace } from "./checkpoint/traced-check.js";
-import { toNativeConfig } from "./config.js";
+import { parseConfigJson, toNativeConfig } from "./config.js";
 import type { Dtype } from "./dtype.js";
 import { AttentionBypassError } from "./errors.js";
 import { tokenizerJson } from "./load-model.js";
@@ -36,6 +36,12 @@ const schema = v.strictObject({
   allowNonFinite: v.optional(v.boolean(), false),
 });
 
+/** The text of config.json for an archive; the end tokens may come from generation_config.json, which stays behind. */
+function archiveConfig({ config, configText }: ModelSource, dtype: Dtype): string {
+  const fields = parseConfigJson(configText, "config.json") as object;
+  return JSON.stringify({ ...fields, dtype, eos_token_id: config.endTokens });
+}
+
 /**
  * Writes a model as one TorchScript archive with its config and tokenizer inside, from all that `loadModel` takes. It
  * loads here, and in Python by `torch.jit.load(path)(input_ids)`. The file appears whole or not at all.
@@ -55,7 +61,7 @@ export async function convert(from: string, to: string, options: ConvertOptions 
       version: packageVersion,
       ...(source.unchecked && !checked.trust && { unchecked: true }),
     }),
-    "config.json": JSON.stringify({ ...JSON.parse(source.configText), dtype }),
+    "config.json": archiveConfig(source, dtype),
     ...(json && { "tokenizer.json": JSON.stringify(json) }),
   };
   const native = new addon.Model();

@@ -41,5 +41,5 @@ export type { AnySweepResult, SweepOptions, SweepResult, SweepScores, SweepSetti
 export type { BypassFamily, SweptBlocks, SweptModes, Variant } from "./sweep-variants.js";
 export type { Answer, DefinedTask, Question, QuestionTask, Task, TaskScores } from "./task.js";
 export { benchmarkNames } from "./task-definition.js";
-export type { Tokenizer } from "./tokenizer.js";
+export type { Tokenizer } from "./tokenizer/tokenizer.js";
 export type { Tokens } from "./tokens.js";

@@ -9,7 +9,8 @@ import { type Dtype, dtypes } from "./dtype.js";
 import { Model } from "./model.js";
 import type { NativeDecoder, NativeLoadOptions, NativeModel } from "./native.js";
 import { type OperationOptions, run } from "./operation.js";
-import { createTokenizer, findTokenizer, parseTokenizer, readTokenizer } from "./tokenizer.js";
+import { findTokenizer, parseTokenizer, readTokenizer } from "./tokenizer/files.js";
+import { createTokenizer } from "./tokenizer/tokenizer.js";
 import { longCall, pathText, validate } from "./validation.js";
 
 /** Options of `loadModel`. */

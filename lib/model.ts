@@ -25,7 +25,7 @@ import { Gate, type Session } from "./session.js";
 import { type SweepOptions, type SweepResult, sweep } from "./sweep.js";
 import type { Task } from "./task.js";
 import { withText } from "./text-form.js";
-import type { Tokenizer } from "./tokenizer.js";
+import type { Tokenizer } from "./tokenizer/tokenizer.js";
 import { isBatch, type Tokens } from "./tokens.js";
 
 /**

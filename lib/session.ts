@@ -3,7 +3,7 @@ import type { ModelConfig } from "./config.js";
 import type { Dtype } from "./dtype.js";
 import { AttentionBypassError } from "./errors.js";
 import type { Addon, NativeDecoder, NativeFile, NativeModel } from "./native.js";
-import type { Tokenizer } from "./tokenizer.js";
+import type { Tokenizer } from "./tokenizer/tokenizer.js";
 
 /** A loaded model as the calls on it see it. */
 export interface Session {

@@ -1,4 +1,4 @@
-import type { Tokenizer } from "./tokenizer.js";
+import type { Tokenizer } from "./tokenizer/tokenizer.js";
 
 const unfinished = "\uFFFD";
 /** More than any decoder looks back. */

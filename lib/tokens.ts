@@ -1,7 +1,7 @@
 import type { ModelConfig } from "./config.js";
 import { AttentionBypassError } from "./errors.js";
 import type { NativeRows } from "./native.js";
-import type { Tokenizer } from "./tokenizer.js";
+import type { Tokenizer } from "./tokenizer/tokenizer.js";
 import { describe, invalidArgument } from "./validation.js";
 
 /** Token ids of one row. */
