@@ -16,8 +16,8 @@ export function formatNumber(value: number): string {
 type Row = readonly string[];
 
 const gap = "  ";
-/** Columns that name the row are cut to this many characters if a table is too wide. */
-const longestName = 24;
+/** Characters that a table leaves to a column of numbers; the columns that name the row share the rest. */
+const numberRoom = 24;
 
 const shorten = (text: string, length: number) => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
 
@@ -55,6 +55,7 @@ function parts(widths: readonly number[], names: number, width: number): number[
  */
 export function table(rows: readonly Row[], names = 1, width = outputWidth()): string {
   if (totalWidth(columnWidths(rows)) <= width) return aligned(rows);
+  const longestName = Math.max(8, Math.floor((width - numberRoom) / names) - gap.length);
   const named = rows.map((row) => row.map((cell, column) => (column < names ? shorten(cell, longestName) : cell)));
   const room = Math.max(8, width - totalWidth(columnWidths(named).slice(0, names)) - gap.length);
   const fitting = named.map((row) => row.map((cell, column) => (column < names ? cell : shorten(cell, room))));
