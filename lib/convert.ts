@@ -2,6 +2,7 @@ import { rename, rm } from "node:fs/promises";
 import path from "node:path";
 import * as v from "valibot";
 import { loadAddon, packageVersion } from "./addon.js";
+import { checkArchiveName } from "./archive-name.js";
 import { archiveMark, type ModelSource, openSource } from "./checkpoint/source.js";
 import { checkAgainstTrace } from "./checkpoint/traced-check.js";
 import { parseConfigJson, toNativeConfig } from "./config.js";
@@ -45,11 +46,12 @@ function archiveConfig({ config, configText }: ModelSource, dtype: Dtype): strin
 /**
  * Writes a model as one TorchScript archive with its config and tokenizer inside, from all that `loadModel` takes. It
  * loads here, and in Python by `torch.jit.load(path)(input_ids)`. The file appears whole or not at all.
- * Throws what `loadModel` throws, and WRITE_FAILED.
+ * A name of another format, such as x.safetensors, is refused. Throws what `loadModel` throws, INVALID_ARGUMENT and
+ * WRITE_FAILED.
  */
 export async function convert(from: string, to: string, options: ConvertOptions = {}): Promise<void> {
   validate(pathText, from, "from");
-  validate(pathText, to, "to");
+  checkArchiveName(validate(pathText, to, "to"));
   const checked = validate(schema, options, "options");
   options.signal?.throwIfAborted();
   const { addon } = await loadAddon();

@@ -28,7 +28,7 @@ export type { NativePlatform } from "./native.js";
 export type { OperationOptions } from "./operation.js";
 export type { Perplexity, PerplexityOptions } from "./perplexity.js";
 export type { Difference, PrecisionDifference } from "./precision.js";
-export { type Candidate, type Recommendation, type RecommendOptions, recommend } from "./recommend.js";
+export { type Candidate, type Doubt, type Recommendation, type RecommendOptions, recommend } from "./recommend.js";
 export { drawFigure } from "./report/draw.js";
 export type { Figure } from "./report/figure.js";
 export { createReport, type Report, type ReportOptions } from "./report/report.js";

@@ -19,11 +19,11 @@ const schema = v.strictObject({ figure: v.optional(v.string()) });
 export const reportFormats = [".html", ".md", ".svg", ".png"] as const;
 type Format = (typeof reportFormats)[number];
 
-/** The format that a file's name asks for. Throws INVALID_ARGUMENT. */
-export function reportFormat(file: string): Format {
-  const ending = path.extname(validate(pathText, file, "file")).toLowerCase();
+/** The format that a file's name asks for; `name` is what messages call it. Throws INVALID_ARGUMENT. */
+export function reportFormat(file: string, name = "file"): Format {
+  const ending = path.extname(validate(pathText, file, name)).toLowerCase();
   const format = reportFormats.find((known) => known === ending);
-  if (format === undefined) throw invalidArgument("file", `a path that ends in ${reportFormats.join(", ")}`, file);
+  if (format === undefined) throw invalidArgument(name, `a path that ends in ${reportFormats.join(", ")}`, file);
   return format;
 }
 
