@@ -5,6 +5,7 @@ import { AttentionBypassError } from "./errors.js";
 import { findLibtorch, type Libtorch, libtorchNotFound, nvidiaDriver } from "./libtorch.js";
 import { explainLoadFailure, glibcVersion, loadFailure } from "./load-failure.js";
 import type { Addon, NativePlatform } from "./native.js";
+import { defaultThreads, threadVariables } from "./threads.js";
 
 interface PackageFile {
   version: string;
@@ -63,14 +64,14 @@ async function open(libtorch: Libtorch): Promise<LoadedAddon> {
   const library = (name: string) => path.join(libtorch.libraries, name);
   let cudaRefusal: string | undefined;
   try {
-    await preload.open(library("libc10.so"));
-    await preload.open(library("libtorch_cpu.so"));
+    await preload.open(library("libc10.so"), []);
+    await preload.open(library("libtorch_cpu.so"), threadVariables());
   } catch (error) {
     throw loadFailure("LIBTORCH_LOAD_FAILED", `libtorch in ${libtorch.folder}`, error);
   }
   if (libtorch.cuda) {
     try {
-      await preload.open(library("libtorch_cuda.so"));
+      await preload.open(library("libtorch_cuda.so"), []);
     } catch (error) {
       cudaRefusal = `its part for CUDA does not load: ${explainLoadFailure(error)}`;
     }
@@ -78,7 +79,8 @@ async function open(libtorch: Libtorch): Promise<LoadedAddon> {
   const addon = loadNative(`the addon for libtorch ${libtorch.series}`, () => binding.loadAddon(libtorch.series));
   // process.exit() does not wait for threads, and takes the ground from under them.
   process.once("exit", () => addon.endAll());
-  const platform = await addon.platform();
+  const itself = await addon.platform();
+  const platform = { ...itself, threads: await defaultThreads(itself.threads) };
   if (platform.cudaDevices === 0) cudaRefusal ??= noDevice(platform.cudaRefusal.replace(/\s+/g, " "), libtorch);
   return { addon, libtorch, platform, cudaRefusal };
 }
