@@ -14,7 +14,24 @@ interface PackageFile {
 
 export const packageRoot = binding.root;
 
-const packageFile: PackageFile = JSON.parse(readFileSync(path.join(packageRoot, "package.json"), "utf8"));
+/** Throws ADDON_NOT_FOUND if the package's folder is not where its code is, as in a bundle. */
+function readPackageFile(): PackageFile {
+  const file = path.join(packageRoot, "package.json");
+  try {
+    const content = JSON.parse(readFileSync(file, "utf8")) as Partial<PackageFile>;
+    if (content.version !== undefined && content.config?.libtorch !== undefined) return content as PackageFile;
+  } catch {
+    // Another file or none, of which the same is true.
+  }
+  throw new AttentionBypassError(
+    "ADDON_NOT_FOUND",
+    `expected the files of attention-bypass in ${packageRoot} but found no package.json of it there; if a bundler put its code ` +
+      "elsewhere, mark attention-bypass as external, or set ATTENTION_BYPASS_ROOT to the folder that it is installed in " +
+      "(docs/hosts.md)",
+  );
+}
+
+const packageFile = readPackageFile();
 
 export const packageVersion = packageFile.version;
 
@@ -29,6 +46,9 @@ export interface LoadedAddon {
   /** Why nothing can run on CUDA; undefined where something can. */
   cudaRefusal: string | undefined;
 }
+
+/** Without it libtorch opens and then fails at work, and says no more than that. */
+const processors = "/proc/cpuinfo";
 
 let loaded: Promise<LoadedAddon> | undefined;
 
@@ -60,6 +80,12 @@ function loadNative<Loaded>(what: string, load: () => Loaded): Loaded {
  * another libtorch in the system's folders decides which one it gets.
  */
 async function open(libtorch: Libtorch): Promise<LoadedAddon> {
+  if (!existsSync(processors)) {
+    throw new AttentionBypassError(
+      "LIBTORCH_LOAD_FAILED",
+      `expected ${processors}, from which libtorch learns what the processor can do, but it is not there; mount /proc`,
+    );
+  }
   const preload = loadNative("the addon that opens libtorch", binding.loadPreload);
   const library = (name: string) => path.join(libtorch.libraries, name);
   let cudaRefusal: string | undefined;
