@@ -2,13 +2,13 @@ import { rename, rm } from "node:fs/promises";
 import path from "node:path";
 import * as v from "valibot";
 import { loadAddon, packageVersion } from "./addon.js";
+import { archiveMark, openSource } from "./checkpoint/source.js";
 import { toNativeConfig } from "./config.js";
 import type { Dtype } from "./dtype.js";
 import { AttentionBypassError } from "./errors.js";
 import { tokenizerJson } from "./load-model.js";
 import { node } from "./node.js";
 import { type OperationOptions, run } from "./operation.js";
-import { archiveMark, openSource } from "./source.js";
 import { longCall, pathText, validate } from "./validation.js";
 
 /** Options of `convert`. */
@@ -18,12 +18,15 @@ export interface ConvertOptions extends OperationOptions {
   dtype?: "auto" | Dtype;
   /** A tokenizer to put into the archive. Defaults to the model's own. */
   tokenizer?: string;
+  /** Which model to convert from weights that hold several; see `loadModel`. */
+  key?: string;
 }
 
 const schema = v.strictObject({
   ...longCall,
   dtype: v.optional(v.picklist(["auto", "float32", "bfloat16", "float16"]), "auto"),
   tokenizer: v.optional(v.string()),
+  key: v.optional(v.string()),
 });
 
 /**
@@ -37,7 +40,7 @@ export async function convert(from: string, to: string, options: ConvertOptions 
   const checked = validate(schema, options, "options");
   options.signal?.throwIfAborted();
   const { addon } = await loadAddon();
-  const source = await openSource(addon, from);
+  const source = await openSource(from, { key: checked.key });
   const json = await tokenizerJson(source, checked.tokenizer);
   const dtype = checked.dtype === "auto" ? (source.config.weightsDtype ?? "float32") : checked.dtype;
   const extra = {

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { loadAddon } from "./addon.js";
+import { type ModelSource, openSource } from "./checkpoint/source.js";
 import { Companion } from "./companion.js";
 import { toNativeConfig } from "./config.js";
 import { chooseDevice, type Device, deviceText } from "./device.js";
@@ -7,7 +8,6 @@ import { type Dtype, dtypes } from "./dtype.js";
 import { Model } from "./model.js";
 import type { NativeDecoder, NativeLoadOptions, NativeModel } from "./native.js";
 import { type OperationOptions, run } from "./operation.js";
-import { type ModelSource, openSource } from "./source.js";
 import { createTokenizer, findTokenizer, parseTokenizer, readTokenizer } from "./tokenizer.js";
 import { longCall, pathText, validate } from "./validation.js";
 
@@ -30,6 +30,11 @@ export interface LoadModelOptions extends OperationOptions {
   threads?: number;
   /** A tokenizer.json, or a folder with one or with vocab.json and merges.txt. Defaults to the model's own. */
   tokenizer?: string;
+  /**
+   * Which model to load from weights that hold several, as training writes them: what stands before its tensors' names,
+   * such as "ema" for "ema.gpt_neox.embed_in.weight".
+   */
+  key?: string;
 }
 
 /** More threads no machine runs, and a process that asked for many more would not live. */
@@ -50,6 +55,7 @@ const schema = v.strictObject({
   offload: v.optional(v.boolean(), false),
   threads: v.optional(threadCount),
   tokenizer: v.optional(v.string()),
+  key: v.optional(v.string()),
 });
 
 /** The parsed tokenizer.json for a model, from the first place that has one. */
@@ -70,7 +76,7 @@ export async function loadModel(path: string, options: LoadModelOptions = {}): P
   const checked = validate(schema, options, "options");
   options.signal?.throwIfAborted();
   const { addon, libtorch, platform, cudaRefusal } = await loadAddon();
-  const source = await openSource(addon, path);
+  const source = await openSource(path, { key: checked.key });
   const json = await tokenizerJson(source, checked.tokenizer);
   const { device, reason } = chooseDevice(checked.device, { cudaDevices: platform.cudaDevices, cudaRefusal });
   const cuda = device !== "cpu";
@@ -102,7 +108,8 @@ export async function loadModel(path: string, options: LoadModelOptions = {}): P
     device,
     deviceReason: reason,
     dtype,
-    files: [...new Set(source.weights.tensors.map(({ file }) => file))].sort(),
+    files: source.weights.files,
+    notices: source.notices,
     float32: new Companion(() => load({ dtype: "float32", offload: true }, {})),
     float64: new Companion(() => load({ dtype: "float64", offload: true }, {})),
     tokenizer,

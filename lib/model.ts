@@ -45,6 +45,9 @@ export class Model {
   /** Undefined where none was found; token ids work all the same. */
   readonly tokenizer: Tokenizer | undefined;
 
+  /** What was left out of the files, such as the head of a value model; one sentence each. */
+  readonly notices: readonly string[];
+
   readonly #session: Session;
   readonly #gate = new Gate();
   #disposed: Promise<void> | undefined;
@@ -57,6 +60,7 @@ export class Model {
     this.device = session.device;
     this.deviceReason = session.deviceReason;
     this.dtype = session.dtype;
+    this.notices = Object.freeze([...session.notices]);
   }
 
   /**

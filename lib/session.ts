@@ -2,7 +2,7 @@ import type { Companion } from "./companion.js";
 import type { ModelConfig } from "./config.js";
 import type { Dtype } from "./dtype.js";
 import { AttentionBypassError } from "./errors.js";
-import type { Addon, NativeDecoder, NativeModel } from "./native.js";
+import type { Addon, NativeDecoder, NativeFile, NativeModel } from "./native.js";
 import type { Tokenizer } from "./tokenizer.js";
 
 /** A loaded model as the calls on it see it. */
@@ -16,8 +16,10 @@ export interface Session {
   readonly device: string;
   readonly deviceReason: string;
   readonly dtype: Dtype;
-  /** The files with its weights. */
-  readonly files: readonly string[];
+  /** The files with its weights, as they were when it was loaded. */
+  readonly files: readonly NativeFile[];
+  /** What was left out of the files. */
+  readonly notices: readonly string[];
   readonly float32: Companion;
   readonly float64: Companion;
   readonly tokenizer: Tokenizer | undefined;

@@ -1,12 +1,12 @@
 import { stat } from "node:fs/promises";
 import type { Command } from "commander";
 import { type ConvertOptions, convert } from "../convert.js";
-import { dtypeOption, modelHelp, tokenizerHelp } from "./model-options.js";
+import { dtypeOption, keyHelp, modelHelp, tokenizerHelp } from "./model-options.js";
 import { addJsonOption, type JsonOption, print, printJson } from "./output.js";
 import { pick } from "./pick.js";
 import { withProgress } from "./progress.js";
 
-type Options = Pick<ConvertOptions, "dtype" | "tokenizer"> & JsonOption;
+type Options = Pick<ConvertOptions, "dtype" | "key" | "tokenizer"> & JsonOption;
 
 const examples = `
 The archive loads in every command here, and in Python by torch.jit.load(path)(input_ids). It appears
@@ -18,7 +18,7 @@ Examples:
 
 async function convertModel(from: string, to: string, options: Options, signal: AbortSignal) {
   await withProgress("Converting", options, (onProgress) =>
-    convert(from, to, { ...pick(options, ["dtype", "tokenizer"]), signal, onProgress }),
+    convert(from, to, { ...pick(options, ["dtype", "key", "tokenizer"]), signal, onProgress }),
   );
   const { size: bytes } = await stat(to);
   if (options.json) await printJson({ path: to, bytes });
@@ -34,7 +34,8 @@ export function addConvert(program: Command, signal: AbortSignal): void {
     .argument("<to>", "the archive to write")
     .optionsGroup("Conversion options:")
     .addOption(dtypeOption("the checkpoint's own where its config says one, else float32"))
-    .option("--tokenizer <path>", tokenizerHelp);
+    .option("--tokenizer <path>", tokenizerHelp)
+    .option("--key <key>", keyHelp);
   addJsonOption(command)
     .addHelpText("after", examples)
     .action((from: string, to: string, options: Options) => convertModel(from, to, options, signal));
