@@ -25,6 +25,17 @@ export default defineConfig([
       { from: "node_modules/pure-rand/LICENSE", to: "dist/licenses", rename: "pure-rand.txt" },
     ],
   },
-  // The command line, the probe that doctor starts, and what scripts/ need of the library before the addon is built.
-  { ...shared, entry: ["lib/cli.ts", "lib/libtorch.ts", "lib/probe.ts"], format: "esm", dts: false },
+  // The command line, the probe that doctor starts, the thread that reads strangers' files, and what scripts/ need of the
+  // library before the addon is built.
+  {
+    ...shared,
+    entry: {
+      cli: "lib/cli.ts",
+      libtorch: "lib/libtorch.ts",
+      probe: "lib/probe.ts",
+      "data-worker": "lib/data/worker.ts",
+    },
+    format: "esm",
+    dts: false,
+  },
 ]);
