@@ -37,10 +37,18 @@ export default defineConfig([
     // Its file for Node.js awaits an optional package at its top level, which CommonJS can't.
     alias: { "vega-canvas": path.resolve("node_modules/vega-canvas/build/vega-canvas.browser.js") },
   },
-  // The command line, the thread that encodes long text, the probe that doctor starts, and what scripts/ need of the library before the addon is built.
+  // The command line, what it and the library start as processes and threads, and what scripts/ need of the library
+  // before the addon is built.
   {
     ...shared,
-    entry: ["lib/cli.ts", "lib/libtorch.ts", "lib/probe.ts", "lib/traced-process.ts", "lib/tokenizer/encode-worker.ts"],
+    entry: {
+      cli: "lib/cli.ts",
+      libtorch: "lib/libtorch.ts",
+      probe: "lib/probe.ts",
+      "traced-process": "lib/traced-process.ts",
+      "encode-worker": "lib/tokenizer/encode-worker.ts",
+      "data-worker": "lib/data/worker.ts",
+    },
     format: "esm",
     dts: false,
   },

@@ -38,7 +38,7 @@ const schema = v.strictObject({
 /** Reads tasks, whose names must differ. */
 export async function encodeTasks(
   tasks: readonly (string | Task)[],
-  { data, limit }: { data?: string | undefined; limit?: number | undefined },
+  { data, limit, signal }: { data?: string | undefined; limit?: number | undefined; signal?: AbortSignal | undefined },
   session: Session,
 ): Promise<EncodedTask[]> {
   const encoded: EncodedTask[] = [];
@@ -50,7 +50,7 @@ export async function encodeTasks(
       typeof task === "string"
         ? { definition: task, data: data as string, ...(limit !== undefined && { limit }) }
         : task;
-    encoded.push(await encodeTask(own, session));
+    encoded.push(await encodeTask(own, session, signal));
   }
   const names = encoded.map(({ name }) => name);
   const twice = names.find((name, index) => names.indexOf(name) !== index);

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { type Bypass, toPlan } from "./bypass.js";
 import { defaultMemory } from "./memory-budget.js";
 import type { OperationOptions } from "./operation.js";
-import { readSamples, type Sample, type Samples } from "./samples.js";
+import { readSamples, type Sample, type SampleOptions, type Samples } from "./samples.js";
 import type { RowScores, ScoredRow } from "./scoring.js";
 import type { Session } from "./session.js";
 import { scoreRows } from "./settled-scoring.js";
@@ -131,11 +131,7 @@ export function toMemorizationResult<Metric extends MemorizationMetric>(
 }
 
 /** Reads samples that a model can score. */
-export async function readScorable(
-  samples: Samples,
-  options: { rows?: number | undefined; prefixLength?: number | undefined },
-  session: Session,
-): Promise<Sample[]> {
+export async function readScorable(samples: Samples, options: SampleOptions, session: Session): Promise<Sample[]> {
   const all = await readSamples(samples, options, session);
   if (all.length === 0) throw invalidArgument("samples", "at least one row", samples);
   all.forEach((sample, index) => {

@@ -2,6 +2,7 @@ import { inspect } from "node:util";
 import { type AttentionOptions, type AttentionSurvey, surveyAttention } from "./attention.js";
 import { type BenchmarkOptions, type BenchmarkResult, benchmark } from "./benchmark.js";
 import type { ModelConfig } from "./config.js";
+import type { TextFile } from "./data/text-argument.js";
 import { type Divergence, type DivergenceOptions, divergence } from "./divergence.js";
 import type { Dtype } from "./dtype.js";
 import {
@@ -100,13 +101,17 @@ export class Model {
     yield* streamOne(this.#session, prompt, options, (work) => this.#gate.enter(work));
   }
 
-  /** How well the model predicts a text. Throws TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING and those of `Bypass`. */
-  perplexity(text: string | Tokens, options?: PerplexityOptions): Promise<Perplexity> {
+  /**
+   * How well the model predicts a text: itself, its token ids, or `{ file }` with the path of a text file in UTF-8 or of
+   * a folder with some. Throws FILE_NOT_FOUND, SAMPLES_INVALID, TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING and those of
+   * `Bypass`.
+   */
+  perplexity(text: string | Tokens | TextFile, options?: PerplexityOptions): Promise<Perplexity> {
     return this.#gate.enter(() => perplexity(this.#session, text, options));
   }
 
   /**
-   * How far the model has memorized samples: rows of tokens, or the path of an .npy or .jsonl file. Throws
+   * How far the model has memorized samples: rows of tokens, the path of a file, or two of prefixes and suffixes. Throws
    * FILE_NOT_FOUND, SAMPLES_INVALID, PREFIX_TOO_LONG, TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING, CONTEXT_TOO_LONG and those
    * of `Bypass`.
    */

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { type Bypass, toPlan } from "./bypass.js";
+import { type TextFile, toText } from "./data/text-argument.js";
 import { defaultMemory } from "./memory-budget.js";
 import type { OperationOptions } from "./operation.js";
 import { plainSampling, type RowScores, type ScoredRow } from "./scoring.js";
@@ -109,12 +110,12 @@ export function toPerplexity(rows: readonly ScoredRow[], scores: readonly RowSco
  */
 export async function perplexity(
   session: Session,
-  text: string | Tokens,
+  text: string | Tokens | TextFile,
   options: PerplexityOptions = {},
 ): Promise<Perplexity> {
   const checked = validate(schema, options, "options");
   const plan = toPlan(options.bypass, session.config);
-  const rows = toWindows(text, checked, session);
+  const rows = toWindows(await toText(text, checked.signal), checked, session);
   const scores = await scoreRows(session, rows, [plan], {
     signal: options.signal,
     onProgress: options.onProgress,

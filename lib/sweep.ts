@@ -4,6 +4,7 @@ import type { BlockAttention } from "./attention.js";
 import { encodeTasks, toBenchmarkResult } from "./benchmark.js";
 import { type AttentionMeans, type Bypass, meansSchema, plainPlan } from "./bypass.js";
 import type { ModelConfig } from "./config.js";
+import { type TextFile, toText } from "./data/text-argument.js";
 import type { Dtype } from "./dtype.js";
 import { type FileHash, hashFile, hashNumbers, hashRows } from "./fingerprint.js";
 import {
@@ -59,7 +60,7 @@ export interface SweepOptions<Metric extends MemorizationMetric = MemorizationMe
   /** That sampling is among this many most probable tokens. Defaults to all. */
   topK?: number;
   /** A text to take the perplexity of, as `perplexity` takes it. */
-  text?: string | Tokens;
+  text?: string | Tokens | TextFile;
   /** The most tokens of the text that the model sees at once. Defaults to the model's context. */
   contextLength?: number;
   /** How many new tokens each window of the text scores after the first. Defaults to half of `contextLength`. */
@@ -235,8 +236,8 @@ async function readMeasures(session: Session, checked: Checked): Promise<Measure
   }
   return {
     samples: samples === undefined ? [] : toScoredRows(await readScorable(samples, checked, session), checked.metrics),
-    windows: text === undefined ? [] : toWindows(text, checked, session),
-    tasks: await encodeTasks(tasks as Task[], {}, session),
+    windows: text === undefined ? [] : toWindows(await toText(text, checked.signal), checked, session),
+    tasks: await encodeTasks(tasks as Task[], { signal: checked.signal }, session),
   };
 }
 

@@ -1,10 +1,9 @@
 import * as v from "valibot";
 import { AttentionBypassError, type ErrorCode } from "./errors.js";
-import { readRowFile } from "./row-file.js";
 import type { RowScores, ScoredRow } from "./scoring.js";
 import type { Session } from "./session.js";
 import { exponentialOf, type Measured, meanWithError } from "./statistics.js";
-import { type QuestionKind, readDefinition, renderTask } from "./task-definition.js";
+import { type QuestionKind, type RowOptions, readDefinition, readTaskRows, renderTask } from "./task-definition.js";
 import { requireTokenizer, type Tokens, toTokenIds } from "./tokens.js";
 import { describe, invalidArgument, pathText, wholeNumber } from "./validation.js";
 
@@ -18,13 +17,13 @@ export interface Question {
   gold: number;
 }
 
-/** Questions, or the path of a file with them as JSON lines; other fields are for those who wrote them. */
+/** Questions, or the path of a file with them; other fields are for those who wrote them. */
 export interface QuestionTask {
   /** What results call it. */
   name: string;
   /** What it tests, such as "reasoning"; reports put tasks of one group together. */
   group?: string;
-  /** The questions, or the path of a file with them: JSON lines of the same fields. */
+  /** The questions, or the path of a file with them: JSON lines or Parquet of the same fields. */
   questions: readonly Question[] | string;
 }
 
@@ -117,10 +116,10 @@ interface Asked {
   characters: number[] | undefined;
 }
 
-async function askOwn({ name, questions }: QuestionTask): Promise<Asked[]> {
+async function askOwn({ name, questions }: QuestionTask, options: RowOptions): Promise<Asked[]> {
   const parsed =
     typeof questions === "string"
-      ? (await readRowFile(questions)).map((row, index) =>
+      ? (await readTaskRows(questions, options)).map((row, index) =>
           parseQuestion(row, `question ${index + 1} of ${questions}`, "TASK_INVALID"),
         )
       : questions.map((value, index) =>
@@ -146,6 +145,8 @@ function encode(
   { config, tokenizer }: Session,
   name: string,
 ): { tokens: Int32Array; first: number; truncated: boolean } {
+  // The space before it would be a token, whose probability says nothing of an answer.
+  if (continuation === "") throw invalidArgument(name, "choices that are not empty", continuation);
   const ids = (value: string | Tokens) =>
     toTokenIds(typeof value === "string" ? requireTokenizer(tokenizer, name).encode(value) : value, config, name);
   const before = typeof context === "string" ? context.trimEnd() : context;
@@ -185,11 +186,11 @@ export interface EncodedTask {
 }
 
 /** Throws INVALID_ARGUMENT, TASK_INVALID, FILE_NOT_FOUND, TOKENIZER_MISSING, TOKEN_OUT_OF_RANGE, CONTEXT_TOO_LONG. */
-export async function encodeTask(task: Task, session: Session): Promise<EncodedTask> {
+export async function encodeTask(task: Task, session: Session, signal?: AbortSignal): Promise<EncodedTask> {
   const defined =
     "definition" in task
-      ? await renderTask(await readDefinition(task.definition), task.data, task.limit)
-      : { name: task.name, group: task.group, kind: "choices" as const, questions: await askOwn(task) };
+      ? await renderTask(await readDefinition(task.definition), task.data, { limit: task.limit, signal })
+      : { name: task.name, group: task.group, kind: "choices" as const, questions: await askOwn(task, { signal }) };
   const { name, group, kind } = defined;
   const questions: readonly Asked[] = defined.questions;
   if (questions.length === 0) throw invalidArgument(`the task ${name}`, "at least one question", []);

@@ -60,7 +60,7 @@ export function addPerplexity(program: Command, signal: AbortSignal): void {
         "each token is predicted once, with at least contextLength - stride tokens before it except in the first window.",
     )
     .argument("<model>", modelHelp)
-    .argument("[file]", 'text file in UTF-8; "-" reads standard input')
+    .argument("[file]", 'text file in UTF-8, or a folder of .txt files; "-" reads standard input')
     .optionsGroup("Perplexity options:")
     .option("--tokens <ids>", "token ids in place of a file, such as 1,2,3", tokenIds)
     .option("--context-length <count>", "tokens that the model sees at most (default: its context)", wholeNumber(2))
