@@ -1,13 +1,10 @@
-import { rename, rm } from "node:fs/promises";
-import path from "node:path";
 import * as v from "valibot";
 import { loadAddon, packageVersion } from "./addon.js";
 import { toNativeConfig } from "./config.js";
 import type { Dtype } from "./dtype.js";
-import { AttentionBypassError } from "./errors.js";
 import { tokenizerJson } from "./load-model.js";
-import { node } from "./node.js";
 import { type OperationOptions, run } from "./operation.js";
+import { writeWhole } from "./output-file.js";
 import { archiveMark, openSource } from "./source.js";
 import { longCall, pathText, validate } from "./validation.js";
 
@@ -29,13 +26,13 @@ const schema = v.strictObject({
 /**
  * Writes a model as one TorchScript archive with its config and tokenizer inside, from all that `loadModel` takes. It
  * loads here, and in Python by `torch.jit.load(path)(input_ids)`. The file appears whole or not at all.
- * Throws what `loadModel` throws, and WRITE_FAILED.
+ * Throws what `loadModel` throws, DISK_FULL and WRITE_FAILED.
  */
 export async function convert(from: string, to: string, options: ConvertOptions = {}): Promise<void> {
   validate(pathText, from, "from");
   validate(pathText, to, "to");
   const checked = validate(schema, options, "options");
-  options.signal?.throwIfAborted();
+  checked.signal?.throwIfAborted();
   const { addon } = await loadAddon();
   const source = await openSource(addon, from);
   const json = await tokenizerJson(source, checked.tokenizer);
@@ -46,24 +43,21 @@ export async function convert(from: string, to: string, options: ConvertOptions 
     ...(json && { "tokenizer.json": JSON.stringify(json) }),
   };
   const native = new addon.Model();
-  const unfinished = path.join(path.dirname(to), `.${path.basename(to)}.${node.crypto.randomUUID()}`);
   try {
     const nativeOptions = { device: "cpu", dtype, threads: 0, offload: false };
-    await run(addon, options, (control) =>
+    await run(addon, checked, (control) =>
       native.load(toNativeConfig(source.config), source.weights, nativeOptions, control),
     );
-    try {
-      await run(addon, { signal: options.signal }, (control) => native.save(unfinished, extra, control));
-      await rename(unfinished, to);
-    } catch (error) {
-      options.signal?.throwIfAborted();
-      throw new AttentionBypassError("WRITE_FAILED", `expected to write ${to} but ${(error as Error).message}`, {
-        cause: error,
-      });
-    }
+    await writeWhole(to, (unfinished) =>
+      run(addon, { signal: checked.signal }, (control) => native.save(unfinished, extra, control)).finally(() =>
+        // An aborted call is over for its caller while it still writes.
+        native.close(),
+      ),
+    ).catch((error: unknown) => {
+      checked.signal?.throwIfAborted();
+      throw error;
+    });
   } finally {
     await native.close();
-    // Where it can't be removed, it could not be written either, which has been said.
-    await rm(unfinished, { force: true }).catch(() => undefined);
   }
 }

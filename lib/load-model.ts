@@ -68,7 +68,7 @@ export async function tokenizerJson(source: ModelSource, chosen: string | undefi
 export async function loadModel(path: string, options: LoadModelOptions = {}): Promise<Model> {
   validate(pathText, path, "path");
   const checked = validate(schema, options, "options");
-  options.signal?.throwIfAborted();
+  checked.signal?.throwIfAborted();
   const { addon, libtorch, platform, cudaRefusal } = await loadAddon();
   const source = await openSource(addon, path);
   const json = await tokenizerJson(source, checked.tokenizer);
@@ -97,7 +97,7 @@ export async function loadModel(path: string, options: LoadModelOptions = {}): P
   return new Model({
     addon,
     libtorch: libtorch.version,
-    native: await load({ dtype, offload: checked.offload }, options),
+    native: await load({ dtype, offload: checked.offload }, checked),
     config: source.config,
     device,
     deviceReason: reason,

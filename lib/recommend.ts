@@ -4,9 +4,10 @@ import { AttentionBypassError } from "./errors.js";
 import { recommendationText } from "./result-text.js";
 import { mean } from "./statistics.js";
 import type { AnySweepResult } from "./sweep.js";
+import { requireFiniteSweep } from "./sweep-result.js";
 import type { Variant } from "./sweep-variants.js";
 import { withText } from "./text-form.js";
-import { validate } from "./validation.js";
+import { reading, validate } from "./validation.js";
 
 /** Options of `recommend`. */
 export interface RecommendOptions {
@@ -109,7 +110,8 @@ function beats(one: { memorization: Interval; ability: Interval }, other: typeof
  */
 export function recommend(sweep: AnySweepResult, options: RecommendOptions = {}): Recommendation {
   const { tolerance } = validate(schema, options, "options");
-  const parsed = v.safeParse(sweepFields, sweep);
+  requireFiniteSweep(sweep);
+  const parsed = reading("the sweep", () => v.safeParse(sweepFields, sweep, { abortEarly: true }));
   if (!parsed.success) {
     const place = v.getDotPath(parsed.issues[0]) ?? "it";
     throw new AttentionBypassError(

@@ -1,10 +1,11 @@
 import { createReadStream } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
+import { types } from "node:util";
 import * as v from "valibot";
 import { AttentionBypassError, type ErrorCode, systemCode } from "./errors.js";
-import { requireTokenizer, type TokenContext, type Tokens, toTokenIds } from "./tokens.js";
-import { describe, invalidArgument } from "./validation.js";
+import { isTypedTokens, joinTokens, requireTokenizer, type TokenContext, type Tokens, toTokenIds } from "./tokens.js";
+import { describe, invalidArgument, reading } from "./validation.js";
 
 /**
  * A sequence in two parts, of which the model is given the prefix, or one that `prefixLength` divides. Text needs a
@@ -24,7 +25,7 @@ export interface Sample {
   prefixLength: number;
 }
 
-const content = v.union([v.string(), v.array(v.number()), v.instance(Int32Array), v.instance(BigInt64Array)]);
+const content = v.union([v.string(), v.array(v.number()), v.custom<Int32Array | BigInt64Array>(isTypedTokens)]);
 const rowFields = v.union([v.object({ prefix: content, suffix: content }), v.object({ text: content })]);
 
 function unreadable(file: string, error: unknown): AttentionBypassError {
@@ -81,7 +82,7 @@ function fromFields(
   prefixLength: number | undefined,
   context: TokenContext,
 ): Sample {
-  const fields = v.safeParse(rowFields, row);
+  const fields = reading(name, () => v.safeParse(rowFields, row, { abortEarly: true }));
   if (!fields.success) {
     throw new AttentionBypassError(
       code,
@@ -100,7 +101,7 @@ function fromFields(
   if (prefix.length === 0 || suffix.length === 0) {
     throw new AttentionBypassError(code, `expected a prefix and a suffix of at least a token in ${name}`);
   }
-  return { tokens: Int32Array.from([...prefix, ...suffix]), prefixLength: prefix.length };
+  return { tokens: joinTokens(prefix, suffix), prefixLength: prefix.length };
 }
 
 function fromLine(line: string, name: string, prefixLength: number | undefined, context: TokenContext): Sample {
@@ -152,12 +153,19 @@ export async function readSamples(
     return tokens.map((row, index) => split(row, prefixLength, `row ${index} of ${samples}`));
   }
   if (typeof samples === "string") return readLines(samples, rows, prefixLength, context);
-  if (!Array.isArray(samples)) throw invalidArgument("samples", "rows, or the path of a file", samples);
-  return (samples as readonly unknown[]).slice(0, rows).map((row, index) => {
+  const count = reading("samples", () => (Array.isArray(samples) ? samples.length : undefined));
+  if (count === undefined) throw invalidArgument("samples", "rows, or the path of a file", samples);
+  const read: Sample[] = [];
+  // Not `map`, which leaves out what a sparse array does not have.
+  for (let index = 0; index < Math.min(count, rows ?? count); index++) {
     const name = `samples[${index}]`;
-    if (Array.isArray(row) || (ArrayBuffer.isView(row) && !(row instanceof DataView))) {
-      return split(toTokenIds(row as unknown as ArrayLike<number | bigint>, context.config, name), prefixLength, name);
-    }
-    return fromFields(row, name, "INVALID_ARGUMENT", prefixLength, context);
-  });
+    const row: unknown = reading(name, () => samples[index]);
+    const ids = reading(name, () => Array.isArray(row) || types.isTypedArray(row));
+    read.push(
+      ids
+        ? split(toTokenIds(row as ArrayLike<number | bigint>, context.config, name), prefixLength, name)
+        : fromFields(row, name, "INVALID_ARGUMENT", prefixLength, context),
+    );
+  }
+  return read;
 }

@@ -1,4 +1,5 @@
 import { inspect } from "node:util";
+import { largest } from "./statistics.js";
 
 /**
  * Gives a result a text of its own where it is inspected: by console.log, in a REPL, as the last value of a notebook's
@@ -14,7 +15,7 @@ export function formatNumber(value: number): string {
 
 /** Aligned columns, the first to the left and the others, which hold numbers, to the right. */
 export function table(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
+  const widths = rows[0]?.map((_, column) => largest(rows.map((row) => row[column]?.length ?? 0))) ?? [];
   const line = (row: readonly string[]) =>
     row
       .map((cell, column) => (column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)))

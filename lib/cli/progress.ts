@@ -1,12 +1,13 @@
 import { SingleBar } from "cli-progress";
 import type { OperationOptions } from "../operation.js";
+import { visible } from "../visible.js";
 import type { JsonOption } from "./output.js";
 
 const seen = ({ json }: JsonOption) => !json && process.stderr.isTTY;
 
 /** A line about the work, where somebody can see it. */
 export function tell(line: string, options: JsonOption): void {
-  if (seen(options)) process.stderr.write(`${line}\n`);
+  if (seen(options)) process.stderr.write(`${visible(line)}\n`);
 }
 
 /** Runs work under a progress bar, where somebody can see one. */

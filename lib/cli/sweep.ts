@@ -1,10 +1,10 @@
-import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { stringify } from "csv-stringify/sync";
 import { type Bypass, type BypassMode, bypassModes } from "../bypass.js";
 import { AttentionBypassError } from "../errors.js";
 import { type MemorizationMetric, memorizationMetrics } from "../memorization.js";
+import { requireWritable, writeOutput } from "../output-file.js";
 import { createReport } from "../report/report.js";
 import { reportFormat, writeReport } from "../report/write-report.js";
 import { sweepText } from "../result-text.js";
@@ -75,12 +75,6 @@ function form(result: SweepResult, options: Options): string {
   return options.csv ? stringify(sweepTable(result)) : sweepText(result);
 }
 
-async function write(file: string, text: string, flag: "a" | "w"): Promise<void> {
-  await writeFile(file, text, { flag }).catch((error: Error) => {
-    throw new AttentionBypassError("WRITE_FAILED", `expected to write ${file} but ${error.message}`, { cause: error });
-  });
-}
-
 async function sweep(model: string, options: Options, signal: AbortSignal) {
   const blocks = swept(options);
   if (options.csv && options.json) {
@@ -88,7 +82,7 @@ async function sweep(model: string, options: Options, signal: AbortSignal) {
   }
   // Hours of work are not to end where nothing can be written.
   if (options.report !== undefined) reportFormat(options.report);
-  for (const file of [options.output, options.report]) if (file !== undefined) await write(file, "", "a");
+  for (const file of [options.output, options.report]) if (file !== undefined) await requireWritable(file);
   const tasks = toTasks(options);
   const text = options.text === undefined ? {} : { text: await readText(options.text, signal) };
   await using loaded = await openModel(model, options, signal);
@@ -109,7 +103,7 @@ async function sweep(model: string, options: Options, signal: AbortSignal) {
   );
   if (options.output !== undefined) {
     const content = options.json ? `${JSON.stringify(result, null, 2)}\n` : form(result, options);
-    await write(options.output, content, "w");
+    await writeOutput(options.output, content);
   } else if (options.json) await printJson(result);
   else await print(form(result, options));
   // Last, so that a picture that can't be drawn does not cost the result.
