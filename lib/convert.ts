@@ -43,21 +43,28 @@ export async function convert(from: string, to: string, options: ConvertOptions 
     ...(json && { "tokenizer.json": JSON.stringify(json) }),
   };
   const native = new addon.Model();
+  let closed: Promise<void> | undefined;
+  const close = () => {
+    closed ??= native.close();
+    return closed;
+  };
   try {
     const nativeOptions = { device: "cpu", dtype, threads: 0, offload: false };
     await run(addon, checked, (control) =>
       native.load(toNativeConfig(source.config), source.weights, nativeOptions, control),
     );
-    await writeWhole(to, (unfinished) =>
-      run(addon, { signal: checked.signal }, (control) => native.save(unfinished, extra, control)).finally(() =>
+    await writeWhole(to, async (unfinished) => {
+      try {
+        await run(addon, { signal: checked.signal }, (control) => native.save(unfinished, extra, control));
+      } finally {
         // An aborted call is over for its caller while it still writes.
-        native.close(),
-      ),
-    ).catch((error: unknown) => {
+        await close();
+      }
+    }).catch((error: unknown) => {
       checked.signal?.throwIfAborted();
       throw error;
     });
   } finally {
-    await native.close();
+    await close();
   }
 }

@@ -361,15 +361,15 @@ export async function sweep<Metric extends MemorizationMetric = MemorizationMetr
   const share = rows.length / work;
   const settled = (rows.length + 2 * compared) / work;
   const before = checkpoint?.seconds ?? 0;
-  // Where all was done before, nobody else says so.
-  if (checkpoint?.done.size === rows.length && checked.onProgress) {
-    const progress = new Progress(checked.onProgress);
-    progress.report(share);
-    await progress.finish();
-  }
   let operations = checkpoint?.operations ?? 0;
   let last = began;
   try {
+    // Where all was done before, nobody else says so.
+    if (checkpoint?.done.size === rows.length && checked.onProgress) {
+      const progress = new Progress(checked.onProgress);
+      progress.report(share);
+      await progress.finish();
+    }
     const scores = await scoreRows(
       session,
       rows,

@@ -95,7 +95,8 @@ export const taskSchema = v.union(
     v.strictObject({
       name: v.pipe(v.string(), v.nonEmpty("a name")),
       group: v.optional(v.string()),
-      questions: v.union([v.string(), v.array(v.any())]),
+      // Looked at one by one, since an array may have holes and a length of billions.
+      questions: v.union([v.string(), v.custom<readonly unknown[]>(Array.isArray)]),
     }),
     v.strictObject({ definition: pathText, data: pathText, limit: v.optional(wholeNumber(1)) }),
   ],
@@ -111,6 +112,17 @@ function parseQuestion(value: unknown, name: string, code: ErrorCode): Question 
   );
 }
 
+function parseQuestions(values: readonly unknown[], task: string): Question[] {
+  const questions: Question[] = [];
+  // Not `map`, which leaves out what a sparse array does not have.
+  for (let index = 0; index < values.length; index++) {
+    const name = `question ${index} of the task ${task}`;
+    const value = reading(name, () => values[index]);
+    questions.push(parseQuestion(value, name, "INVALID_ARGUMENT"));
+  }
+  return questions;
+}
+
 /** What is asked, before it is made tokens of. */
 interface Asked {
   pairs: { context: string | Tokens; continuation: string | Tokens }[];
@@ -124,9 +136,7 @@ async function askOwn({ name, questions }: QuestionTask): Promise<Asked[]> {
       ? (await readRowFile(questions)).map((row, index) =>
           parseQuestion(row, `question ${index + 1} of ${questions}`, "TASK_INVALID"),
         )
-      : questions.map((value, index) =>
-          parseQuestion(value, `question ${index} of the task ${name}`, "INVALID_ARGUMENT"),
-        );
+      : parseQuestions(questions, name);
   return parsed.map(({ query, choices, gold }) => ({
     pairs: choices.map((continuation) => ({ context: query, continuation })),
     gold,
