@@ -89,7 +89,7 @@ export async function tokenizerJson(source: ModelSource, chosen: string | undefi
 export async function loadModel(path: string, options: LoadModelOptions = {}): Promise<Model> {
   validate(pathText, path, "path");
   const checked = validate(schema, options, "options");
-  options.signal?.throwIfAborted();
+  checked.signal?.throwIfAborted();
   const { addon, libtorch, platform, cudaRefusal } = await loadAddon();
   const source = await openSource(path, { key: checked.key });
   const json = await tokenizerJson(source, checked.tokenizer);

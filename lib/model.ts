@@ -10,6 +10,7 @@ import {
   type GenerationOptions,
   type GenerationPiece,
   generateBatch,
+  generateOne,
   streamOne,
 } from "./generation.js";
 import { type Logits, type LogitsOptions, logits } from "./logits.js";
@@ -83,12 +84,8 @@ export class Model {
     options: GenerationOptions = {},
   ): Promise<Generation | Generation[]> {
     return this.#gate.enter(async () => {
-      if (isBatch(prompt)) {
-        const names = prompt.map((_, index) => `prompts[${index}]`);
-        return generateBatch(this.#session, prompt, names, options);
-      }
-      const [generation] = await generateBatch(this.#session, [prompt], ["prompt"], options);
-      return generation as Generation;
+      if (isBatch(prompt, "prompt")) return generateBatch(this.#session, prompt, options);
+      return generateOne(this.#session, prompt, options);
     });
   }
 
@@ -97,8 +94,12 @@ export class Model {
    * the first piece is asked for.
    */
   async *stream(prompt: string | Tokens, options: GenerationOptions = {}): AsyncGenerator<GenerationPiece, void, void> {
-    // A stream that nobody reads on must not hold up a disposal, so it passes the gate for each token.
-    yield* streamOne(this.#session, prompt, options, (work) => this.#gate.enter(work));
+    const reader = this.#gate.admit();
+    try {
+      yield* streamOne(this.#session, prompt, options, reader);
+    } finally {
+      reader.leave();
+    }
   }
 
   /**
@@ -162,7 +163,11 @@ export class Model {
     );
   }
 
-  /** Frees the weights after the calls that are at work. Calls that come later throw DISPOSED. Safe to call again. */
+  /**
+   * Frees the weights after the calls that are at work. A stream that is being read runs to its end; one whose next piece
+   * nobody asks for within 5 seconds is ended, and throws DISPOSED. Calls that come later throw DISPOSED. Safe to call
+   * again.
+   */
   dispose(): Promise<void> {
     this.#disposed ??= this.#dispose();
     return this.#disposed;

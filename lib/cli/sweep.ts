@@ -1,10 +1,10 @@
-import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { stringify } from "csv-stringify/sync";
 import { type Bypass, type BypassMode, bypassModes } from "../bypass.js";
 import { AttentionBypassError } from "../errors.js";
 import { type MemorizationMetric, memorizationMetrics } from "../memorization.js";
+import { requireWritable, writeOutput } from "../output-file.js";
 import { createReport } from "../report/report.js";
 import { reportFormat, writeReport } from "../report/write-report.js";
 import { sweepText } from "../result-text.js";
@@ -85,18 +85,12 @@ function toText(result: SweepResult, format: OutputFormat): string {
   return format === "csv" ? stringify(sweepTable(result)) : sweepText(result);
 }
 
-async function write(file: string, text: string, flag: "a" | "w"): Promise<void> {
-  await writeFile(file, text, { flag }).catch((error: Error) => {
-    throw new AttentionBypassError("WRITE_FAILED", `expected to write ${file} but ${error.message}`, { cause: error });
-  });
-}
-
 async function sweep(model: string, options: Options, signal: AbortSignal) {
   const blocks = swept(options);
   const format = outputFormat(options);
   // Hours of work are not to end where nothing can be written.
   if (options.report !== undefined) reportFormat(options.report, "--report");
-  for (const file of [options.output, options.report]) if (file !== undefined) await write(file, "", "a");
+  for (const file of [options.output, options.report]) if (file !== undefined) await requireWritable(file);
   if (options.suffixes !== undefined && options.samples === undefined) {
     throw new AttentionBypassError("INVALID_ARGUMENT", "expected --samples with --suffixes but it is not given");
   }
@@ -125,7 +119,7 @@ async function sweep(model: string, options: Options, signal: AbortSignal) {
       onProgress,
     }),
   );
-  if (options.output !== undefined) await write(options.output, toText(result, format), "w");
+  if (options.output !== undefined) await writeOutput(options.output, toText(result, format));
   else if (format === "json") await printJson(result);
   else await print(toText(result, format));
   // Last, so that a picture that can't be drawn does not cost the result.
