@@ -4,6 +4,7 @@ import { type BenchmarkOptions, type BenchmarkResult, benchmark } from "./benchm
 import type { ModelConfig } from "./config.js";
 import { type Divergence, type DivergenceOptions, divergence } from "./divergence.js";
 import type { Dtype } from "./dtype.js";
+import { encodeAllAhead } from "./encode-ahead.js";
 import {
   type Generation,
   type GenerationOptions,
@@ -18,6 +19,7 @@ import {
   type MemorizationResult,
   scoreMemorization,
 } from "./memorization.js";
+import type { OperationOptions } from "./operation.js";
 import { type Perplexity, type PerplexityOptions, perplexity } from "./perplexity.js";
 import { attentionText, benchmarkText, divergenceText, memorizationText, sweepText } from "./result-text.js";
 import type { Samples } from "./samples.js";
@@ -68,7 +70,9 @@ export class Model {
    * CONTEXT_TOO_LONG and those of `Bypass`.
    */
   logits(tokens: string | Tokens | readonly (string | Tokens)[], options?: LogitsOptions): Promise<Logits> {
-    return this.#gate.enter(() => logits(this.#session, tokens, options));
+    return this.#gate.enter(async () =>
+      logits(this.#session, await this.#encoded(tokens, "tokens", options, true), options),
+    );
   }
 
   /**
@@ -78,10 +82,11 @@ export class Model {
   generate(prompts: readonly (string | Tokens)[], options?: GenerationOptions): Promise<Generation[]>;
   generate(prompt: string | Tokens, options?: GenerationOptions): Promise<Generation>;
   generate(
-    prompt: string | Tokens | readonly (string | Tokens)[],
+    given: string | Tokens | readonly (string | Tokens)[],
     options: GenerationOptions = {},
   ): Promise<Generation | Generation[]> {
     return this.#gate.enter(async () => {
+      const prompt = await this.#encoded(given, Array.isArray(given) ? "prompts" : "prompt", options, true);
       if (isBatch(prompt)) {
         const names = prompt.map((_, index) => `prompts[${index}]`);
         return generateBatch(this.#session, prompt, names, options);
@@ -97,12 +102,15 @@ export class Model {
    */
   async *stream(prompt: string | Tokens, options: GenerationOptions = {}): AsyncGenerator<GenerationPiece, void, void> {
     // A stream that nobody reads on must not hold up a disposal, so it passes the gate for each token.
-    yield* streamOne(this.#session, prompt, options, (work) => this.#gate.enter(work));
+    const encoded = await this.#gate.enter(() => this.#encoded(prompt, "prompt", options, true));
+    yield* streamOne(this.#session, encoded, options, (work) => this.#gate.enter(work));
   }
 
   /** How well the model predicts a text. Throws TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING and those of `Bypass`. */
   perplexity(text: string | Tokens, options?: PerplexityOptions): Promise<Perplexity> {
-    return this.#gate.enter(() => perplexity(this.#session, text, options));
+    return this.#gate.enter(async () =>
+      perplexity(this.#session, await this.#encoded(text, "text", options, false), options),
+    );
   }
 
   /**
@@ -144,7 +152,10 @@ export class Model {
    * TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING, CONTEXT_TOO_LONG and those of `Bypass`.
    */
   divergence(tokens: string | Tokens, options: DivergenceOptions): Promise<Divergence> {
-    return this.#gate.enter(async () => withText(await divergence(this.#session, tokens, options), divergenceText));
+    return this.#gate.enter(async () => {
+      const encoded = await this.#encoded(tokens, "tokens", options, true);
+      return withText(await divergence(this.#session, encoded, options), divergenceText);
+    });
   }
 
   /**
@@ -155,6 +166,12 @@ export class Model {
     return this.#gate.enter(async () =>
       withText(await surveyAttention(this.#session, samples, options), attentionText),
     );
+  }
+
+  /** Text as tokens, before the call looks at them, so that long text does not hold the event loop. */
+  #encoded<Given>(given: Given, name: string, options: unknown, fits: boolean): Promise<Given> {
+    const signal = (options as OperationOptions | null | undefined)?.signal;
+    return encodeAllAhead(given, this.#session, name, { signal, fits });
   }
 
   /** Frees the weights after the calls that are at work. Calls that come later throw DISPOSED. Safe to call again. */
