@@ -1,5 +1,6 @@
 import { AttentionBypassError } from "./errors.js";
 import type { TokenContext, Tokens } from "./tokens.js";
+import { isAbortSignal } from "./validation.js";
 
 /** How text is encoded for a call. */
 interface EncodeAheadOptions {
@@ -32,21 +33,33 @@ export async function encodeAhead<Value>(
   const { tokenizer } = context;
   if (typeof value !== "string" || value === "" || !tokenizer) return value;
   if (fits) requireFit(value, context, name);
-  const ids = await tokenizer.encodeAsync(value, { signal: signal instanceof AbortSignal ? signal : undefined });
+  const ids = await tokenizer.encodeAsync(value, { signal: isAbortSignal(signal) ? signal : undefined });
   return ids.length === 0 ? value : Int32Array.from(ids);
 }
 
-/** Does the same for every text of a list. */
+/** Does the same for a text, or for every text of a list. */
 export async function encodeAllAhead<Value>(
-  values: readonly Value[],
+  value: Value,
   context: TokenContext,
   name: string,
   options: EncodeAheadOptions,
-): Promise<readonly (Value | Tokens)[]> {
-  if (!values.some((value) => typeof value === "string")) return values;
-  const encoded: (Value | Tokens)[] = [];
-  for (const [index, value] of values.entries()) {
-    encoded.push(await encodeAhead(value, context, `${name}[${index}]`, options));
+): Promise<Value> {
+  if (!Array.isArray(value)) return (await encodeAhead(value, context, name, options)) as Value;
+  // What a text or a row can't be ends the list: the call refuses it, and an array may be longer than it has elements.
+  const encoded: unknown[] = [];
+  for (let index = 0; index < value.length; index++) {
+    const row = elementOf(value, index);
+    if (typeof row !== "string" && (typeof row !== "object" || row === null)) return value;
+    encoded.push(await encodeAhead(row, context, `${name}[${index}]`, options));
   }
-  return encoded;
+  return encoded as Value;
+}
+
+/** An element; undefined where reading it fails, which is for the call to say. */
+function elementOf(values: readonly unknown[], index: number): unknown {
+  try {
+    return values[index];
+  } catch {
+    return undefined;
+  }
 }

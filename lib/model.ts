@@ -5,6 +5,7 @@ import type { ModelConfig } from "./config.js";
 import type { TextFile } from "./data/text-argument.js";
 import { type Divergence, type DivergenceOptions, divergence } from "./divergence.js";
 import type { Dtype } from "./dtype.js";
+import { encodeAllAhead } from "./encode-ahead.js";
 import {
   type Generation,
   type GenerationOptions,
@@ -20,6 +21,7 @@ import {
   type MemorizationResult,
   scoreMemorization,
 } from "./memorization.js";
+import type { OperationOptions } from "./operation.js";
 import { type Perplexity, type PerplexityOptions, perplexity } from "./perplexity.js";
 import { attentionText, benchmarkText, divergenceText, memorizationText, sweepText } from "./result-text.js";
 import type { Samples } from "./samples.js";
@@ -29,6 +31,7 @@ import type { Task } from "./task.js";
 import { withText } from "./text-form.js";
 import type { Tokenizer } from "./tokenizer/tokenizer.js";
 import { isBatch, type Tokens } from "./tokens.js";
+import { reading } from "./validation.js";
 
 /**
  * A loaded model. Work on one model runs in the order in which it was asked for, on a thread of its own; models run
@@ -70,7 +73,9 @@ export class Model {
    * CONTEXT_TOO_LONG and those of `Bypass`.
    */
   logits(tokens: string | Tokens | readonly (string | Tokens)[], options?: LogitsOptions): Promise<Logits> {
-    return this.#gate.enter(() => logits(this.#session, tokens, options));
+    return this.#gate.enter(async () =>
+      logits(this.#session, await this.#encoded(tokens, "tokens", options, true), options),
+    );
   }
 
   /**
@@ -80,10 +85,11 @@ export class Model {
   generate(prompts: readonly (string | Tokens)[], options?: GenerationOptions): Promise<Generation[]>;
   generate(prompt: string | Tokens, options?: GenerationOptions): Promise<Generation>;
   generate(
-    prompt: string | Tokens | readonly (string | Tokens)[],
+    given: string | Tokens | readonly (string | Tokens)[],
     options: GenerationOptions = {},
   ): Promise<Generation | Generation[]> {
     return this.#gate.enter(async () => {
+      const prompt = await this.#encoded(given, Array.isArray(given) ? "prompts" : "prompt", options, true);
       if (isBatch(prompt, "prompt")) return generateBatch(this.#session, prompt, options);
       return generateOne(this.#session, prompt, options);
     });
@@ -96,7 +102,8 @@ export class Model {
   async *stream(prompt: string | Tokens, options: GenerationOptions = {}): AsyncGenerator<GenerationPiece, void, void> {
     const reader = this.#gate.admit();
     try {
-      yield* streamOne(this.#session, prompt, options, reader);
+      const encoded = await this.#encoded(prompt, "prompt", options, true);
+      yield* streamOne(this.#session, encoded, options, reader);
     } finally {
       reader.leave();
     }
@@ -150,7 +157,10 @@ export class Model {
    * TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING, CONTEXT_TOO_LONG and those of `Bypass`.
    */
   divergence(tokens: string | Tokens, options: DivergenceOptions): Promise<Divergence> {
-    return this.#gate.enter(async () => withText(await divergence(this.#session, tokens, options), divergenceText));
+    return this.#gate.enter(async () => {
+      const encoded = await this.#encoded(tokens, "tokens", options, true);
+      return withText(await divergence(this.#session, encoded, options), divergenceText);
+    });
   }
 
   /**
@@ -161,6 +171,12 @@ export class Model {
     return this.#gate.enter(async () =>
       withText(await surveyAttention(this.#session, samples, options), attentionText),
     );
+  }
+
+  /** Text as tokens, before the call looks at them, so that long text does not hold the event loop. */
+  #encoded<Given>(given: Given, name: string, options: unknown, fits: boolean): Promise<Given> {
+    const signal = reading("options", () => (options as OperationOptions | null | undefined)?.signal);
+    return encodeAllAhead(given, this.#session, name, { signal, fits });
   }
 
   /**

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { type Bypass, toPlan } from "./bypass.js";
 import { type TextFile, toText } from "./data/text-argument.js";
+import { encodeAhead } from "./encode-ahead.js";
 import { requireFinite } from "./finite.js";
 import { defaultMemory } from "./memory-budget.js";
 import type { OperationOptions } from "./operation.js";
@@ -75,10 +76,15 @@ export interface WindowOptions {
   contextLength?: number | undefined;
   stride?: number | undefined;
   beginningToken?: number | undefined;
+  signal?: AbortSignal | undefined;
 }
 
-/** A text as rows to score. Throws INVALID_ARGUMENT, TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING. */
-export function toWindows(text: string | Tokens, options: WindowOptions, session: Session): ScoredRow[] {
+/** A text as rows to score. Throws INVALID_ARGUMENT, FILE_NOT_FOUND, SAMPLES_INVALID, TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING. */
+export async function toWindows(
+  text: string | Tokens | TextFile,
+  options: WindowOptions,
+  session: Session,
+): Promise<ScoredRow[]> {
   const { config } = session;
   const contextLength = options.contextLength ?? config.contextLength;
   if (contextLength > config.contextLength) {
@@ -94,7 +100,9 @@ export function toWindows(text: string | Tokens, options: WindowOptions, session
   }
   const beginning =
     options.beginningToken === undefined ? [] : toTokenIds([options.beginningToken], config, "options.beginningToken");
-  const tokens = joinTokens(beginning, toRow(text, session, "text"));
+  const { signal } = options;
+  const encoded = await encodeAhead(await toText(text, signal), session, "text", { signal, fits: false });
+  const tokens = joinTokens(beginning, toRow(encoded, session, "text"));
   if (tokens.length < 2) throw invalidArgument("text", "at least two tokens", text);
   return windows(tokens, contextLength, stride).map((window) => ({ ...window, decode: false, settle: false }));
 }
@@ -116,7 +124,7 @@ export async function perplexity(
 ): Promise<Perplexity> {
   const checked = validate(schema, options, "options");
   const plan = toPlan(checked.bypass as Bypass | undefined, session.config);
-  const rows = toWindows(await toText(text, checked.signal), checked, session);
+  const rows = await toWindows(text, checked, session);
   const scores = await scoreRows(session, rows, [plan], {
     signal: checked.signal,
     onProgress: checked.onProgress,
