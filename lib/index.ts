@@ -29,7 +29,7 @@ export type { NativePlatform } from "./native.js";
 export type { OperationOptions } from "./operation.js";
 export type { Perplexity, PerplexityOptions } from "./perplexity.js";
 export type { Difference, PrecisionDifference } from "./precision.js";
-export { type Candidate, type Recommendation, type RecommendOptions, recommend } from "./recommend.js";
+export { type Candidate, type Doubt, type Recommendation, type RecommendOptions, recommend } from "./recommend.js";
 export { drawFigure } from "./report/draw.js";
 export type { Figure } from "./report/figure.js";
 export { createReport, type Report, type ReportOptions } from "./report/report.js";
@@ -42,5 +42,5 @@ export type { AnySweepResult, SweepOptions, SweepResult, SweepScores, SweepSetti
 export type { BypassFamily, SweptBlocks, SweptModes, Variant } from "./sweep-variants.js";
 export type { Answer, DefinedTask, Question, QuestionTask, Task, TaskScores } from "./task.js";
 export { benchmarkNames } from "./task-definition.js";
-export type { Tokenizer } from "./tokenizer.js";
+export type { Tokenizer } from "./tokenizer/tokenizer.js";
 export type { Tokens } from "./tokens.js";

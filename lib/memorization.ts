@@ -151,11 +151,11 @@ export async function scoreMemorization<Metric extends MemorizationMetric = Memo
 ): Promise<MemorizationResult<Metric>> {
   const checked = validate(schema, options, "options");
   const metrics = checked.metrics as Metric[];
-  const plan = toPlan(options.bypass, session.config);
+  const plan = toPlan(checked.bypass as Bypass | undefined, session.config);
   const rows = toScoredRows(await readScorable(samples, checked, session), metrics);
   const scores = await scoreRows(session, rows, [plan], {
-    signal: options.signal,
-    onProgress: options.onProgress,
+    signal: checked.signal,
+    onProgress: checked.onProgress,
     scheme: { temperature: checked.temperature, topK: checked.topK ?? 0 },
     memory: defaultMemory(session),
     batchSize: checked.batchSize,

@@ -10,6 +10,7 @@ import {
   type GenerationOptions,
   type GenerationPiece,
   generateBatch,
+  generateOne,
   streamOne,
 } from "./generation.js";
 import { type Logits, type LogitsOptions, logits } from "./logits.js";
@@ -26,7 +27,7 @@ import { Gate, type Session } from "./session.js";
 import { type SweepOptions, type SweepResult, sweep } from "./sweep.js";
 import type { Task } from "./task.js";
 import { withText } from "./text-form.js";
-import type { Tokenizer } from "./tokenizer.js";
+import type { Tokenizer } from "./tokenizer/tokenizer.js";
 import { isBatch, type Tokens } from "./tokens.js";
 
 /**
@@ -46,6 +47,9 @@ export class Model {
   /** Undefined where none was found; token ids work all the same. */
   readonly tokenizer: Tokenizer | undefined;
 
+  /** What was left out of the files, such as the head of a value model; one sentence each. */
+  readonly notices: readonly string[];
+
   readonly #session: Session;
   readonly #gate = new Gate();
   #disposed: Promise<void> | undefined;
@@ -58,6 +62,7 @@ export class Model {
     this.device = session.device;
     this.deviceReason = session.deviceReason;
     this.dtype = session.dtype;
+    this.notices = Object.freeze([...session.notices]);
   }
 
   /**
@@ -79,12 +84,8 @@ export class Model {
     options: GenerationOptions = {},
   ): Promise<Generation | Generation[]> {
     return this.#gate.enter(async () => {
-      if (isBatch(prompt)) {
-        const names = prompt.map((_, index) => `prompts[${index}]`);
-        return generateBatch(this.#session, prompt, names, options);
-      }
-      const [generation] = await generateBatch(this.#session, [prompt], ["prompt"], options);
-      return generation as Generation;
+      if (isBatch(prompt, "prompt")) return generateBatch(this.#session, prompt, options);
+      return generateOne(this.#session, prompt, options);
     });
   }
 
@@ -93,8 +94,12 @@ export class Model {
    * the first piece is asked for.
    */
   async *stream(prompt: string | Tokens, options: GenerationOptions = {}): AsyncGenerator<GenerationPiece, void, void> {
-    // A stream that nobody reads on must not hold up a disposal, so it passes the gate for each token.
-    yield* streamOne(this.#session, prompt, options, (work) => this.#gate.enter(work));
+    const reader = this.#gate.admit();
+    try {
+      yield* streamOne(this.#session, prompt, options, reader);
+    } finally {
+      reader.leave();
+    }
   }
 
   /**
@@ -158,7 +163,11 @@ export class Model {
     );
   }
 
-  /** Frees the weights after the calls that are at work. Calls that come later throw DISPOSED. Safe to call again. */
+  /**
+   * Frees the weights after the calls that are at work. A stream that is being read runs to its end; one whose next piece
+   * nobody asks for within 5 seconds is ended, and throws DISPOSED. Calls that come later throw DISPOSED. Safe to call
+   * again.
+   */
   dispose(): Promise<void> {
     this.#disposed ??= this.#dispose();
     return this.#disposed;
@@ -180,7 +189,7 @@ export class Model {
   /** @internal */
   [inspect.custom](): string {
     const { family, blockCount, hiddenSize, vocabularySize } = this.config;
-    const state = this.#gate.open ? "" : ", disposed of";
+    const state = `${this.#session.unchecked ? ", unchecked" : ""}${this.#gate.open ? "" : ", disposed of"}`;
     return `Model { ${family}, ${blockCount} blocks, ${hiddenSize} wide, ${vocabularySize} tokens, ${this.dtype} on ${this.device}${state} }`;
   }
 }

@@ -1,12 +1,13 @@
 import * as v from "valibot";
 import { type Bypass, toPlan } from "./bypass.js";
 import { type TextFile, toText } from "./data/text-argument.js";
+import { requireFinite } from "./finite.js";
 import { defaultMemory } from "./memory-budget.js";
 import type { OperationOptions } from "./operation.js";
 import { plainSampling, type RowScores, type ScoredRow } from "./scoring.js";
 import type { Session } from "./session.js";
 import { scoreRows } from "./settled-scoring.js";
-import { type Tokens, toRow, toTokenIds } from "./tokens.js";
+import { joinTokens, type Tokens, toRow, toTokenIds } from "./tokens.js";
 import { invalidArgument, longCall, validate, wholeNumber } from "./validation.js";
 
 /** Options of `model.perplexity`. */
@@ -93,7 +94,7 @@ export function toWindows(text: string | Tokens, options: WindowOptions, session
   }
   const beginning =
     options.beginningToken === undefined ? [] : toTokenIds([options.beginningToken], config, "options.beginningToken");
-  const tokens = Int32Array.from([...beginning, ...toRow(text, session, "text")]);
+  const tokens = joinTokens(beginning, toRow(text, session, "text"));
   if (tokens.length < 2) throw invalidArgument("text", "at least two tokens", text);
   return windows(tokens, contextLength, stride).map((window) => ({ ...window, decode: false, settle: false }));
 }
@@ -102,7 +103,7 @@ export function toWindows(text: string | Tokens, options: WindowOptions, session
 export function toPerplexity(rows: readonly ScoredRow[], scores: readonly RowScores[]): Perplexity {
   const tokenCount = rows.reduce((count, { tokens, first }) => count + tokens.length - first, 0);
   const negativeLogLikelihood = -scores.reduce((sum, { logLikelihood }) => sum + logLikelihood, 0) / tokenCount;
-  return { perplexity: Math.exp(negativeLogLikelihood), negativeLogLikelihood, tokenCount };
+  return requireFinite({ perplexity: Math.exp(negativeLogLikelihood), negativeLogLikelihood, tokenCount }, "the text");
 }
 
 /**
@@ -114,11 +115,11 @@ export async function perplexity(
   options: PerplexityOptions = {},
 ): Promise<Perplexity> {
   const checked = validate(schema, options, "options");
-  const plan = toPlan(options.bypass, session.config);
+  const plan = toPlan(checked.bypass as Bypass | undefined, session.config);
   const rows = toWindows(await toText(text, checked.signal), checked, session);
   const scores = await scoreRows(session, rows, [plan], {
-    signal: options.signal,
-    onProgress: options.onProgress,
+    signal: checked.signal,
+    onProgress: checked.onProgress,
     scheme: plainSampling,
     memory: defaultMemory(session),
     batchSize: checked.batchSize,

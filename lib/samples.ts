@@ -1,3 +1,4 @@
+import { types } from "node:util";
 import * as v from "valibot";
 import { fileKind } from "./data/file-kind.js";
 import { type ByteSource, InputFile, samplesPurpose } from "./data/input-file.js";
@@ -6,8 +7,16 @@ import { openNpz } from "./data/npz.js";
 import { mostRows } from "./data/row-limit.js";
 import { readRows } from "./data/rows.js";
 import { AttentionBypassError, type ErrorCode } from "./errors.js";
-import { requireContext, requireTokenizer, type TokenContext, type Tokens, toTokenIds } from "./tokens.js";
-import { describe, invalidArgument, pathText } from "./validation.js";
+import {
+  isTypedTokens,
+  joinTokens,
+  requireContext,
+  requireTokenizer,
+  type TokenContext,
+  type Tokens,
+  toTokenIds,
+} from "./tokens.js";
+import { describe, invalidArgument, pathText, reading } from "./validation.js";
 
 /**
  * A sequence in two parts, of which the model is given the prefix, or one that `prefixLength` divides. Text needs a
@@ -37,7 +46,7 @@ export interface Sample {
   prefixLength: number;
 }
 
-const content = v.union([v.string(), v.array(v.number()), v.instance(Int32Array), v.instance(BigInt64Array)]);
+const content = v.union([v.string(), v.array(v.number()), v.custom<Int32Array | BigInt64Array>(isTypedTokens)]);
 const wholeKeys = ["text", "tokens", "input_ids"];
 const partKeys = ["prefix", "suffix"];
 const pairSchema = v.strictObject({ prefixes: pathText, suffixes: pathText });
@@ -109,7 +118,7 @@ function toSample(
       `expected token ids, { prefix, suffix } or { text } for ${name} but received ${describe(row)}`,
     );
   }
-  const fields = readFields(row, name, code);
+  const fields = reading(name, () => readFields(row, name, code));
   const encode = (value: string | Tokens) => {
     if (typeof value === "string" && loneSurrogate.test(value)) {
       throw new AttentionBypassError(
@@ -133,10 +142,7 @@ function toSample(
 }
 
 function joined(prefix: Int32Array, suffix: Int32Array): Sample {
-  const tokens = new Int32Array(prefix.length + suffix.length);
-  tokens.set(prefix);
-  tokens.set(suffix, prefix.length);
-  return { tokens, prefixLength: prefix.length };
+  return { tokens: joinTokens(prefix, suffix), prefixLength: prefix.length };
 }
 
 /** How samples are read. */
@@ -246,11 +252,18 @@ export async function readSamples(samples: Samples, options: SampleOptions, cont
     if (pair.success) return readPair(pair.output, options, context);
     throw invalidArgument("samples", "rows, the path of a file, or { prefixes, suffixes } with two", samples);
   }
-  return (samples as readonly unknown[]).slice(0, rows).map((row, index) => {
+  const count = reading("samples", () => samples.length);
+  const read: Sample[] = [];
+  // Not `map`, which leaves out what a sparse array does not have.
+  for (let index = 0; index < Math.min(count, rows ?? count); index++) {
     const name = `samples[${index}]`;
-    if (Array.isArray(row) || (ArrayBuffer.isView(row) && !(row instanceof DataView))) {
-      return split(toTokenIds(row as unknown as ArrayLike<number | bigint>, context.config, name), prefixLength, name);
-    }
-    return toSample(row, name, "INVALID_ARGUMENT", prefixLength, context);
-  });
+    const row: unknown = reading(name, () => samples[index]);
+    const ids = reading(name, () => Array.isArray(row) || types.isTypedArray(row));
+    read.push(
+      ids
+        ? split(toTokenIds(row as ArrayLike<number | bigint>, context.config, name), prefixLength, name)
+        : toSample(row, name, "INVALID_ARGUMENT", prefixLength, context),
+    );
+  }
+  return read;
 }

@@ -24,18 +24,27 @@ interface Options extends ModelOptions, BypassOptions, JsonOption {
 
 const examples = `
 Metrics, means over the rows, with natural logarithms:
-  exactMatch             1 where all greedily generated tokens are the suffix, else 0
-  tokenAccuracy          share of the greedily generated tokens that are right; takes by far the longest
+  exactMatch             1 if all greedily generated tokens are the suffix,
+                         else 0
+  tokenAccuracy          share of the greedily generated tokens that are right;
+                         takes by far the longest
   teacherForcedAccuracy  the same share, given the true tokens before each
-  completionEntropy      sum of the entropies (nats) of the suffix tokens, given the true ones before each
-  suffixLogLikelihood    sum of the log-probabilities (nats) of the suffix tokens
-  extractableLength      tokens of the suffix before the first that greedy generation gets wrong
-  extractionProbability  probability of the suffix when it is sampled once, at --temperature and --top-k
+  completionEntropy      sum of the entropies (nats) of the suffix tokens, given
+                         the true ones before each
+  suffixLogLikelihood    sum of the log-probabilities (nats) of the suffix
+                         tokens
+  extractableLength      tokens of the suffix before the first that greedy
+                         generation gets wrong
+  extractionProbability  probability of the suffix when it is sampled once, at
+                         --temperature and --top-k
 
 Examples:
-  $ attention-bypass memorization ./gpt-neo --samples memorized.npy --prefix-length 50 --bypass 7
-  $ attention-bypass memorization ./gpt-neo --samples rows.jsonl --rows 100 --metrics exactMatch,completionEntropy --json
-  $ attention-bypass memorization ./gpt-neo --samples val_prefix.npy --suffixes val_suffix.npy`;
+  $ attention-bypass memorization ./gpt-neo --samples memorized.npy \\
+      --prefix-length 50 --bypass 7
+  $ attention-bypass memorization ./gpt-neo --samples rows.jsonl --rows 100 \\
+      --metrics exactMatch,completionEntropy --json
+  $ attention-bypass memorization ./gpt-neo --samples val_prefix.npy \\
+      --suffixes val_suffix.npy`;
 
 function rowsTable({ perRow }: MemorizationResult, metrics: readonly MemorizationMetric[]): string {
   return table([

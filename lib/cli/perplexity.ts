@@ -18,12 +18,14 @@ interface Options extends ModelOptions, BypassOptions, JsonOption {
 }
 
 const examples = `
-Prints perplexity, negativeLogLikelihood (mean per token, natural logarithm) and tokenCount (tokens
-that were predicted, each once).
+Prints perplexity, negativeLogLikelihood (mean per token, natural logarithm) and
+tokenCount (tokens that were predicted, each once).
 
 Examples:
-  $ attention-bypass perplexity ./pythia-160m wikitext2.test.raw --context-length 1024 --stride 512
-  $ attention-bypass perplexity ./pythia-160m wikitext2.test.raw --limit-tokens 5000 --bypass 5,6,7 --json`;
+  $ attention-bypass perplexity ./pythia-160m wikitext2.test.raw \\
+      --context-length 1024 --stride 512
+  $ attention-bypass perplexity ./pythia-160m wikitext2.test.raw \\
+      --limit-tokens 5000 --bypass 5,6,7 --json`;
 
 /** Text is left to the model, which tells those who gave it no tokenizer, unless tokens must be counted. */
 function firstTokens(text: string | number[], model: Model, limit: number | undefined): string | number[] {
