@@ -1,13 +1,14 @@
 import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import * as v from "valibot";
-import { type ModelConfig, parseConfig } from "../config.js";
+import { type ModelConfig, parseConfig, parseEndTokens } from "../config.js";
 import { AttentionBypassError, systemCode } from "../errors.js";
 import type { NativeSource } from "../native.js";
 import { validate } from "../validation.js";
 import { chooseModel } from "./choose-model.js";
 import { longestMessage, quoted } from "./quoted.js";
 import { readSmallText } from "./regular-file.js";
+import { withHeadOfWeights } from "./tied-head.js";
 import { archiveMark } from "./torch-archive.js";
 import { readWeightsFile, type WeightsFile } from "./weights-file.js";
 
@@ -54,6 +55,15 @@ const configCodes = { missing: "CONFIG_MISSING", invalid: "CONFIG_INVALID" } as 
 function readConfigText(folder: string): Promise<string> {
   const file = path.join(folder, "config.json");
   return readSmallText(file, `a config in ${file}`, longestConfig, configCodes);
+}
+
+/** The config of a folder, with the end tokens of its generation_config.json: generation ends as transformers' does. */
+async function readConfig(folder: string, configText: string): Promise<ModelConfig> {
+  const config = parseConfig(configText, path.join(folder, "config.json"));
+  const file = path.join(folder, "generation_config.json");
+  if (!(await isThere(file))) return config;
+  const text = await readSmallText(file, `a config in ${file}`, longestConfig, configCodes);
+  return { ...config, endTokens: parseEndTokens(text, file) };
 }
 
 const indexFields = v.looseObject({ weight_map: v.looseObject({}) });
@@ -174,9 +184,15 @@ async function openCheckpoint(
   options: SourceOptions,
 ): Promise<ModelSource> {
   const configText = await readConfigText(folder);
-  const config = parseConfig(configText, path.join(folder, "config.json"));
-  const weights = weightsOf(await readFiles(), config, place, options);
-  return { config, configText, ...weights, tokenizerText: undefined, folder };
+  const config = await readConfig(folder, configText);
+  const source = weightsOf(await readFiles(), config, place, options);
+  return {
+    config: await withHeadOfWeights(config, source.weights),
+    configText,
+    ...source,
+    tokenizerText: undefined,
+    folder,
+  };
 }
 
 async function readAll(files: readonly string[]): Promise<WeightsFile[]> {
@@ -203,10 +219,11 @@ async function openFile(file: string, options: SourceOptions): Promise<ModelSour
   const configText = weights.extra.get("config.json");
   if (configText === undefined) return openCheckpoint(file, folder, async () => [weights], options);
   const config = parseConfig(configText, `config.json in ${file}`);
+  const source = weightsOf([weights], config, file, options);
   return {
-    config,
+    config: await withHeadOfWeights(config, source.weights),
     configText,
-    ...weightsOf([weights], config, file, options),
+    ...source,
     // The code of this package is made from text of its own, never from an archive's.
     traced: undefined,
     unchecked: isUnchecked(weights.extra.get(archiveMark)),
