@@ -147,7 +147,7 @@ t.test("both families' tokenizers", { skip: !interpreter ? noPython : !places.gp
   for (const [name, place] of Object.entries(tokenizers)) {
     const tokenizer = await createTokenizer(await readTokenizer(place as string), name);
     const wrong = all.flatMap((text, index) => {
-      const [ids, decoded] = expected[name]?.[index] as [number[], string];
+      const [ids, decoded] = (expected[name] as [number[], string][])[index] as [number[], string];
       const encoded = tokenizer.encode(text);
       const same = encoded.length === ids.length && encoded.every((id, place) => id === ids[place]);
       return same && tokenizer.decode(ids) === decoded
