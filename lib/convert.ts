@@ -1,15 +1,13 @@
-import { rename, rm } from "node:fs/promises";
-import path from "node:path";
 import * as v from "valibot";
 import { loadAddon, packageVersion } from "./addon.js";
+import { checkArchiveName } from "./archive-name.js";
 import { archiveMark, type ModelSource, openSource } from "./checkpoint/source.js";
 import { checkAgainstTrace } from "./checkpoint/traced-check.js";
 import { parseConfigJson, toNativeConfig } from "./config.js";
 import type { Dtype } from "./dtype.js";
-import { AttentionBypassError } from "./errors.js";
 import { tokenizerJson } from "./load-model.js";
-import { node } from "./node.js";
 import { type OperationOptions, run } from "./operation.js";
+import { writeWhole } from "./output-file.js";
 import { longCall, pathText, validate } from "./validation.js";
 
 /** Options of `convert`. */
@@ -45,13 +43,14 @@ function archiveConfig({ config, configText }: ModelSource, dtype: Dtype): strin
 /**
  * Writes a model as one TorchScript archive with its config and tokenizer inside, from all that `loadModel` takes. It
  * loads here, and in Python by `torch.jit.load(path)(input_ids)`. The file appears whole or not at all.
- * Throws what `loadModel` throws, and WRITE_FAILED.
+ * A name of another format, such as x.safetensors, is refused. Throws what `loadModel` throws, INVALID_ARGUMENT,
+ * DISK_FULL and WRITE_FAILED.
  */
 export async function convert(from: string, to: string, options: ConvertOptions = {}): Promise<void> {
   validate(pathText, from, "from");
-  validate(pathText, to, "to");
+  checkArchiveName(validate(pathText, to, "to"));
   const checked = validate(schema, options, "options");
-  options.signal?.throwIfAborted();
+  checked.signal?.throwIfAborted();
   const { addon } = await loadAddon();
   const source = await openSource(from, { key: checked.key });
   const json = await tokenizerJson(source, checked.tokenizer);
@@ -65,28 +64,32 @@ export async function convert(from: string, to: string, options: ConvertOptions 
     ...(json && { "tokenizer.json": JSON.stringify(json) }),
   };
   const native = new addon.Model();
-  const unfinished = path.join(path.dirname(to), `.${path.basename(to)}.${node.crypto.randomUUID()}`);
+  let closed: Promise<void> | undefined;
+  const close = () => {
+    closed ??= native.close();
+    return closed;
+  };
   try {
     const nativeOptions = { device: "cpu", dtype, threads: 0, offload: false, allowNonFinite: checked.allowNonFinite };
-    await run(addon, options, (control) =>
+    await run(addon, checked, (control) =>
       native.load(toNativeConfig(source.config), source.weights, nativeOptions, control),
     );
     if (source.traced !== undefined && checked.trust) {
       const loaded = { addon, native, config: source.config, dtype, weights: source.weights };
-      await checkAgainstTrace(loaded, source.traced, options.signal);
+      await checkAgainstTrace(loaded, source.traced, checked.signal);
     }
-    try {
-      await run(addon, { signal: options.signal }, (control) => native.save(unfinished, extra, control));
-      await rename(unfinished, to);
-    } catch (error) {
-      options.signal?.throwIfAborted();
-      throw new AttentionBypassError("WRITE_FAILED", `expected to write ${to} but ${(error as Error).message}`, {
-        cause: error,
-      });
-    }
+    await writeWhole(to, async (unfinished) => {
+      try {
+        await run(addon, { signal: checked.signal }, (control) => native.save(unfinished, extra, control));
+      } finally {
+        // An aborted call is over for its caller while it still writes.
+        await close();
+      }
+    }).catch((error: unknown) => {
+      checked.signal?.throwIfAborted();
+      throw error;
+    });
   } finally {
-    await native.close();
-    // Where it can't be removed, it could not be written either, which has been said.
-    await rm(unfinished, { force: true }).catch(() => undefined);
+    await close();
   }
 }

@@ -28,7 +28,10 @@ export interface LoadModelOptions extends OperationOptions {
    * false.
    */
   offload?: boolean;
-  /** Threads for the model's own work on the CPU. Defaults to libtorch's number, one for each core. */
+  /**
+   * Threads for the model's work on the CPU. Defaults to libtorch's number, one for each core, and to fewer if the
+   * container's CPU quota grants less.
+   */
   threads?: number;
   /** A tokenizer.json, or a folder with one or with vocab.json and merges.txt. Defaults to the model's own. */
   tokenizer?: string;
@@ -86,7 +89,7 @@ export async function tokenizerJson(source: ModelSource, chosen: string | undefi
 export async function loadModel(path: string, options: LoadModelOptions = {}): Promise<Model> {
   validate(pathText, path, "path");
   const checked = validate(schema, options, "options");
-  options.signal?.throwIfAborted();
+  checked.signal?.throwIfAborted();
   const { addon, libtorch, platform, cudaRefusal } = await loadAddon();
   const source = await openSource(path, { key: checked.key });
   const json = await tokenizerJson(source, checked.tokenizer);
@@ -100,7 +103,7 @@ export async function loadModel(path: string, options: LoadModelOptions = {}): P
     operation: OperationOptions,
   ): Promise<NativeModel> => {
     const native = new addon.Model();
-    const { threads = 0, allowNonFinite } = checked;
+    const { threads = platform.threads, allowNonFinite } = checked;
     const nativeOptions = { ...how, device, threads, allowNonFinite };
     try {
       await run(addon, operation, (control) =>

@@ -210,7 +210,7 @@ export interface NativePlatform {
   libtorch: string;
   /** The processor's vector instructions that it uses, such as "AVX2". */
   cpuCapability: string;
-  /** How many threads it runs work on by default. */
+  /** The number of threads that work runs on by default. */
   threads: number;
   /** How many CUDA devices it sees. */
   cudaDevices: number;
@@ -244,5 +244,6 @@ export interface Addon {
 
 /** The small addon that opens libtorch for the other one. */
 export interface Preload {
-  open(path: string): Promise<void>;
+  /** The variables, such as "NAME=value", are in the process's environment only while the library is opened. */
+  open(path: string, variables: readonly string[]): Promise<void>;
 }

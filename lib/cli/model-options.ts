@@ -3,7 +3,7 @@ import { type LoadModelOptions, loadModel } from "../load-model.js";
 import type { Model } from "../model.js";
 import type { JsonOption } from "./output.js";
 import { pick } from "./pick.js";
-import { tell, withProgress } from "./progress.js";
+import { log, tell, withProgress } from "./progress.js";
 import { wholeNumber } from "./values.js";
 
 const names = ["allowNonFinite", "device", "dtype", "key", "offload", "threads", "tokenizer", "trust"] as const;
@@ -54,6 +54,8 @@ export async function openModel(path: string, options: ModelOptions & JsonOption
   );
   for (const notice of model.notices) tell(notice, options);
   const chosen = options.device === undefined || options.device === "auto";
-  if (chosen) tell(`${path} in ${model.dtype} on ${model.device}, ${model.deviceReason}`, options);
+  const line = `${path} in ${model.dtype} on ${model.device}, ${model.deviceReason}`;
+  if (chosen) tell(line, options);
+  log(line, options);
   return model;
 }

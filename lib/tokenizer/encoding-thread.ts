@@ -69,7 +69,7 @@ export class EncodingThread {
   }
 
   #start(): Worker {
-    const file = path.join(packageRoot, "dist", "tokenizer", "encode-worker.js");
+    const file = path.join(packageRoot, "dist", "encode-worker.js");
     const workerData: EncodeWorkerData = { json: this.json, name: this.name };
     const { Worker } = node.workerThreads;
     const worker = new Worker(file, { workerData, resourceLimits: { maxOldGenerationSizeMb: mostMemoryMb } });
