@@ -1,5 +1,6 @@
 import { AttentionBypassError } from "./errors.js";
 import type { TokenContext, Tokens } from "./tokens.js";
+import { isAbortSignal } from "./validation.js";
 
 /** How text is encoded for a call. */
 interface EncodeAheadOptions {
@@ -32,7 +33,7 @@ export async function encodeAhead<Value>(
   const { tokenizer } = context;
   if (typeof value !== "string" || value === "" || !tokenizer) return value;
   if (fits) requireFit(value, context, name);
-  const ids = await tokenizer.encodeAsync(value, { signal: signal instanceof AbortSignal ? signal : undefined });
+  const ids = await tokenizer.encodeAsync(value, { signal: isAbortSignal(signal) ? signal : undefined });
   return ids.length === 0 ? value : Int32Array.from(ids);
 }
 

@@ -76,14 +76,14 @@ export interface WindowOptions {
   contextLength?: number | undefined;
   stride?: number | undefined;
   beginningToken?: number | undefined;
+  signal?: AbortSignal | undefined;
 }
 
-/** A text as rows to score. Throws INVALID_ARGUMENT, TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING. */
+/** A text as rows to score. Throws INVALID_ARGUMENT, FILE_NOT_FOUND, SAMPLES_INVALID, TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING. */
 export async function toWindows(
-  text: string | Tokens,
+  text: string | Tokens | TextFile,
   options: WindowOptions,
   session: Session,
-  signal?: AbortSignal | undefined,
 ): Promise<ScoredRow[]> {
   const { config } = session;
   const contextLength = options.contextLength ?? config.contextLength;
@@ -98,9 +98,10 @@ export async function toWindows(
   if (stride > contextLength) {
     throw invalidArgument("options.stride", `at most ${contextLength}, the contextLength,`, stride);
   }
-  const encoded = await encodeAhead(text, session, "text", { signal, fits: false });
   const beginning =
     options.beginningToken === undefined ? [] : toTokenIds([options.beginningToken], config, "options.beginningToken");
+  const { signal } = options;
+  const encoded = await encodeAhead(await toText(text, signal), session, "text", { signal, fits: false });
   const tokens = joinTokens(beginning, toRow(encoded, session, "text"));
   if (tokens.length < 2) throw invalidArgument("text", "at least two tokens", text);
   return windows(tokens, contextLength, stride).map((window) => ({ ...window, decode: false, settle: false }));
@@ -123,7 +124,7 @@ export async function perplexity(
 ): Promise<Perplexity> {
   const checked = validate(schema, options, "options");
   const plan = toPlan(checked.bypass as Bypass | undefined, session.config);
-  const rows = await toWindows(await toText(text, checked.signal), checked, session, checked.signal);
+  const rows = await toWindows(text, checked, session);
   const scores = await scoreRows(session, rows, [plan], {
     signal: checked.signal,
     onProgress: checked.onProgress,

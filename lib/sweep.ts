@@ -4,7 +4,7 @@ import type { BlockAttention } from "./attention.js";
 import { encodeTasks, toBenchmarkResult } from "./benchmark.js";
 import { type AttentionMeans, type Bypass, meansSchema, plainPlan } from "./bypass.js";
 import type { ModelConfig } from "./config.js";
-import { type TextFile, toText } from "./data/text-argument.js";
+import type { TextFile } from "./data/text-argument.js";
 import type { Dtype } from "./dtype.js";
 import { type FileHash, hashFile, hashNumbers, hashRows } from "./fingerprint.js";
 import {
@@ -237,8 +237,7 @@ async function readMeasures(session: Session, checked: Checked): Promise<Measure
   }
   return {
     samples: samples === undefined ? [] : toScoredRows(await readScorable(samples, checked, session), checked.metrics),
-    windows:
-      text === undefined ? [] : await toWindows(await toText(text, checked.signal), checked, session, checked.signal),
+    windows: text === undefined ? [] : await toWindows(text, checked, session),
     tasks: await encodeTasks(tasks as Task[], { signal: checked.signal }, session),
   };
 }

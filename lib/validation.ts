@@ -111,7 +111,7 @@ export const pathText = v.pipe(
 );
 
 /** By its methods: a signal may be of another realm, as in tests that run in a vm context. */
-function isAbortSignal(value: unknown): value is AbortSignal {
+export function isAbortSignal(value: unknown): value is AbortSignal {
   if (typeof value !== "object" || value === null) return false;
   const { aborted, addEventListener, removeEventListener, throwIfAborted } = value as Partial<AbortSignal>;
   const methods = [addEventListener, removeEventListener, throwIfAborted];

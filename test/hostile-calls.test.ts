@@ -209,7 +209,7 @@ const calls: Record<string, { call: (...args: Anything[]) => unknown; args: Anyt
     args: [[[1, 2]], { ...longCall, prefixLength: 1, rows: 1 }],
   },
   divergence: {
-    call: (...args) => model.divergence(...(args as [Anything])),
+    call: (...args) => model.divergence(...(args as [Anything, Anything])),
     args: [[1, 2], { ...longCall, bypass: { blocks: [0] } }],
   },
   loadModel: {
