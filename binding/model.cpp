@@ -72,7 +72,7 @@ Napi::Value ModelHandle::logits(const Napi::CallbackInfo& info) {
     if (!all_finite(logits)) {
       for (size_t row = 0; row < rows.size(); ++row) {
         if (all_finite(logits[static_cast<int64_t>(row)])) continue;
-        throw_not_finite(**model, rows[row], plan, "logits", *control);
+        throw_not_finite(**model, rows[row], plan, "computing logits", *control);
       }
     }
     // Behind a row's end nothing was asked for, and nothing that looks like an answer is given.

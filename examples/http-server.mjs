@@ -3,32 +3,69 @@
 // Run: node http-server.mjs [checkpoint folder], PORT in the environment.
 import { once } from "node:events";
 import { createServer } from "node:http";
-import { json } from "node:stream/consumers";
 import { AttentionBypassError, embeddedModel, loadModel } from "attention-bypass";
 
 const model = await loadModel(process.argv[2] ?? embeddedModel());
+// A prompt that fills the context is far below this many bytes.
+const bodyLimit = 1 << 20;
 let atWork = 0;
 
+/** A request that the client has to change. */
+class RequestError extends Error {
+  constructor(status, code, message) {
+    super(message);
+    Object.assign(this, { status, code });
+  }
+}
+
+/** Reads a body that holds a JSON object. What is beyond the limit is read too, but not kept, so that the answer arrives. */
+function readObject(request) {
+  return new Promise((resolve, reject) => {
+    const chunks = [];
+    let size = 0;
+    request.on("data", (chunk) => {
+      size += chunk.length;
+      if (size <= bodyLimit) chunks.push(chunk);
+      else reject(new RequestError(413, "BODY_TOO_LARGE", `expected a body of at most ${bodyLimit} bytes`));
+    });
+    request.once("error", reject);
+    request.once("end", () => {
+      try {
+        const value = JSON.parse(Buffer.concat(chunks).toString());
+        if (typeof value === "object" && value !== null && !Array.isArray(value)) resolve(value);
+        else reject(new RequestError(400, "INVALID_JSON", 'expected a JSON object such as {"prompt": "The"}'));
+      } catch (error) {
+        reject(new RequestError(400, "INVALID_JSON", `expected JSON but ${error.message}`));
+      }
+    });
+  });
+}
+
 async function generate(request, response) {
-  // The options are those of model.stream, which refuses what they can't be.
-  const { prompt, ...options } = await json(request);
+  // The options are those of model.stream, which validates them.
+  const { prompt, ...options } = await readObject(request);
   const left = new AbortController();
   response.once("close", () => left.abort());
   const { signal } = left;
   for await (const { text, token } of model.stream(prompt, { maxNewTokens: 64, ...options, signal })) {
     if (!response.headersSent) response.writeHead(200, { "content-type": "application/x-ndjson" });
-    // A slow reader slows down its own generation alone.
+    // A slow reader slows down only its own generation.
     if (!response.write(`${JSON.stringify({ token, text })}\n`)) await once(response, "drain", { signal });
   }
   response.end();
 }
 
+/** Errors that the machine or the server has, and not the request. */
+const ours = new Set(["OUT_OF_MEMORY", "LIBTORCH_FAILED", "NOT_FINITE", "DISPOSED"]);
+
 function fail(error, response) {
   if (response.destroyed) return;
-  const known = error instanceof AttentionBypassError || error instanceof SyntaxError;
   if (response.headersSent) return void response.destroy();
-  const answer = { error: { code: error.code ?? "INVALID_JSON", message: known ? error.message : "internal error" } };
-  response.writeHead(known ? 400 : 500, { "content-type": "application/json" }).end(JSON.stringify(answer));
+  const known = error instanceof RequestError || (error instanceof AttentionBypassError && !ours.has(error.code));
+  const answer = { code: known ? error.code : "INTERNAL", message: known ? error.message : "internal error" };
+  if (!known) console.error(error);
+  response.writeHead(known ? (error.status ?? 400) : 500, { "content-type": "application/json" });
+  response.end(JSON.stringify({ error: answer }));
 }
 
 const server = createServer(async (request, response) => {

@@ -9,18 +9,23 @@ import { toFailure } from "./cli/failure.js";
 import { addGenerate } from "./cli/generate.js";
 import { interruptedExitCode, untilInterrupted } from "./cli/interruption.js";
 import { addMemorization } from "./cli/memorization.js";
+import { checkValues } from "./cli/missing-values.js";
 import { addPerplexity } from "./cli/perplexity.js";
 import { addRecommend } from "./cli/recommend.js";
 import { addReport } from "./cli/report.js";
 import { addSetup } from "./cli/setup.js";
 import { addSweep } from "./cli/sweep.js";
+import { outputWidth } from "./output-width.js";
 
 const examples = `
 Examples:
   $ attention-bypass doctor
-  $ attention-bypass generate ./pythia-160m "It was the best of times" --bypass q4
-  $ attention-bypass memorization ./pythia-160m --samples memorized.npy --prefix-length 32 --bypass 7
-  $ attention-bypass sweep ./pythia-160m --samples memorized.npy --prefix-length 32`;
+  $ attention-bypass generate ./pythia-160m "It was the best of times" \\
+      --bypass q4
+  $ attention-bypass memorization ./pythia-160m --samples memorized.npy \\
+      --prefix-length 32 --bypass 7
+  $ attention-bypass sweep ./pythia-160m --samples memorized.npy \\
+      --prefix-length 32`;
 
 function createProgram(signal: AbortSignal): Command {
   const program = new Command("attention-bypass")
@@ -33,7 +38,7 @@ function createProgram(signal: AbortSignal): Command {
     .enablePositionalOptions()
     .exitOverride()
     // Failures of all kinds are told in one place, below.
-    .configureOutput({ outputError: () => {} })
+    .configureOutput({ outputError: () => {}, getOutHelpWidth: outputWidth, getErrHelpWidth: outputWidth })
     .addHelpText("after", examples)
     .addHelpText("after", exitCodesHelp);
   addGenerate(program, signal);
@@ -49,8 +54,9 @@ function createProgram(signal: AbortSignal): Command {
   return program;
 }
 
-function report(failure: { code: string; message: string }): void {
-  const json = process.argv.includes("--json");
+function report(failure: { code: string; message: string }, args: readonly string[]): void {
+  const end = args.indexOf("--");
+  const json = args.slice(0, end < 0 ? undefined : end).includes("--json");
   const line = json ? JSON.stringify({ error: failure }) : `attention-bypass: ${failure.message} [${failure.code}]`;
   process.stderr.write(`${line}\n`);
 }
@@ -59,12 +65,15 @@ async function main(): Promise<void> {
   // A reader who leaves is no news; `print` hears of the rest.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   const signal = untilInterrupted();
+  const args = process.argv.slice(2);
   try {
-    await createProgram(signal).parseAsync();
+    const program = createProgram(signal);
+    checkValues(program, args);
+    await program.parseAsync();
   } catch (error) {
     const interrupted = interruptedExitCode(signal);
-    const failure = toFailure(error);
-    if (interrupted === undefined && failure.report) report(failure.report);
+    const failure = toFailure(error, args);
+    if (interrupted === undefined && failure.report) report(failure.report, args);
     process.exitCode = interrupted ?? failure.exitCode;
   }
 }

@@ -43,7 +43,7 @@ export function hashFile(file: NativeFile, signal: AbortSignal | undefined): Pro
 /** The SHA-256 of lists of numbers as 32-bit floats, the lowest byte first. */
 export function hashNumbers(lists: readonly ArrayLike<number>[]): string {
   const hash = node.crypto.createHash("sha256");
-  for (const list of lists) hash.update(new Uint8Array(Float32Array.from(list).buffer));
+  for (const list of lists) hash.update(new Uint8Array(Float32Array.from(list, Number).buffer));
   return hash.digest("hex");
 }
 
@@ -52,7 +52,9 @@ export function hashRows(rows: readonly ScoredRow[]): string {
   const hash = node.crypto.createHash("sha256");
   for (const { tokens, first } of rows) {
     const bytes = Buffer.alloc(4 * (2 + tokens.length));
-    for (const [index, value] of [tokens.length, first, ...tokens].entries()) bytes.writeInt32LE(value, 4 * index);
+    bytes.writeInt32LE(tokens.length, 0);
+    bytes.writeInt32LE(first, 4);
+    for (const [index, token] of tokens.entries()) bytes.writeInt32LE(token, 4 * (index + 2));
     hash.update(bytes);
   }
   return hash.digest("hex");

@@ -210,7 +210,7 @@ export interface NativePlatform {
   libtorch: string;
   /** The processor's vector instructions that it uses, such as "AVX2". */
   cpuCapability: string;
-  /** How many threads it runs work on by default. */
+  /** The number of threads that work runs on by default. */
   threads: number;
   /** How many CUDA devices it sees. */
   cudaDevices: number;
@@ -236,10 +236,14 @@ export interface Addon {
    * Limits this process for good, then loads a TorchScript module, whose code may do anything. Only for a process that
    * was started for this. Throws {@link NativeError}.
    */
-  Traced: new (path: string, limits: NativeLimits) => NativeTraced;
+  Traced: new (
+    path: string,
+    limits: NativeLimits,
+  ) => NativeTraced;
 }
 
 /** The small addon that opens libtorch for the other one. */
 export interface Preload {
-  open(path: string): Promise<void>;
+  /** The variables, such as "NAME=value", are in the process's environment only while the library is opened. */
+  open(path: string, variables: readonly string[]): Promise<void>;
 }

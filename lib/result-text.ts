@@ -3,11 +3,12 @@ import type { BenchmarkResult } from "./benchmark.js";
 import type { Interval } from "./bootstrap.js";
 import type { Divergence } from "./divergence.js";
 import { type MemorizationMetric, type MemorizationResult, memorizationMetrics } from "./memorization.js";
-import type { Recommendation } from "./recommend.js";
+import type { Candidate, Recommendation } from "./recommend.js";
+import { recommendationSentences } from "./recommendation-sentences.js";
 import { mean } from "./statistics.js";
 import type { AnySweepResult, SweepResult } from "./sweep.js";
 import { sweepTable } from "./sweep-table.js";
-import { formatNumber, table } from "./text-form.js";
+import { formatNumber, table, wrap } from "./text-form.js";
 
 const shareText = (value: number) => `${(100 * value).toFixed(1)} %`;
 
@@ -26,7 +27,7 @@ export function sweepText(result: AnySweepResult): string {
   const rows = sweepTable(result as SweepResult).map((row) =>
     row.map((cell) => (typeof cell === "number" ? formatNumber(cell) : cell)),
   );
-  return `${table(rows)}\n${seconds.toFixed(1)} s, ${(operations / 1e12).toPrecision(3)} trillion operations\n`;
+  return `${table(rows, 3)}\n${seconds.toFixed(1)} s, ${(operations / 1e12).toPrecision(3)} trillion operations\n`;
 }
 
 const taskMetrics = ["accuracy", "normalizedAccuracy", "perplexity"] as const;
@@ -37,36 +38,41 @@ export function benchmarkText(result: BenchmarkResult): string {
     taskMetrics.flatMap((metric) => {
       const value = scores[metric];
       const error = scores.standardErrors[metric];
-      return value === undefined ? [] : [[name, metric, formatNumber(value), `± ${formatNumber(error ?? Number.NaN)}`]];
+      return value === undefined
+        ? []
+        : [[name, metric, formatNumber(value), error === undefined ? "" : `± ${formatNumber(error)}`]];
     }),
   );
   return table([["task", "metric", "value", "standard error"], ...rows]);
 }
 
-/** The Pareto front, and the bypass to take. */
-export function recommendationText({ base, front, best, certain, tolerance }: Recommendation): string {
+/** The Pareto front, the bypass to take, and what that rests on. */
+export function recommendationText(recommendation: Recommendation): string {
+  const { base, front } = recommendation;
   const interval = ({ value, low, high }: Interval, scale = 100) => {
     const [middle, from, to] = [value, low, high].map((number) => (scale * number).toFixed(1));
     return `${middle} [${from}, ${to}]`;
   };
-  const line = (name: string, mode: string, of: { memorization: Interval; ability: Interval }, loss?: Interval) => [
+  const measured = base.perplexity !== undefined;
+  const line = (
+    name: string,
+    mode: string,
+    of: Pick<Candidate, "memorization" | "ability" | "perplexity">,
+    loss = "",
+  ) => [
     name,
     mode,
     interval(of.memorization),
     interval(of.ability),
-    loss ? interval(loss, 1) : "",
+    loss,
+    ...(measured ? [(of.perplexity ?? Number.NaN).toPrecision(4)] : []),
   ];
   const rows = [
-    ["bypass", "mode", "exact match, %", "accuracy, %", "points lost"],
+    ["bypass", "mode", "exact match, %", "accuracy, %", "points lost", ...(measured ? ["perplexity"] : [])],
     line("none", "", base),
-    ...front.map((one) => line(one.name, one.mode, one, one.loss)),
+    ...front.map((one) => line(one.name, one.mode, one, interval(one.loss, 1))),
   ];
-  const points = `${tolerance} point${tolerance === 1 ? "" : "s"}`;
-  const verdict =
-    best === undefined
-      ? `No bypass loses at most ${points} of accuracy.`
-      : `Take ${best.name} (${best.mode}). That it loses at most ${points} of accuracy is ${certain ? "" : "not "}certain at 95 %.`;
-  return `${table(rows)}\n${verdict}\n`;
+  return `${table(rows, 2)}\n${wrap(recommendationSentences(recommendation).join(" "))}\n`;
 }
 
 /** What each block's attention and its heads add, as shares of the residual stream. */

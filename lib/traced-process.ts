@@ -18,7 +18,7 @@ function write(bytes: Uint8Array): void {
   for (let written = 0; written < bytes.length; ) written += writeSync(answers, bytes, written);
 }
 
-function answer(header: { shape: number[] } | { failure: string }, data = new Float32Array()): void {
+function answer(header: { shape: number[] } | { failure: string }, data: Float32Array = new Float32Array()): void {
   write(Buffer.from(`${JSON.stringify(header)}\n`));
   write(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
 }

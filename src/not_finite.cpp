@@ -33,7 +33,7 @@ void throw_not_finite(const Model& model, const TokenRow& tokens, const BypassPl
   std::string where = "the residual stream is finite, so that the logits overflow in the output embedding";
   if (first == -1) where = "the residual stream is not finite from the token embedding on";
   if (first >= 0) where = "the residual stream is not finite from block " + std::to_string(*first) + " on";
-  throw Error("NOT_FINITE", "expected finite logits for " + call + " in " + name_of(model.dtype()) +
+  throw Error("NOT_FINITE", "expected finite numbers from " + call + " in " + name_of(model.dtype()) +
                                 " but some are NaN or infinite: " + where + "; " + way_out(model.dtype()));
 }
 

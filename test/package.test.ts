@@ -265,6 +265,27 @@ t.test("the HTTP server streams to many, minds who leaves, and drains", async (t
     t.match(await refused.json(), { error: { code } });
   }
 
+  const post = (body: string) => fetch(`${url}/generate`, { method: "POST", body });
+  for (const body of [
+    "null",
+    "5",
+    '"text"',
+    "[]",
+    "",
+    "{",
+    "\0",
+    '{"prompt":null}',
+    '{"prompt":"The","signal":5,"x":1}',
+  ]) {
+    const refused = await post(body);
+    t.equal(refused.status, 400, body);
+    t.match(await refused.json(), { error: { code: /^(INVALID_JSON|INVALID_ARGUMENT)$/ } }, body);
+  }
+  const long = await post(JSON.stringify({ prompt: "a".repeat(1 << 20) }));
+  t.equal(long.status, 413);
+  t.match(await long.json(), { error: { code: "BODY_TOO_LARGE" } });
+  t.equal((await ask(url, request)).status, 200, "the server lives");
+
   const last = await ask(url, { prompt: "The", maxNewTokens: 150, stopAtEndOfText: false });
   child.kill("SIGTERM");
   t.equal(lines(await last.text()).length, 150, "who is at work finishes");

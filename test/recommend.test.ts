@@ -1,17 +1,32 @@
 // Recommendations from sweeps: the front and the choice by hand, and intervals where they have a closed form.
-import { AttentionBypassError, type RecommendOptions, recommend, type SweepResult } from "attention-bypass";
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { inspect } from "node:util";
+import {
+  AttentionBypassError,
+  embeddedMeasures,
+  embeddedModel,
+  loadModel,
+  type Recommendation,
+  type RecommendOptions,
+  recommend,
+  type SweepResult,
+} from "attention-bypass";
 import t from "tap";
 
-/** A sweep of so many of 100 samples matched and 100 questions right, of two tasks, by name. */
-function sweepOf(all: Record<string, [matched: number, first: number, second: number]>): SweepResult {
-  const scores = ([matched, first, second]: readonly [number, number, number]) => {
+type Counts = [matched: number, first: number, second: number, perplexity?: number];
+
+/** A sweep of so many of 100 samples matched and so many questions right, of two tasks, by name. */
+function sweepOf(all: Record<string, Counts>, { samples = 100, questions = 100 } = {}): SweepResult {
+  const scores = ([matched, first, second, perplexity]: Readonly<Counts>) => {
     const right = (count: number) => ({
-      perQuestion: Array.from({ length: 100 }, (_, index) => ({ logLikelihoods: [], correct: index < count })),
+      perQuestion: Array.from({ length: questions }, (_, index) => ({ logLikelihoods: [], correct: index < count })),
     });
     return {
       memorization: {
-        perRow: Array.from({ length: 100 }, (_, index) => ({ exactMatch: index < matched ? 1 : 0 })),
+        perRow: Array.from({ length: samples }, (_, index) => ({ exactMatch: index < matched ? 1 : 0 })),
       },
+      ...(perplexity !== undefined && { perplexity: { perplexity, tokenCount: 5000 } }),
       tasks: { first: right(first), second: right(second) },
     };
   };
@@ -22,7 +37,7 @@ function sweepOf(all: Record<string, [matched: number, first: number, second: nu
     mode: "zero",
     ...scores(counts),
   }));
-  return { base: scores(base as [number, number, number]), variants } as unknown as SweepResult;
+  return { base: scores(base as Counts), variants } as unknown as SweepResult;
 }
 
 const sweep = sweepOf({
@@ -35,8 +50,11 @@ const sweep = sweepOf({
   useless: [95, 80, 60],
 });
 
+const sentences = (recommendation: Recommendation) =>
+  inspect(recommendation).split("\n\n").at(-1)?.replace(/\s+/g, " ");
+
 t.test("the front and the choice", async (t) => {
-  const { base, front, best, certain } = recommend(sweep);
+  const { base, front, best, certain, verdict } = recommend(sweep);
   t.equal(base.memorization.value, 0.9);
   t.ok(Math.abs(base.ability.value - 0.7) < 1e-12);
   t.same(
@@ -44,16 +62,117 @@ t.test("the front and the choice", async (t) => {
     ["harsh", "equal", "good", "harmless"],
   );
   t.equal(best?.name, "good");
+  t.equal(verdict, "bypass");
   t.ok(Math.abs((best?.loss.value ?? 0) - 0.5) < 1e-12, "half a point: one question of two hundred");
+  t.ok(Math.abs((best?.removed.value ?? 0) - 0.5) < 1e-12, "50 of 100 samples");
   t.equal(certain, false, "one question more could be lost by chance");
   const choice = (options: RecommendOptions) => recommend(sweep, options).best?.name;
   t.equal(choice({ tolerance: 0 }), "harmless");
   t.equal(choice({ tolerance: 0.4 }), "harmless");
   t.equal(choice({ tolerance: 30 }), "harsh");
-  t.equal(recommend(sweep, { tolerance: 30 }).certain, true);
-  t.equal(recommend(sweep, { tolerance: 0 }).certain, true, "no question differs");
   const none = recommend(sweepOf({ base: [90, 80, 60], harsh: [5, 60, 40] }));
   t.same([none.best, none.certain, none.front.length], [undefined, false, 1]);
+  t.match(none, { verdict: "none-within-tolerance", doubts: [] });
+  t.match(sentences(none), /^No bypass removes memorization and loses at most 1 point of accuracy\. It rests on/);
+  const grown = recommend(sweepOf({ base: [50, 80, 60], grown: [60, 85, 60] }));
+  t.match(grown, { verdict: "none-within-tolerance", front: [{ name: "grown" }] }, "it removes nothing");
+});
+
+t.test("perplexity counts", async (t) => {
+  // Block 0 of the embedded model: one easy task stays as it is, and perplexity rises from 2.4 to 8.4.
+  const easy = sweepOf({ base: [44, 100, 100, 2.4], harsh: [0, 100, 100, 8.4], mild: [20, 100, 100, 2.448] });
+  const { best, front } = recommend(easy);
+  t.equal(best?.name, "mild");
+  t.ok(Math.abs((best?.perplexityIncrease ?? 0) - 2) < 1e-9, "2.448 / 2.4 is 1.02");
+  t.equal(front.find(({ name }) => name === "harsh")?.perplexityIncrease?.toFixed(6), "250.000000");
+  t.match(sentences(recommend(easy)), "and perplexity rises by 2.0 %, from 2.40 to 2.45.");
+  const choice = (perplexityTolerance: number) => recommend(easy, { perplexityTolerance }).best?.name;
+  t.equal(choice(1.9), undefined);
+  t.equal(choice(249.9), "mild");
+  t.equal(choice(250.1), "harsh");
+  t.match(
+    sentences(recommend(easy, { perplexityTolerance: 1 })),
+    /^No bypass removes memorization and loses at most 1 point of accuracy and raises perplexity by at most 1 %\./,
+  );
+  const pareto = sweepOf({
+    base: [90, 80, 60, 10],
+    one: [10, 70, 60, 20],
+    two: [10, 70, 60, 15],
+    three: [20, 70, 60, 14],
+  });
+  t.same(
+    recommend(pareto).front.map(({ name }) => name),
+    ["two", "three"],
+    "one is beaten in perplexity, and three is not",
+  );
+});
+
+t.test("certainty goes no further than what it rests on", async (t) => {
+  const kept: Counts = [90, 80, 60, 10];
+  const bypassed: Counts = [10, 80, 60, 10];
+  const enough = recommend(sweepOf({ base: kept, good: bypassed }, { questions: 200 }));
+  // No answer of 400 changes: a loss of p would go unseen with probability (1 - p)^400, which is 2.5 % for 0.918 points.
+  t.equal(enough.basis.undetectedLoss.toFixed(3), "0.918");
+  t.match(enough, { certain: true, doubts: [], basis: { samples: 100, tasks: 2, questions: 400, tokens: 5000 } });
+  t.match(
+    sentences(enough),
+    /certain at 95 %\. It rests on 100 samples, 400 questions of 2 tasks, and the perplexity of 5,000 tokens, without an interval\.$/,
+  );
+  const few = recommend(sweepOf({ base: kept, good: bypassed }));
+  t.equal(few.basis.undetectedLoss.toFixed(2), "1.83", "100 (1 - 0.025^(1/200))");
+  t.match(few, { certain: false, doubts: ["few-questions"] });
+  t.match(sentences(few), "is not certain at 95 %: 200 questions can hide a loss of up to 1.8 points.");
+  t.match(recommend(sweepOf({ base: kept, good: bypassed }), { tolerance: 2 }), { certain: true });
+  const [quiet, silenced] = [kept, bypassed].map((counts) => counts.slice(0, 3) as Counts) as [Counts, Counts];
+  const unmeasured = recommend(sweepOf({ base: quiet, good: silenced }, { questions: 200 }));
+  t.match(unmeasured, { certain: false, doubts: ["no-perplexity"], best: { name: "good" } });
+  t.match(sentences(unmeasured), /perplexity was not measured, .* 400 questions of 2 tasks, without perplexity\.$/);
+  t.match(recommend(sweep, { tolerance: 30 }).doubts, ["no-perplexity"]);
+  t.match(recommend(sweep).doubts, ["loss-interval", "few-questions", "no-perplexity"]);
+  const little = sweepOf({ base: kept, good: [88, 80, 60, 10] }, { questions: 200 });
+  t.match(recommend(little), { certain: false, doubts: ["removal-interval"] }, "2 of 100 samples may be chance");
+});
+
+t.test("nothing to remove", async (t) => {
+  const of = (matched: number, samples = 100) =>
+    recommend(sweepOf({ base: [matched, 80, 60, 10], good: [0, 80, 60, 10] }, { samples, questions: 200 }));
+  t.match(of(0), { verdict: "nothing-memorized", best: undefined, certain: false });
+  t.match(
+    sentences(of(0)),
+    /^The unmodified model's exact match is 0\.0 % \[0\.0, 0\.0\] over 100 samples.* nothing to remove/,
+  );
+  // A draw of 100 rows misses all of 3 with probability 0.97^100 = 4.8 %, and all of 4 with 1.7 %: 2.5 % lies between.
+  t.equal(of(3).verdict, "nothing-memorized");
+  t.equal(of(4).verdict, "bypass");
+  t.match(of(9, 9), { verdict: "too-few-samples", best: undefined, certain: false });
+  t.match(sentences(of(9, 9)), /^9 samples cannot show what the model has memorized/);
+  t.equal(of(10, 10).verdict, "bypass");
+});
+
+t.test("a sweep of an embedded model with one easy task", async (t) => {
+  const model = await loadModel(embeddedModel(), { device: "cpu" });
+  t.teardown(() => model.dispose());
+  const at = (...names: string[]) => path.join(embeddedMeasures(), ...names);
+  // The last records are those that it read most often.
+  const lines = (await readFile(at("records.jsonl"), "utf8")).trimEnd().split("\n");
+  const often = lines.slice(-32).map((line): { prefix: string; suffix: string } => JSON.parse(line));
+  const result = await model.sweep({
+    over: [{ blocks: [0] }, { blocks: [7] }],
+    samples: often,
+    metrics: ["exactMatch"],
+    text: (await readFile(at("held-out.txt"), "utf8")).slice(0, 4000),
+    tasks: [{ name: "agreement", questions: at("tasks", "agreement.jsonl") }],
+  });
+  const { front, best, base, certain } = recommend(result);
+  const harsh = front.find(({ blocks }) => blocks[0] === 0);
+  t.match(harsh, { loss: { value: 0 }, memorization: { value: 0 } }, "by memorization and the task it is the best");
+  t.ok(
+    (base.perplexity ?? 0) < 3 && (harsh?.perplexity ?? 0) > 7,
+    `perplexity ${base.perplexity} to ${harsh?.perplexity}`,
+  );
+  t.not(best?.name, "block 0");
+  t.equal(certain, false, "200 questions");
+  t.match(sentences(recommend(result)), "200 questions of 1 task");
 });
 
 t.test("intervals come near those of the normal distribution", async (t) => {
@@ -81,6 +200,13 @@ t.test("what it can't be asked", async (t) => {
   };
   refused(() => recommend(sweep, { tolerance: -1 }), "INVALID_ARGUMENT", "options.tolerance");
   refused(() => recommend(sweep, { tolerance: "1" } as never), "INVALID_ARGUMENT", "options.tolerance");
+  refused(() => recommend(sweep, { perplexityTolerance: -1 }), "INVALID_ARGUMENT", "options.perplexityTolerance");
+  const [measured, not] = [sweepOf({ base: [90, 80, 60, 9] }), sweepOf({ base: [9, 8, 6], other: [9, 8, 6] })];
+  refused(() => recommend({ ...measured, variants: not.variants }), "SWEEP_INVALID", "variants[0]");
+  for (const perplexity of [Number.NaN, Number.POSITIVE_INFINITY, null, 0]) {
+    const base = { ...measured.base, perplexity: { perplexity, tokenCount: 9 } };
+    refused(() => recommend({ ...measured, base } as never), "SWEEP_INVALID", "base.perplexity.perplexity");
+  }
   refused(() => recommend({} as never), "SWEEP_INVALID", "base");
   refused(() => recommend({ ...sweep, base: {} }), "SWEEP_INVALID", "base.memorization");
   refused(() => recommend(null as never), "SWEEP_INVALID", "sweep");

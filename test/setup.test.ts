@@ -115,7 +115,7 @@ t.test("two at once: one works, the other waits", async (t) => {
   const args = ["--yes", "--from", server.url, "--sha256", sha256(wheel)];
   const both = await Promise.all([begin(cache, args).ended, begin(cache, args).ended]);
   for (const { exitCode, errors } of both) t.equal(exitCode, 0, errors);
-  t.equal(both.filter(({ errors }) => /Another setup is at work/.test(errors)).length, 1);
+  t.equal(both.filter(({ errors }) => /Another setup is running/.test(errors)).length, 1);
   t.equal(server.requests, 1);
   isWhole(t, cache);
 });

@@ -269,6 +269,8 @@ const operations: ReadonlyMap<number, (machine: Machine) => void> = new Map<numb
   [0x43, (machine) => pushBytes(machine, machine.byte())],
   [0x8e, (machine) => pushBytes(machine, machine.length64())],
   [0x96, (machine) => pushBytes(machine, machine.length64())],
+  // READONLY_BUFFER, of the bytes before it
+  [0x98, () => undefined],
   // MARK, EMPTY_TUPLE, TUPLE, TUPLE1, TUPLE2, TUPLE3
   [0x28, (machine) => machine.mark()],
   [0x29, (machine) => machine.push(new PickledTuple([]))],

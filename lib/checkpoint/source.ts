@@ -1,13 +1,14 @@
 import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import * as v from "valibot";
-import { type ModelConfig, parseConfig } from "../config.js";
+import { type ModelConfig, parseConfig, parseEndTokens } from "../config.js";
 import { AttentionBypassError, systemCode } from "../errors.js";
 import type { NativeSource } from "../native.js";
 import { validate } from "../validation.js";
 import { chooseModel } from "./choose-model.js";
 import { quoted } from "./quoted.js";
 import { readSmallText } from "./regular-file.js";
+import { withHeadOfWeights } from "./tied-head.js";
 import { archiveMark } from "./torch-archive.js";
 import { readWeightsFile, type WeightsFile } from "./weights-file.js";
 
@@ -32,6 +33,8 @@ export interface ModelSource {
   weights: NativeSource;
   /** The path of a TorchScript module that somebody else wrote: its code may compute something else than its weights. */
   traced: string | undefined;
+  /** The weights are of such a module, here or before it was converted, and nobody has run it to compare. */
+  unchecked: boolean;
   /** What was left out, one sentence each. */
   notices: string[];
   /** The text of tokenizer.json where it travels in an archive. */
@@ -52,6 +55,15 @@ const configCodes = { missing: "CONFIG_MISSING", invalid: "CONFIG_INVALID" } as 
 function readConfigText(folder: string): Promise<string> {
   const file = path.join(folder, "config.json");
   return readSmallText(file, `a config in ${file}`, longestConfig, configCodes);
+}
+
+/** The config of a folder, with the end tokens of its generation_config.json: generation ends as transformers' does. */
+async function readConfig(folder: string, configText: string): Promise<ModelConfig> {
+  const config = parseConfig(configText, path.join(folder, "config.json"));
+  const file = path.join(folder, "generation_config.json");
+  if (!(await isThere(file))) return config;
+  const text = await readSmallText(file, `a config in ${file}`, longestConfig, configCodes);
+  return { ...config, endTokens: parseEndTokens(text, file) };
 }
 
 const indexFields = v.looseObject({ weight_map: v.looseObject({}) });
@@ -159,6 +171,7 @@ function weightsOf(files: readonly WeightsFile[], config: ModelConfig, place: st
       }),
     },
     traced: files.find(({ hasCode }) => hasCode)?.file.path,
+    unchecked: files.some(({ hasCode }) => hasCode),
     notices,
   };
 }
@@ -171,9 +184,15 @@ async function openCheckpoint(
   options: SourceOptions,
 ): Promise<ModelSource> {
   const configText = await readConfigText(folder);
-  const config = parseConfig(configText, path.join(folder, "config.json"));
-  const weights = weightsOf(await readFiles(), config, place, options);
-  return { config, configText, ...weights, tokenizerText: undefined, folder };
+  const config = await readConfig(folder, configText);
+  const source = weightsOf(await readFiles(), config, place, options);
+  return {
+    config: await withHeadOfWeights(config, source.weights),
+    configText,
+    ...source,
+    tokenizerText: undefined,
+    folder,
+  };
 }
 
 async function readAll(files: readonly string[]): Promise<WeightsFile[]> {
@@ -182,18 +201,32 @@ async function readAll(files: readonly string[]): Promise<WeightsFile[]> {
   return read;
 }
 
+const markFields = v.looseObject({ unchecked: v.optional(v.boolean(), false) });
+
+/** Whether the mark of an archive of this package says so. */
+function isUnchecked(mark: string | undefined): boolean {
+  try {
+    const fields = v.safeParse(markFields, JSON.parse(mark ?? "{}"));
+    return !fields.success || fields.output.unchecked;
+  } catch {
+    return true;
+  }
+}
+
 async function openFile(file: string, options: SourceOptions): Promise<ModelSource> {
   const weights = await readWeightsFile(file);
   const folder = path.dirname(file);
   const configText = weights.extra.get("config.json");
   if (configText === undefined) return openCheckpoint(file, folder, async () => [weights], options);
   const config = parseConfig(configText, `config.json in ${file}`);
+  const source = weightsOf([weights], config, file, options);
   return {
-    config,
+    config: await withHeadOfWeights(config, source.weights),
     configText,
-    ...weightsOf([weights], config, file, options),
+    ...source,
     // The code of this package is made from text of its own, never from an archive's.
     traced: undefined,
+    unchecked: isUnchecked(weights.extra.get(archiveMark)),
     tokenizerText: weights.extra.get("tokenizer.json"),
     folder,
   };

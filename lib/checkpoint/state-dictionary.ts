@@ -141,8 +141,10 @@ const ignoredNames = [
   "datetime.timedelta",
   "numpy._core.multiarray._reconstruct",
   "numpy._core.multiarray.scalar",
+  "numpy._core.numeric._frombuffer",
   "numpy.core.multiarray._reconstruct",
   "numpy.core.multiarray.scalar",
+  "numpy.core.numeric._frombuffer",
   "numpy.dtype",
   "numpy.ndarray",
   "pathlib.Path",
@@ -190,14 +192,10 @@ function findName(name: string): unknown {
   const known = names.get(name);
   if (known !== undefined) return known;
   if (name.startsWith("__torch__.")) return makeObject;
-  const way = "write its weights again in Python: torch.save(model.state_dict(), file)";
-  if (name.startsWith("torch.nn.") || /\bmodeling_\w+\./.test(name)) {
-    throw new PickleError(
-      `its pickle names the class ${quoted(name)}: it holds a whole module, as torch.save(model) writes it, which ` +
-        `would have to run code; ${way}`,
-    );
-  }
-  throw new PickleError(`its pickle names ${quoted(name)}, which no state dictionary needs and may run code; ${way}`);
+  throw new PickleError(
+    `its pickle names ${quoted(name)}: it is no state dictionary (but a whole module, where torch.save(model) wrote it), ` +
+      "and reading it would run code; write it again in Python: torch.save(model.state_dict(), file)",
+  );
 }
 
 /** Every tensor in a tree of dictionaries and objects, by its dotted name; what occurs several times, once. */

@@ -2,11 +2,17 @@ import type { ChildProcess } from "node:child_process";
 import { stat } from "node:fs/promises";
 import path from "node:path";
 import type { Readable } from "node:stream";
-import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { uniformInt } from "pure-rand/distribution/uniformInt";
+import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { packageRoot } from "../addon.js";
+import { plainPlan } from "../bypass.js";
+import type { ModelConfig } from "../config.js";
+import type { Dtype } from "../dtype.js";
 import { AttentionBypassError } from "../errors.js";
+import type { Addon, NativeModel, NativeSource } from "../native.js";
 import { node } from "../node.js";
+import { run, untilAborted } from "../operation.js";
+import { toNativeRows } from "../tokens.js";
 import type { TracedRequest } from "../traced-process.js";
 
 /** Seconds of wall-clock time that a module has for each row, its loading included. */
@@ -23,13 +29,21 @@ const lengths = [16, 24, 12, 8, 10, 20, 32, 64, 128];
 /** The longest line with a shape or a failure. */
 const longestHeader = 65_536;
 
-/** What the model that was made of a module's weights says, to compare with. */
-export interface TracedModel {
-  contextLength: number;
-  vocabularySize: number;
-  /** The largest difference that its dtype explains, as a share of the largest logit. */
-  tolerance: number;
-  logits(tokens: Int32Array): Promise<Float32Array>;
+/** The largest difference that rounding explains, as a share of the largest logit. */
+const tolerances = { single: 2e-4, half: 5e-2 };
+
+/** The model that was made of a module's weights. */
+export interface LoadedTrace {
+  addon: Addon;
+  native: NativeModel;
+  config: ModelConfig;
+  dtype: Dtype;
+  weights: NativeSource;
+}
+
+function toleranceOf({ dtype, weights }: LoadedTrace): number {
+  const single = dtype === "float32" && weights.tensors.every((tensor) => !/^B?F16$/.test(tensor.dtype));
+  return single ? tolerances.single : tolerances.half;
 }
 
 /** Rows of the same tokens each time, so that a module that was accepted once always is. */
@@ -55,7 +69,7 @@ class TracedProcess {
   readonly #child: ChildProcess;
   readonly #answers: AsyncIterator<Buffer>;
   readonly #ended: Promise<string>;
-  #received = Buffer.alloc(0);
+  #received: Buffer = Buffer.alloc(0);
 
   constructor(file: string, memory: number) {
     const limits = JSON.stringify({ memory, seconds: processorSeconds });
@@ -152,49 +166,39 @@ async function within<Value>(seconds: number, work: Promise<Value>): Promise<Val
   }
 }
 
-function untilAborted<Value>(signal: AbortSignal | undefined, work: Promise<Value>): Promise<Value> {
-  if (signal === undefined) return work;
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    if (signal.aborted) return abort();
-    signal.addEventListener("abort", abort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
-  });
-}
-
 /**
  * Runs a traced module, in a process of its own with limits on time, memory and files, and the model that was made of
  * its weights on the same random tokens. Throws TRACE_FAILED if the module can't be run within its limits, and
  * TRACE_DISAGREES if the logits differ by more than the dtype explains.
  */
-export async function checkAgainstTrace(
-  model: TracedModel,
-  file: string,
-  signal: AbortSignal | undefined,
-): Promise<void> {
+export async function checkAgainstTrace(model: LoadedTrace, file: string, signal?: AbortSignal): Promise<void> {
+  const { addon, native, config } = model;
+  const tolerance = toleranceOf(model);
+  const ours = (tokens: Int32Array) =>
+    run(addon, { signal }, (control) => native.logits(toNativeRows([tokens]), plainPlan(config), control));
   const { size } = await stat(file);
   const traced = new TracedProcess(file, standingMemory + weightsInMemory * size);
   let least = Number.POSITIVE_INFINITY;
   let reason = "it returned no logits";
   try {
-    for (const length of lengths.filter((some) => some <= model.contextLength)) {
-      const tokens = randomTokens(length, model.vocabularySize);
+    for (const length of lengths.filter((some) => some <= config.contextLength)) {
+      const tokens = randomTokens(length, config.vocabularySize);
       const theirs = await untilAborted(
-        signal,
-        within(secondsForRow, traced.logits(tokens, model.vocabularySize)).catch((error: Error) => {
+        within(secondsForRow, traced.logits(tokens, config.vocabularySize)).catch((error: Error) => {
           throw new AttentionBypassError(
             "TRACE_FAILED",
             `expected the traced module ${file} to run within its limits but ${error.message}; ` +
               "load the checkpoint that it was traced from, or leave out the option trust",
           );
         }),
+        signal,
       );
       if (typeof theirs === "string") {
         reason = theirs;
         continue;
       }
-      const apart = difference(await model.logits(tokens), theirs);
-      if (apart <= model.tolerance) return;
+      const apart = difference(await ours(tokens), theirs);
+      if (apart <= tolerance) return;
       if (Number.isNaN(apart)) reason = "its logits are not finite";
       else least = Math.min(least, apart);
     }

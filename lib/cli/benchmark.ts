@@ -12,12 +12,15 @@ interface Options extends ModelOptions, BypassOptions, TaskOptions, JsonOption {
 }
 
 const examples = `
-Scores are those of the lm-evaluation-harness, zero-shot, with its standard errors: accuracy is its acc,
-normalizedAccuracy its acc_norm. docs/benchmarks.md says how a file defines a task.
+Scores are those of the lm-evaluation-harness, zero-shot, with its standard
+errors: accuracy is its acc, normalizedAccuracy its acc_norm. docs/benchmarks.md
+says how a file defines a task.
 
 Examples:
-  $ attention-bypass benchmark ./pythia-160m --tasks arc_easy,piqa --data ./tasks --bypass q4
-  $ attention-bypass benchmark ./pythia-160m --tasks hellaswag --data validation.parquet --limit 1000 --json
+  $ attention-bypass benchmark ./pythia-160m --tasks arc_easy,piqa \\
+      --data ./tasks --bypass q4
+  $ attention-bypass benchmark ./pythia-160m --tasks hellaswag \\
+      --data validation.parquet --limit 1000 --json
   $ attention-bypass benchmark ./pythia-160m --task recall=recall.jsonl`;
 
 async function benchmark(path: string, options: Options, signal: AbortSignal) {

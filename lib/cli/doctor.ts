@@ -4,12 +4,14 @@ import { exitCodes } from "./exit-codes.js";
 import { addJsonOption, type JsonOption, print, printJson } from "./output.js";
 
 const examples = `
-Exit code 4 where no libtorch can be loaded, else 0.
+The exit code is 4 if no libtorch can be loaded, else 0.
 
 Environment:
-  ATTENTION_BYPASS_LIBTORCH  the folder of a libtorch, the only place to look at then
-  ATTENTION_BYPASS_CACHE     this package's cache (default: ~/.cache/attention-bypass)
-  ATTENTION_BYPASS_PYTHON    the Python whose PyTorch may serve (default: python3, then python)
+  ATTENTION_BYPASS_LIBTORCH  the folder of a libtorch, the only place searched
+  ATTENTION_BYPASS_CACHE     this package's cache
+                             (default: ~/.cache/attention-bypass)
+  ATTENTION_BYPASS_PYTHON    the Python whose PyTorch may be used
+                             (default: python3, then python)
 
 Examples:
   $ attention-bypass doctor

@@ -63,10 +63,13 @@ export const exitCodesHelp = `
 Exit codes:
   0    it worked
   1    a failure of another kind
-  2    the command line asks for something that can't be
+  2    the command line asks for something that is not possible
   3    an input file is missing, broken or not supported
   4    this machine can't: libtorch, addon, device, memory, writing, the network
   130  interrupted (143: terminated)
 
-Failures are one line on stderr, "attention-bypass: message [CODE]", and with --json
-{"error":{"code","message"}}, on stderr as well.`;
+A failure is one line on stderr, "attention-bypass: message [CODE]". With --json
+it is {"error":{"code","message"}}, and nothing else goes to stderr. Without
+--json and without a terminal, stderr also has lines such as
+"attention-bypass: Sweeping, 42 % done, about 12 min left": the device at the
+beginning, then the progress every minute.`;

@@ -5,7 +5,7 @@ import type { Model } from "../model.js";
 import { addBypassOptions, type BypassOptions, toBypass, withMeans } from "./bypass-options.js";
 import { readStandardInput, textOrTokens } from "./input.js";
 import { addModelOptions, type ModelOptions, modelHelp, openModel } from "./model-options.js";
-import { addJsonOption, type JsonOption, print, printJson } from "./output.js";
+import { addJsonOption, type JsonOption, print, printGenerated, printJson } from "./output.js";
 import { pick } from "./pick.js";
 import { append, decimal, tokenIds, wholeNumber } from "./values.js";
 
@@ -21,14 +21,20 @@ interface Options extends ModelOptions, BypassOptions, JsonOption {
 }
 
 const examples = `
-Text comes as the model writes it, without the prompt; from a model without a tokenizer come token
-ids, with spaces between them. With --json: text, tokens, logProbabilities (natural logarithm),
-finishReason ("length", "stop" or "end-of-text") and seed (null where no tokens were drawn).
+Text comes as the model writes it, without the prompt; from a model without a
+tokenizer come token ids, with spaces between them. A prompt that begins with -
+goes after --. With --json: text, tokens, logProbabilities (natural logarithm),
+finishReason ("length", "stop" or "end-of-text") and seed (null if no tokens
+were drawn).
 
 Examples:
-  $ attention-bypass generate ./pythia-160m "The licenses for most software" --bypass q4
-  $ attention-bypass generate ./pythia-160m --tokens 510,23937 --temperature 0.8 --top-k 40 --seed 1 --json
-  $ cat prompt.txt | attention-bypass generate ./pythia-160m - --max-new-tokens 50 --bypass 4-7 --mode short-circuit`;
+  $ attention-bypass generate ./pythia-160m "The licenses for most software" \\
+      --bypass q4
+  $ attention-bypass generate ./pythia-160m --tokens 510,23937 \\
+      --temperature 0.8 --top-k 40 --seed 1 --json
+  $ attention-bypass generate ./pythia-160m --max-new-tokens 50 -- "- a list"
+  $ cat prompt.txt | attention-bypass generate ./pythia-160m - \\
+      --bypass 4-7 --mode short-circuit`;
 
 /** A person who likes what was drawn needs its seed; a stream, unlike a generation, does not name it. */
 function noteSeed(options: Options): { seed?: number } {
@@ -44,7 +50,7 @@ async function printStream(model: Model, prompt: string | number[], options: Gen
     if (text === undefined) {
       await print(`${separator}${token}`);
       separator = " ";
-    } else if (text !== "") await print(text);
+    } else if (text !== "") await printGenerated(text);
   }
   await print("\n");
 }

@@ -7,10 +7,12 @@ import { addModelOptions, type ModelOptions, modelHelp, openModel } from "./mode
 import { addJsonOption, type JsonOption, print, printJson } from "./output.js";
 import { pick } from "./pick.js";
 import { withProgress } from "./progress.js";
+import { suffixesOption, toSamples } from "./sample-options.js";
 import { decimal, namesAmong, wholeNumber } from "./values.js";
 
 interface Options extends ModelOptions, BypassOptions, JsonOption {
   samples: string;
+  suffixes?: string;
   prefixLength?: number;
   rows?: number;
   metrics?: MemorizationMetric[];
@@ -22,17 +24,27 @@ interface Options extends ModelOptions, BypassOptions, JsonOption {
 
 const examples = `
 Metrics, means over the rows, with natural logarithms:
-  exactMatch             1 where all greedily generated tokens are the suffix, else 0
-  tokenAccuracy          share of the greedily generated tokens that are right; takes by far the longest
+  exactMatch             1 if all greedily generated tokens are the suffix,
+                         else 0
+  tokenAccuracy          share of the greedily generated tokens that are right;
+                         takes by far the longest
   teacherForcedAccuracy  the same share, given the true tokens before each
-  completionEntropy      sum of the entropies (nats) of the suffix tokens, given the true ones before each
-  suffixLogLikelihood    sum of the log-probabilities (nats) of the suffix tokens
-  extractableLength      tokens of the suffix before the first that greedy generation gets wrong
-  extractionProbability  probability of the suffix when it is sampled once, at --temperature and --top-k
+  completionEntropy      sum of the entropies (nats) of the suffix tokens, given
+                         the true ones before each
+  suffixLogLikelihood    sum of the log-probabilities (nats) of the suffix
+                         tokens
+  extractableLength      tokens of the suffix before the first that greedy
+                         generation gets wrong
+  extractionProbability  probability of the suffix when it is sampled once, at
+                         --temperature and --top-k
 
 Examples:
-  $ attention-bypass memorization ./gpt-neo --samples memorized.npy --prefix-length 50 --bypass 7
-  $ attention-bypass memorization ./gpt-neo --samples rows.jsonl --rows 100 --metrics exactMatch,completionEntropy --json`;
+  $ attention-bypass memorization ./gpt-neo --samples memorized.npy \\
+      --prefix-length 50 --bypass 7
+  $ attention-bypass memorization ./gpt-neo --samples rows.jsonl --rows 100 \\
+      --metrics exactMatch,completionEntropy --json
+  $ attention-bypass memorization ./gpt-neo --samples val_prefix.npy \\
+      --suffixes val_suffix.npy`;
 
 function rowsTable({ perRow }: MemorizationResult, metrics: readonly MemorizationMetric[]): string {
   return table([
@@ -46,7 +58,7 @@ async function memorization(path: string, options: Options, signal: AbortSignal)
   await using model = await openModel(path, options, signal);
   const bypassed = await withMeans(model, bypass, options, signal);
   const result = await withProgress("Scoring", options, (onProgress) =>
-    model.scoreMemorization(options.samples, {
+    model.scoreMemorization(toSamples(options), {
       ...pick(options, ["prefixLength", "rows", "metrics", "batchSize", "temperature", "topK"]),
       ...bypassed,
       signal,
@@ -74,8 +86,9 @@ export function addMemorization(program: Command, signal: AbortSignal): void {
     .optionsGroup("Memorization options:")
     .requiredOption(
       "--samples <file>",
-      '.npy array of token ids (rows, length), or JSON lines of {"prefix","suffix"} or {"text"}, text or token ids',
+      '.npy array of token ids (rows, length), or JSON lines or Parquet of {"prefix","suffix"} or {"text"}',
     )
+    .addOption(suffixesOption())
     .option(
       "--prefix-length <count>",
       "tokens of the prefix; not needed where samples say it themselves",

@@ -18,12 +18,14 @@ interface Options extends ModelOptions, BypassOptions, JsonOption {
 }
 
 const examples = `
-Prints perplexity, negativeLogLikelihood (mean per token, natural logarithm) and tokenCount (tokens
-that were predicted, each once).
+Prints perplexity, negativeLogLikelihood (mean per token, natural logarithm) and
+tokenCount (tokens that were predicted, each once).
 
 Examples:
-  $ attention-bypass perplexity ./pythia-160m wikitext2.test.raw --context-length 1024 --stride 512
-  $ attention-bypass perplexity ./pythia-160m wikitext2.test.raw --limit-tokens 5000 --bypass 5,6,7 --json`;
+  $ attention-bypass perplexity ./pythia-160m wikitext2.test.raw \\
+      --context-length 1024 --stride 512
+  $ attention-bypass perplexity ./pythia-160m wikitext2.test.raw \\
+      --limit-tokens 5000 --bypass 5,6,7 --json`;
 
 /** Text is left to the model, which tells those who gave it no tokenizer, unless tokens must be counted. */
 function firstTokens(text: string | number[], model: Model, limit: number | undefined): string | number[] {
@@ -58,7 +60,7 @@ export function addPerplexity(program: Command, signal: AbortSignal): void {
         "each token is predicted once, with at least contextLength - stride tokens before it except in the first window.",
     )
     .argument("<model>", modelHelp)
-    .argument("[file]", 'text file in UTF-8; "-" reads standard input')
+    .argument("[file]", 'text file in UTF-8, or a folder of .txt files; "-" reads standard input')
     .optionsGroup("Perplexity options:")
     .option("--tokens <ids>", "token ids in place of a file, such as 1,2,3", tokenIds)
     .option("--context-length <count>", "tokens that the model sees at most (default: its context)", wholeNumber(2))

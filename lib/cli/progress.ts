@@ -1,21 +1,61 @@
 import { SingleBar } from "cli-progress";
 import type { OperationOptions } from "../operation.js";
+import { visible } from "../visible.js";
 import type { JsonOption } from "./output.js";
 
-const seen = ({ json }: JsonOption) => !json && process.stderr.isTTY;
+/** How often a log has a line about the progress. */
+const minute = 60_000;
 
-/** A line about the work, where somebody can see it. */
-export function tell(line: string, options: JsonOption): void {
-  if (seen(options)) process.stderr.write(`${line}\n`);
+const onTerminal = () => process.stderr.isTTY;
+
+/** A line on a terminal. With --json stderr has only a failure. */
+export function tell(line: string, { json }: JsonOption): void {
+  if (!json && onTerminal()) process.stderr.write(`${visible(line)}\n`);
 }
 
-/** Runs work under a progress bar, where somebody can see one. */
+/** A line in a log: where stderr is no terminal. */
+export function log(line: string, { json }: JsonOption): void {
+  if (!json && !onTerminal()) process.stderr.write(`attention-bypass: ${visible(line)}\n`);
+}
+
+function duration(seconds: number): string {
+  if (seconds < 90) return `${Math.ceil(seconds)} s`;
+  const minutes = Math.ceil(seconds / 60);
+  return minutes < 90 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** Sweeping, 42 % done, about 12 min left. */
+export function progressLine(label: string, share: number, seconds: number): string {
+  const left = share > 0 ? `, about ${duration(seconds * (1 / share - 1))} left` : "";
+  return `${label}, ${Math.floor(100 * share)} % done${left}`;
+}
+
+async function withLog<Value>(
+  label: string,
+  work: (onProgress: OperationOptions["onProgress"]) => Promise<Value>,
+  every: number,
+): Promise<Value> {
+  const began = performance.now();
+  let last = 0;
+  const timer = setInterval(() => log(progressLine(label, last, (performance.now() - began) / 1000), {}), every);
+  try {
+    return await work((share) => {
+      last = share;
+    });
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+/** Runs work under a progress bar on a terminal, and with a line a minute in a log. */
 export async function withProgress<Value>(
   label: string,
-  options: JsonOption,
+  { json }: JsonOption,
   work: (onProgress: OperationOptions["onProgress"]) => Promise<Value>,
+  every = minute,
 ): Promise<Value> {
-  if (!seen(options)) return work(undefined);
+  if (json) return work(undefined);
+  if (!onTerminal()) return withLog(label, work, every);
   const bar = new SingleBar({
     format: `${label} {bar} {percentage}% {left}`,
     stream: process.stderr,

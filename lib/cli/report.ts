@@ -1,5 +1,6 @@
 import path from "node:path";
 import type { Command } from "commander";
+import { AttentionBypassError } from "../errors.js";
 import { toMarkdown } from "../report/markdown.js";
 import { createReport } from "../report/report.js";
 import { reportFormat, writeReport } from "../report/write-report.js";
@@ -14,18 +15,19 @@ interface Options {
 }
 
 const examples = `
-Draws what a sweep has measured, with 95 % confidence intervals by bootstrap over rows and questions. Without
---output, prints the tables as Markdown.
+Draws what a sweep has measured, with 95 % confidence intervals by bootstrap
+over rows and questions. Without --output, prints the tables as Markdown.
 
-The figures, as far as the sweep has the data: by-block, by-quartile, trade-off, by-task, by-head, travel, attention; of two
-sweeps, comparison.
+Figures, if the sweep has the data: by-block, by-quartile, trade-off, by-task,
+by-head, travel, attention; of two sweeps, comparison.
 
 Examples:
-  $ attention-bypass sweep ./pythia-160m --samples memorized.npy --prefix-length 32 \\
-      --tasks arc_easy,piqa --data ./tasks --over blocks,quartiles --survey 8 --output sweep.json --json
+  $ attention-bypass sweep ./pythia-160m --samples memorized.npy \\
+      --prefix-length 32 --tasks arc_easy,piqa --data ./tasks \\
+      --over blocks,quartiles --survey 8 --output sweep.json
   $ attention-bypass report sweep.json --output report.html
   $ attention-bypass report sweep.json --output trade-off.png --figure trade-off
-  $ attention-bypass report --compare larger.json sweep.json --output report.html`;
+  $ attention-bypass report --compare larger.json sweep.json --output both.html`;
 
 const nameOf = (file: string) => path.basename(file, path.extname(file));
 
@@ -35,7 +37,10 @@ async function readOther(file: string, name: string) {
 }
 
 async function report(file: string, { compare, name = nameOf(file), output, figure }: Options): Promise<void> {
-  if (output !== undefined) reportFormat(output);
+  if (output !== undefined) reportFormat(output, "--output");
+  else if (figure !== undefined) {
+    throw new AttentionBypassError("INVALID_ARGUMENT", "expected --output with a name in .svg or .png beside --figure");
+  }
   const sweep = await readSweep(file);
   const other = compare === undefined ? {} : { compare: await readOther(compare, name) };
   const created = createReport(sweep, { name, ...other });
@@ -48,11 +53,11 @@ export function addReport(program: Command): void {
     .command("report")
     .summary("draw what a sweep has measured")
     .description("Writes the result of a sweep, or of two, as figures, tables and sentences.")
-    .argument("<sweep>", "result of sweep --json")
+    .argument("<sweep>", "JSON result of a sweep")
     .option("--compare <sweep>", "another one, to put next to it")
     .option("--name <name>", "what the model is called (default: the file's name)")
-    .option("--output <file>", "where to: .html, .md with its figures beside it, .svg or .png")
-    .option("--figure <name>", "of .svg and .png: which figure (default: the first)")
+    .option("--output <file>", "file to write: .html, .md with its figures next to it, .svg or .png")
+    .option("--figure <name>", "figure to write to an .svg or .png file (default: the first)")
     .addHelpText("after", examples)
     .action(report);
 }

@@ -16,22 +16,28 @@ interface Options extends JsonOption {
 }
 
 const examples = `
-Brings libtorch, which does the arithmetic, into this package's cache: for the CPU from PyTorch's own site, checked by
-its SHA-256; for CUDA by pip, with NVIDIA's libraries. An interrupted download goes on where it was. Nothing is needed
-where the PyTorch of your Python has the right version; \`attention-bypass doctor\` tells.
+Downloads libtorch, which does the arithmetic, to this package's cache: for the
+CPU from PyTorch's own site, checked by its SHA-256; for CUDA with pip,
+including NVIDIA's libraries. An interrupted download is resumed. Nothing is
+needed if the PyTorch of your Python has the right version; see
+\`attention-bypass doctor\`.
 
 Environment:
-  ATTENTION_BYPASS_CACHE                  this package's cache (default: ~/.cache/attention-bypass)
-  ATTENTION_BYPASS_PYTHON                 the Python whose pip is asked (default: python3)
-  HTTPS_PROXY, HTTP_PROXY, NO_PROXY       the way to the network; pip has its own settings too
-  NODE_EXTRA_CA_CERTS                     certificates of a company's own
+  ATTENTION_BYPASS_CACHE   this package's cache
+                           (default: ~/.cache/attention-bypass)
+  ATTENTION_BYPASS_PYTHON  the Python whose pip is used (default: python3)
+  HTTPS_PROXY, HTTP_PROXY, NO_PROXY
+                           proxies; pip has its own settings too
+  NODE_EXTRA_CA_CERTS      certificates of a company's own
 
 Examples:
   $ attention-bypass setup
   $ attention-bypass setup --device cuda --yes
   $ attention-bypass setup --from pip
-  $ attention-bypass setup --from ./torch-2.13.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl
-  $ attention-bypass setup --from https://mirror.example/libtorch.zip --sha256 6746dbcb...`;
+  $ attention-bypass setup \\
+      --from ./torch-2.13.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl
+  $ attention-bypass setup --from https://mirror.example/libtorch.zip \\
+      --sha256 6746dbcb...`;
 
 function said(source: Source): string {
   if (source.kind === "pip") return `${source.requirement} by pip`;
@@ -66,7 +72,9 @@ async function run(options: Options, signal: AbortSignal): Promise<void> {
     from: options.from,
     sha256: options.sha256?.toLowerCase(),
     signal,
-    onWait: () => process.stderr.write("Another setup is at work; waiting for it.\n"),
+    onWait: () => {
+      if (!options.json) process.stderr.write("Another setup is running; waiting for it.\n");
+    },
   };
   const tell = async ({ folder, version }: Libtorch, how: string) =>
     options.json ? printJson({ folder, version }) : print(`libtorch ${version} ${how} ${folder}\n`);

@@ -1,10 +1,10 @@
-import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { stringify } from "csv-stringify/sync";
 import { type Bypass, type BypassMode, bypassModes } from "../bypass.js";
 import { AttentionBypassError } from "../errors.js";
 import { type MemorizationMetric, memorizationMetrics } from "../memorization.js";
+import { requireWritable, writeOutput } from "../output-file.js";
 import { createReport } from "../report/report.js";
 import { reportFormat, writeReport } from "../report/write-report.js";
 import { sweepText } from "../result-text.js";
@@ -15,8 +15,10 @@ import { meanSamplesOption, parseBlocks, parseHeads, readMeans } from "./bypass-
 import { readText } from "./input.js";
 import { addModelOptions, type ModelOptions, modelHelp, openModel } from "./model-options.js";
 import { addJsonOption, type JsonOption, print, printJson } from "./output.js";
+import { type OutputFormat, outputFormat } from "./output-format.js";
 import { pick } from "./pick.js";
 import { withProgress } from "./progress.js";
+import { suffixesOption, toSamples } from "./sample-options.js";
 import { addTaskOptions, type TaskOptions, toTasks } from "./task-options.js";
 import { decimal, namesAmong, wholeNumber } from "./values.js";
 
@@ -27,6 +29,7 @@ interface Options extends ModelOptions, TaskOptions, JsonOption {
   mode?: BypassMode | "both";
   meanSamples?: string;
   samples?: string;
+  suffixes?: string;
   prefixLength?: number;
   rows?: number;
   metrics?: MemorizationMetric[];
@@ -45,18 +48,24 @@ interface Options extends ModelOptions, TaskOptions, JsonOption {
 }
 
 const examples = `
-What is measured is what memorization, perplexity and the tasks' accuracies are; see
-\`attention-bypass memorization --help\`. The model is also measured with no bypass, as "base".
-With --json: base and variants with all rows' values, every setting, versions, and the SHA-256 of the
-model's files and of the samples. With --csv: one line for each.
+The metrics are those of \`attention-bypass memorization --help\`, perplexity and
+the tasks' accuracies. The model is also measured with no bypass, as "base".
+JSON has the base and the variants with the values of every row, all settings,
+versions, and the SHA-256 of the model's files and of the samples. The table and
+CSV have a line for each variant. The name of --output chooses the format.
 
 Examples:
-  $ attention-bypass sweep ./pythia-160m --samples memorized.npy --prefix-length 32
-  $ attention-bypass sweep ./pythia-160m --samples memorized.npy --prefix-length 32 --over quartiles --mode both \\
-      --text wikitext2.txt --task recall=recall.jsonl --dtype bfloat16 --resume sweep.part --output sweep.json --json
-  $ attention-bypass sweep ./pythia-160m --samples memorized.npy --prefix-length 32 --over blocks,quartiles \\
-      --tasks arc_easy,piqa --data ./tasks --report report.html
-  $ attention-bypass sweep ./pythia-160m --samples rows.jsonl --bypass 0-3 --bypass 9,11 --csv`;
+  $ attention-bypass sweep ./pythia-160m --samples memorized.npy \\
+      --prefix-length 32
+  $ attention-bypass sweep ./pythia-160m --samples memorized.npy \\
+      --prefix-length 32 --over quartiles --mode both --text wikitext2.txt \\
+      --task recall=recall.jsonl --dtype bfloat16 --resume sweep.part \\
+      --output sweep.json
+  $ attention-bypass sweep ./pythia-160m --samples memorized.npy \\
+      --prefix-length 32 --over blocks,quartiles --tasks arc_easy,piqa \\
+      --data ./tasks --report report.html
+  $ attention-bypass sweep ./pythia-160m --samples rows.jsonl --bypass 0-3 \\
+      --bypass 9,11 --csv`;
 
 function parseFamily(text: string): BypassFamily {
   const family = familyNames.find((name) => name === text);
@@ -71,25 +80,27 @@ function swept({ over = [], bypass = [], heads = [] }: Options): { over?: SweptB
   return all.length > 0 ? { over: all } : {};
 }
 
-function form(result: SweepResult, options: Options): string {
-  return options.csv ? stringify(sweepTable(result)) : sweepText(result);
-}
-
-async function write(file: string, text: string, flag: "a" | "w"): Promise<void> {
-  await writeFile(file, text, { flag }).catch((error: Error) => {
-    throw new AttentionBypassError("WRITE_FAILED", `expected to write ${file} but ${error.message}`, { cause: error });
-  });
+function toText(result: SweepResult, format: OutputFormat): string {
+  if (format === "json") return `${JSON.stringify(result, null, 2)}\n`;
+  return format === "csv" ? stringify(sweepTable(result)) : sweepText(result);
 }
 
 async function sweep(model: string, options: Options, signal: AbortSignal) {
   const blocks = swept(options);
-  if (options.csv && options.json) {
-    throw new AttentionBypassError("INVALID_ARGUMENT", "expected --csv or --json but received both");
-  }
+  const format = outputFormat(options);
   // Hours of work are not to end where nothing can be written.
-  if (options.report !== undefined) reportFormat(options.report);
-  for (const file of [options.output, options.report]) if (file !== undefined) await write(file, "", "a");
+  if (options.report !== undefined) reportFormat(options.report, "--report");
+  for (const file of [options.output, options.report]) if (file !== undefined) await requireWritable(file);
+  if (options.suffixes !== undefined && options.samples === undefined) {
+    throw new AttentionBypassError("INVALID_ARGUMENT", "expected --samples with --suffixes but it is not given");
+  }
   const tasks = toTasks(options);
+  if (tasks.length === 0 && options.samples === undefined && options.text === undefined) {
+    throw new AttentionBypassError(
+      "INVALID_ARGUMENT",
+      "expected --samples, --text, --tasks or --task, which say what to measure, but none is given",
+    );
+  }
   const text = options.text === undefined ? {} : { text: await readText(options.text, signal) };
   await using loaded = await openModel(model, options, signal);
   const means = await readMeans(loaded, options, signal);
@@ -98,7 +109,8 @@ async function sweep(model: string, options: Options, signal: AbortSignal) {
       ...blocks,
       ...means,
       ...text,
-      ...pick(options, ["mode", "samples", "prefixLength", "rows", "metrics", "temperature", "topK"]),
+      ...(options.samples !== undefined && { samples: toSamples({ ...options, samples: options.samples }) }),
+      ...pick(options, ["mode", "prefixLength", "rows", "metrics", "temperature", "topK"]),
       ...pick(options, ["contextLength", "stride", "compareRows", "resume"]),
       ...(tasks.length > 0 && { tasks }),
       survey: options.survey ?? (options.report === undefined ? 0 : 8),
@@ -107,11 +119,9 @@ async function sweep(model: string, options: Options, signal: AbortSignal) {
       onProgress,
     }),
   );
-  if (options.output !== undefined) {
-    const content = options.json ? `${JSON.stringify(result, null, 2)}\n` : form(result, options);
-    await write(options.output, content, "w");
-  } else if (options.json) await printJson(result);
-  else await print(form(result, options));
+  if (options.output !== undefined) await writeOutput(options.output, toText(result, format));
+  else if (format === "json") await printJson(result);
+  else await print(toText(result, format));
   // Last, so that a picture that can't be drawn does not cost the result.
   if (options.report !== undefined) {
     const name = path.basename(path.resolve(model));
@@ -152,8 +162,9 @@ export function addSweep(program: Command, signal: AbortSignal): void {
     )
     .addOption(meanSamplesOption)
     .optionsGroup("Measures, at least one:")
-    .option("--samples <file>", "what may be memorized: .npy or .jsonl, as for memorization")
-    .option("--text <file>", 'text to take the perplexity of; "-" reads standard input');
+    .option("--samples <file>", "what may be memorized: .npy, JSON lines or Parquet, as for memorization")
+    .addOption(suffixesOption())
+    .option("--text <file>", 'text to take the perplexity of, or a folder of .txt files; "-" reads standard input');
   addTaskOptions(command)
     .optionsGroup("Options of the measures:")
     .option("--prefix-length <count>", "tokens of the samples' prefixes", wholeNumber(1))
@@ -186,9 +197,12 @@ export function addSweep(program: Command, signal: AbortSignal): void {
     .option("--resume <file>", "keep what is done in this file, and go on from there if it holds something");
   addModelOptions(command);
   addJsonOption(command)
-    .option("--csv", "print a line for each variant, with commas")
-    .option("--output <file>", "write the result there instead of printing it")
-    .option("--report <file>", "also draw it: .html, .md with its figures beside it, .svg or .png; see report --help")
+    .option("--csv", "print the table as CSV, a line for each variant")
+    .option("--output <file>", "write the result to a file: .json, .csv or .txt; another name needs --json or --csv")
+    .option(
+      "--report <file>",
+      "also write a report: .html, .md with its figures next to it, .svg or .png; see report --help",
+    )
     .addHelpText("after", examples)
     .action((model: string, options: Options) => sweep(model, options, signal));
 }

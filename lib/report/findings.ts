@@ -1,4 +1,5 @@
 import { recommend } from "../recommend.js";
+import { recommendationSentences } from "../recommendation-sentences.js";
 import { mean } from "../statistics.js";
 import type { SweepResult } from "../sweep.js";
 import { type Kept, quartileOf, type Relative, singleBlock } from "./kept.js";
@@ -62,14 +63,7 @@ function depths({ kept }: Relative, { settings }: SweepResult): string[] {
 function recommended(result: SweepResult): string[] {
   const { base } = result;
   if (base.memorization?.perRow[0]?.exactMatch === undefined || base.tasks === undefined) return [];
-  const { best, certain, tolerance } = recommend(result);
-  const most = `lose at most ${tolerance} point of accuracy`;
-  if (best === undefined) return [`No bypass of these is measured to ${most}.`];
-  return [
-    `Of the bypasses that are measured to ${most}, ${best.name} (${best.mode}) leaves the least memorization, an exact match of ` +
-      `${withInterval(best.memorization)}; the loss is ${best.loss.value.toFixed(1)} points [${best.loss.low.toFixed(1)}, ` +
-      `${best.loss.high.toFixed(1)}]${certain ? "" : ", so that it is within that is not certain at 95 %"}.`,
-  ];
+  return [recommendationSentences(recommend(result)).join(" ")];
 }
 
 /** What was found, in sentences that are computed: they say it too where the paper's finding does not show. */

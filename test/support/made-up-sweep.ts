@@ -13,7 +13,7 @@ function scores([matched, answered]: Counts, perplexity: number) {
       exactMatch: matched / rows,
       perRow: upTo(matched).map((hit) => ({ exactMatch: Number(hit) })),
     },
-    perplexity: { perplexity },
+    perplexity: { perplexity, tokenCount: 1000 },
     tasks: {
       quiz: {
         questions: rows,
