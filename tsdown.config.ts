@@ -47,7 +47,7 @@ export default defineConfig([
       probe: "lib/probe.ts",
       "traced-process": "lib/traced-process.ts",
       "encode-worker": "lib/tokenizer/encode-worker.ts",
-      "data-worker": "lib/data/worker.ts",
+      "data-process": "lib/data/data-process.ts",
     },
     format: "esm",
     dts: false,

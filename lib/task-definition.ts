@@ -4,11 +4,11 @@ import * as v from "valibot";
 import { packageRoot } from "./addon.js";
 import { definitionPurpose, InputFile, taskRowsPurpose } from "./data/input-file.js";
 import { readLines } from "./data/lines.js";
+import { DataProcess } from "./data/process-client.js";
+import type { Rendering } from "./data/process-messages.js";
 import type { Form, RenderedQuestion, Row } from "./data/question-renderer.js";
 import { readRows } from "./data/rows.js";
 import { readText } from "./data/text.js";
-import { DataWorker } from "./data/worker-client.js";
-import type { Rendering } from "./data/worker-messages.js";
 import { AttentionBypassError } from "./errors.js";
 import { describe, validate } from "./validation.js";
 
@@ -158,7 +158,7 @@ export async function readTaskRows(file: string, { limit, signal }: RowOptions):
   return rows;
 }
 
-/** Renders rows, some at a time, in a thread that is ended where they take longer than they may. */
+/** Renders rows, some at a time, in a process that is ended where they take longer than they may. */
 async function renderRows(
   form: Form,
   rows: readonly Row[],
@@ -166,14 +166,14 @@ async function renderRows(
   file: string,
   signal: AbortSignal | undefined,
 ): Promise<RenderedQuestion[]> {
-  await using worker = new DataWorker();
+  using child = new DataProcess();
   const questions: RenderedQuestion[] = [];
   const unlike = (row: string, message: string) =>
     invalid(`expected ${row} of ${file} to be as the definition of ${name} says but ${message}`);
   for (let first = 0; first < rows.length; first += rowsAtOnce) {
     const some = rows.slice(first, first + rowsAtOnce);
     const deadline = renderingDeadline + some.length * renderingDeadlinePerRow;
-    const renderings = await worker
+    const renderings = await child
       .ask({ render: { form, rows: some } }, { deadline, signal })
       .catch((error: unknown) => {
         signal?.throwIfAborted();

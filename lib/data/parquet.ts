@@ -1,7 +1,7 @@
 import { AttentionBypassError } from "../errors.js";
 import type { InputFile } from "./input-file.js";
+import { DataProcess } from "./process-client.js";
 import { mostRows } from "./row-limit.js";
-import { DataWorker } from "./worker-client.js";
 
 /** Milliseconds that reading may take, and what each MiB of the file adds. */
 const baseDeadline = 30_000;
@@ -14,10 +14,10 @@ export async function readParquet(
   signal: AbortSignal | undefined,
 ): Promise<unknown[]> {
   signal?.throwIfAborted();
-  await using worker = new DataWorker();
+  using child = new DataProcess();
   const deadline = baseDeadline + (file.size / 2 ** 20) * deadlinePerMebibyte;
   try {
-    const rows = await worker.ask(
+    const rows = await child.ask(
       { parquet: { size: file.size, limit, most: mostRows } },
       { deadline, signal },
       (position, length) => file.read(position, length),

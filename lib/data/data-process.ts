@@ -1,10 +1,14 @@
-// The thread that DataWorker starts. Reads Parquet and renders templates of tasks, without access to files.
-import { parentPort } from "node:worker_threads";
+// The process that DataProcess starts, for reading Parquet and rendering templates of tasks. A thread of it works, so that
+// the process ends with the one that started it even while a template loops.
+import { fileURLToPath } from "node:url";
+import { isMainThread, parentPort, Worker } from "node:worker_threads";
+import type { DataReply, DataRequest, Rendering } from "./process-messages.js";
 import type { Form, Row } from "./question-renderer.js";
-import type { Rendering, WorkerReply, WorkerRequest } from "./worker-messages.js";
 
-const port = parentPort as NonNullable<typeof parentPort>;
-const reply = (message: WorkerReply) => port.postMessage(message);
+/** The heap of the thread that works. */
+const heapMebibytes = 1024;
+
+const reply = (message: DataReply) => parentPort?.postMessage(message);
 
 const waiting: ((bytes: Uint8Array) => void)[] = [];
 
@@ -58,19 +62,38 @@ async function render(form: Form, rows: readonly Row[]): Promise<Rendering[]> {
   });
 }
 
-async function answer(request: Exclude<WorkerRequest, { bytes: Uint8Array }>): Promise<unknown> {
+async function answer(request: Exclude<DataRequest, { bytes: Uint8Array }>): Promise<unknown> {
   if ("render" in request) return render(request.render.form, request.render.rows);
   const { size, limit, most } = request.parquet;
   return readParquet(size, limit, most);
 }
 
-port.on("message", (request: WorkerRequest) => {
-  if ("bytes" in request) {
-    waiting.shift()?.(request.bytes);
-    return;
-  }
-  answer(request).then(
-    (value) => reply({ value }),
-    (error: unknown) => reply({ failure: error instanceof Error ? error.message : String(error) }),
-  );
-});
+function serve(): void {
+  parentPort?.on("message", (request: DataRequest) => {
+    if ("bytes" in request) {
+      waiting.shift()?.(request.bytes);
+      return;
+    }
+    answer(request).then(
+      (value) => reply({ value }),
+      (error: unknown) => reply({ failure: error instanceof Error ? error.message : String(error) }),
+    );
+  });
+}
+
+function supervise(): void {
+  const worker = new Worker(fileURLToPath(import.meta.url), {
+    resourceLimits: { maxOldGenerationSizeMb: heapMebibytes },
+  });
+  const send = (message: DataReply) => process.send?.(message);
+  worker.on("message", send);
+  worker.on("error", (error: NodeJS.ErrnoException) => {
+    const full = error.code === "ERR_WORKER_OUT_OF_MEMORY";
+    send({ failure: full ? `it takes more memory than the ${heapMebibytes} MiB that it may` : error.message });
+  });
+  process.on("message", (request: DataRequest) => worker.postMessage(request));
+  process.on("disconnect", () => process.exit());
+}
+
+if (isMainThread) supervise();
+else serve();
