@@ -80,19 +80,26 @@ function readFields(row: object, name: string, code: ErrorCode): v.InferOutput<t
     );
   }
   const mask = (row as { attention_mask?: unknown }).attention_mask;
-  if (Array.isArray(mask) && mask.some((value) => value !== 1)) {
+  if (Array.isArray(mask) && !allOnes(mask)) {
     throw new AttentionBypassError(
       code,
       `expected no padding in ${name} but its attention_mask is not 1 everywhere; leave the padding tokens out`,
     );
   }
   const [whole] = wholes;
-  const fields = v.safeParse(rowFields, whole === undefined ? row : { text: (row as Record<string, unknown>)[whole] });
+  const given = whole === undefined ? row : { text: (row as Record<string, unknown>)[whole] };
+  const fields = v.safeParse(rowFields, given, { abortEarly: true });
   if (fields.success) return fields.output;
   throw new AttentionBypassError(
     code,
     `expected token ids, { prefix, suffix } or { text } for ${name} but received ${shape(row)}`,
   );
+}
+
+/** Holes are no ones; `every` would pass over them. */
+function allOnes(mask: readonly unknown[]): boolean {
+  for (const value of mask) if (value !== 1) return false;
+  return true;
 }
 
 /** A row as a message shows it: the names of its fields. */
@@ -243,17 +250,18 @@ async function readFile(path: string, options: SampleOptions, context: TokenCont
 export async function readSamples(samples: Samples, options: SampleOptions, context: TokenContext): Promise<Sample[]> {
   const { rows, prefixLength } = options;
   if (typeof samples === "string") return readFile(samples, options, context);
-  if (!Array.isArray(samples)) {
-    const pair = v.safeParse(pairSchema, samples);
+  if (!reading("samples", () => Array.isArray(samples))) {
+    const pair = reading("samples", () => v.safeParse(pairSchema, samples));
     if (pair.success) return readPair(pair.output, options, context);
     throw invalidArgument("samples", "rows, the path of a file, or { prefixes, suffixes } with two", samples);
   }
-  const count = reading("samples", () => samples.length);
+  const given = samples as readonly SampleRow[];
+  const count = reading("samples", () => given.length);
   const read: Sample[] = [];
   // Not `map`, which leaves out what a sparse array does not have.
   for (let index = 0; index < Math.min(count, rows ?? count); index++) {
     const name = `samples[${index}]`;
-    const row: unknown = reading(name, () => samples[index]);
+    const row: unknown = reading(name, () => given[index]);
     const ids = reading(name, () => Array.isArray(row) || types.isTypedArray(row));
     read.push(
       ids

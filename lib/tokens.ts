@@ -9,6 +9,11 @@ import { describe, invalidArgument, reading } from "./validation.js";
 /** Token ids of one row. */
 export type Tokens = readonly number[] | Int32Array | BigInt64Array;
 
+/** What a caller has given, in a box, since a promise that resolves with it would wait for what looks like a promise. */
+export interface Boxed<Value> {
+  value: Value;
+}
+
 /** What is needed to read what callers give as tokens. */
 export interface TokenContext {
   config: ModelConfig;
