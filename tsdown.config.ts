@@ -1,4 +1,15 @@
+import path from "node:path";
 import { defineConfig, type UserConfig } from "tsdown";
+import { bundledLicences } from "./scripts/bundled-licences.mjs";
+
+/** Needed at once, and finding and reading them takes longer than all else of an import. */
+const neededAtOnce = ["valibot", /^pure-rand\//];
+
+/** ECMAScript modules only, which hosts such as Jest do not load from CommonJS; with all that they depend on. */
+const withoutCommonJs = [/^vega/, /^d3-/, /^hyparquet/, "hysnappy", "fzstd"];
+
+// The bundler's helpers, which the entry would export to the other chunks, and so to everybody.
+const codeSplitting = { groups: [{ name: "runtime", test: /rolldown[/:]runtime/ }] };
 
 const shared = {
   platform: "node",
@@ -7,24 +18,38 @@ const shared = {
   // Several builds share the folder; scripts/setup.mjs empties it.
   clean: false,
   fixedExtension: false,
+  plugins: [bundledLicences()],
   inputOptions: { checks: { pluginTimings: false } },
-  // The bundler's helpers, which the entry would export to the other chunks, and so to everybody.
-  outputOptions: { codeSplitting: { groups: [{ name: "runtime", test: /rolldown[/:]runtime/ }] } },
-  // These two are needed at once, and finding and reading them takes longer than all else of an import.
-  deps: { neverBundle: ["#binding"], alwaysBundle: ["valibot", /^pure-rand\//] },
+  outputOptions: { codeSplitting },
+  deps: { neverBundle: ["#binding"], alwaysBundle: neededAtOnce, onlyBundle: false },
 } satisfies UserConfig;
 
 export default defineConfig([
+  { ...shared, entry: ["lib/index.ts"], format: "esm", dts: true },
   {
     ...shared,
     entry: ["lib/index.ts"],
-    format: ["esm", "cjs"],
+    format: "cjs",
     dts: true,
-    copy: [
-      { from: "node_modules/valibot/LICENSE.md", to: "dist/licenses", rename: "valibot.md" },
-      { from: "node_modules/pure-rand/LICENSE", to: "dist/licenses", rename: "pure-rand.txt" },
-    ],
+    // What is loaded on first use comes by require: not every host of CommonJS has a dynamic import.
+    outputOptions: { codeSplitting, dynamicImportInCjs: false },
+    deps: { ...shared.deps, alwaysBundle: [...neededAtOnce, ...withoutCommonJs] },
+    // Its file for Node.js awaits an optional package at its top level, which CommonJS can't.
+    alias: { "vega-canvas": path.resolve("node_modules/vega-canvas/build/vega-canvas.browser.js") },
   },
-  // The command line, the probe that doctor starts, and what scripts/ need of the library before the addon is built.
-  { ...shared, entry: ["lib/cli.ts", "lib/libtorch.ts", "lib/probe.ts"], format: "esm", dts: false },
+  // The command line, what it and the library start as processes and threads, and what scripts/ need of the library
+  // before the addon is built.
+  {
+    ...shared,
+    entry: {
+      cli: "lib/cli.ts",
+      libtorch: "lib/libtorch.ts",
+      probe: "lib/probe.ts",
+      "traced-process": "lib/traced-process.ts",
+      "encode-worker": "lib/tokenizer/encode-worker.ts",
+      "data-worker": "lib/data/worker.ts",
+    },
+    format: "esm",
+    dts: false,
+  },
 ]);

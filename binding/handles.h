@@ -8,6 +8,7 @@
 #include "decoder.h"
 #include "job_queue.h"
 #include "model.h"
+#include "traced_module.h"
 
 namespace attention_bypass::binding {
 
@@ -54,6 +55,17 @@ class ModelHandle : public Napi::ObjectWrap<ModelHandle> {
   std::shared_ptr<std::shared_ptr<const Model>> model_ = std::make_shared<std::shared_ptr<const Model>>();
   // The same on Node's thread alone, for what needs no turn in the queue.
   std::shared_ptr<std::shared_ptr<const Model>> loaded_ = std::make_shared<std::shared_ptr<const Model>>();
+};
+
+class TracedHandle : public Napi::ObjectWrap<TracedHandle> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  explicit TracedHandle(const Napi::CallbackInfo& info);
+
+ private:
+  Napi::Value logits(const Napi::CallbackInfo& info);
+
+  std::unique_ptr<TracedModule> module_;
 };
 
 class DecoderHandle : public Napi::ObjectWrap<DecoderHandle> {

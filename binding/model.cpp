@@ -2,8 +2,10 @@
 
 #include "device.h"
 #include "errors.h"
+#include "finite.h"
 #include "handles.h"
 #include "loading.h"
+#include "not_finite.h"
 #include "operations.h"
 #include "scoring.h"
 #include "values.h"
@@ -26,7 +28,9 @@ ModelHandle::ModelHandle(const Napi::CallbackInfo& info)
 Napi::Value ModelHandle::load(const Napi::CallbackInfo& info) {
   const auto options = info[2].As<Napi::Object>();
   const Controlled given(info[3]);
-  const auto work = [model = model_, config = to_config(info[0]), source = to_source(info[1]),
+  auto weights = to_source(info[1]);
+  weights.allow_non_finite = options.Get("allowNonFinite").As<Napi::Boolean>().Value();
+  const auto work = [model = model_, config = to_config(info[0]), source = std::move(weights),
                      device = to_string(options.Get("device")), dtype = to_string(options.Get("dtype")),
                      threads = options.Get("threads").As<Napi::Number>().Int32Value(),
                      offload = options.Get("offload").As<Napi::Boolean>().Value(), control = given.control,
@@ -63,10 +67,16 @@ Napi::Value ModelHandle::logits(const Napi::CallbackInfo& info) {
     control->expect(static_cast<double>(batch.ids.numel() * (*model)->config().block_count) *
                     Operations((*model)->config()).block());
     auto logits = (*model)->unembed((*model)->forward(batch, plan, nullptr, *control));
-    // Behind a row's end nothing was asked for, and nothing that looks like an answer is given.
-    if (!batch.even) {
-      logits.masked_fill_((batch.key_positions == hidden_position).unsqueeze(2), std::nan(""));
+    const auto ended = (batch.key_positions == hidden_position).unsqueeze(2);
+    if (!batch.even) logits.masked_fill_(ended, 0);
+    if (!all_finite(logits)) {
+      for (size_t row = 0; row < rows.size(); ++row) {
+        if (all_finite(logits[static_cast<int64_t>(row)])) continue;
+        throw_not_finite(**model, rows[row], plan, "computing logits", *control);
+      }
     }
+    // Behind a row's end nothing was asked for, and nothing that looks like an answer is given.
+    if (!batch.even) logits.masked_fill_(ended, std::nan(""));
     logits = logits.to(at::kCPU).contiguous();
     return [logits](Napi::Env env) { return to_float32_array(env, logits); };
   };

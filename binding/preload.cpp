@@ -3,22 +3,78 @@
 
 #include <dlfcn.h>
 #include <napi.h>
+#include <unistd.h>
 
+#include <list>
 #include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace {
+
+// Adds variables to the process's environment for as long as it lives, so that a library can read them when it is
+// opened and child processes do not inherit them. It swaps the table and does not use setenv: other threads may be
+// reading the old one.
+class AddedVariables final {
+ public:
+  // Texts such as "NAME=value".
+  explicit AddedVariables(const std::vector<std::string>& variables) : lock_(mutex()), before_(environ) {
+    if (variables.empty()) return;
+    Table& table = tables().emplace_back(Table{variables, {}});
+    for (char** entry = before_; entry != nullptr && *entry != nullptr; entry++) table.entries.push_back(*entry);
+    for (std::string& text : table.texts) table.entries.push_back(text.data());
+    table.entries.push_back(nullptr);
+    added_ = table.entries.data();
+    environ = added_;
+  }
+
+  ~AddedVariables() {
+    // If a variable was set meanwhile, the C library uses a table of its own, which must stay.
+    if (added_ != nullptr && environ == added_) environ = before_;
+  }
+
+  AddedVariables(const AddedVariables&) = delete;
+  AddedVariables& operator=(const AddedVariables&) = delete;
+
+ private:
+  struct Table {
+    std::vector<std::string> texts;
+    std::vector<char*> entries;
+  };
+
+  static std::mutex& mutex() {
+    static std::mutex one;
+    return one;
+  }
+
+  // Never freed: another thread may still be reading one when it is taken out again.
+  static std::list<Table>& tables() {
+    static auto* all = new std::list<Table>;
+    return *all;
+  }
+
+  std::lock_guard<std::mutex> lock_;
+  char** before_;
+  char** added_ = nullptr;
+};
 
 // Away from the event loop: libtorch takes a good part of a second to open.
 class OpenWorker final : public Napi::AsyncWorker {
  public:
-  OpenWorker(Napi::Env env, std::string path)
-      : Napi::AsyncWorker(env, "attention-bypass:open"), path_(std::move(path)), deferred_(env) {}
+  OpenWorker(Napi::Env env, std::string path, std::vector<std::string> variables)
+      : Napi::AsyncWorker(env, "attention-bypass:open"),
+        path_(std::move(path)),
+        variables_(std::move(variables)),
+        deferred_(env) {}
 
   Napi::Promise promise() const { return deferred_.Promise(); }
 
   void Execute() override {
     // Static objects of a library are made here, and what they throw may be anything.
     try {
+      const AddedVariables added(variables_);
       if (dlopen(path_.c_str(), RTLD_NOW | RTLD_GLOBAL) == nullptr) SetError(dlerror());
     } catch (const std::exception& error) {
       SetError(error.what());
@@ -32,11 +88,17 @@ class OpenWorker final : public Napi::AsyncWorker {
 
  private:
   std::string path_;
+  std::vector<std::string> variables_;
   Napi::Promise::Deferred deferred_;
 };
 
 Napi::Value open(const Napi::CallbackInfo& info) {
-  auto worker = std::make_unique<OpenWorker>(info.Env(), info[0].As<Napi::String>());
+  const auto given = info[1].As<Napi::Array>();
+  std::vector<std::string> variables;
+  for (uint32_t index = 0; index < given.Length(); index++) {
+    variables.push_back(given.Get(index).As<Napi::String>());
+  }
+  auto worker = std::make_unique<OpenWorker>(info.Env(), info[0].As<Napi::String>(), std::move(variables));
   const auto promise = worker->promise();
   worker->Queue();
   // It frees itself once it has settled its promise.

@@ -10,6 +10,12 @@ int64_t to_integer(const Napi::Value& value) { return value.As<Napi::Number>().I
 double to_number(const Napi::Value& value) { return value.As<Napi::Number>().DoubleValue(); }
 bool to_boolean(const Napi::Value& value) { return value.As<Napi::Boolean>().Value(); }
 
+// Of a BigInt below 2^64.
+uint64_t to_unsigned(const Napi::Value& value) {
+  bool lossless = false;
+  return value.As<Napi::BigInt>().Uint64Value(&lossless);
+}
+
 std::vector<int64_t> to_numbers(const Napi::Value& value) {
   const auto array = value.As<Napi::Array>();
   std::vector<int64_t> numbers;
@@ -104,20 +110,27 @@ ModelConfig to_config(const Napi::Value& value) {
 WeightSource to_source(const Napi::Value& value) {
   const auto object = value.As<Napi::Object>();
   WeightSource source;
+  const auto files = object.Get("files").As<Napi::Array>();
+  for (uint32_t index = 0; index < files.Length(); ++index) {
+    const auto given = static_cast<Napi::Value>(files[index]).As<Napi::Object>();
+    source.files.push_back(
+        {to_string(given.Get("path")),
+         {to_unsigned(given.Get("device")), to_unsigned(given.Get("inode")), to_unsigned(given.Get("size")),
+          static_cast<int64_t>(to_unsigned(given.Get("modified")))}});
+  }
   const auto tensors = object.Get("tensors").As<Napi::Array>();
   for (uint32_t index = 0; index < tensors.Length(); ++index) {
-    const auto stored = static_cast<Napi::Value>(tensors[index]).As<Napi::Object>();
-    StoredTensor tensor;
-    tensor.name = to_string(stored.Get("name"));
-    tensor.dtype = to_string(stored.Get("dtype"));
-    tensor.shape = to_numbers(stored.Get("shape"));
-    tensor.strides = to_numbers(stored.Get("strides"));
-    tensor.file = to_string(stored.Get("file"));
-    tensor.begin = static_cast<uint64_t>(to_integer(stored.Get("begin")));
-    tensor.end = static_cast<uint64_t>(to_integer(stored.Get("end")));
+    const auto given = static_cast<Napi::Value>(tensors[index]).As<Napi::Object>();
+    WeightSource::Tensor tensor;
+    tensor.name = to_string(given.Get("name"));
+    tensor.dtype = to_string(given.Get("dtype"));
+    tensor.shape = to_numbers(given.Get("shape"));
+    tensor.strides = to_numbers(given.Get("strides"));
+    tensor.file = static_cast<size_t>(to_integer(given.Get("file")));
+    tensor.begin = static_cast<uint64_t>(to_integer(given.Get("begin")));
+    tensor.end = static_cast<uint64_t>(to_integer(given.Get("end")));
     source.tensors.push_back(std::move(tensor));
   }
-  source.traced = to_string(object.Get("traced"));
   return source;
 }
 
@@ -162,13 +175,34 @@ Napi::Value to_int32_array(Napi::Env env, const std::vector<int64_t>& values) {
 }
 
 Napi::Value to_float32_array(Napi::Env env, const at::Tensor& tensor) {
-  auto owner = std::make_unique<at::Tensor>(tensor);
-  auto* data = owner->data_ptr<float>();
-  const auto count = static_cast<size_t>(owner->numel());
-  const auto release = [](Napi::Env, void*, at::Tensor* kept) { delete kept; };
-  const auto buffer = Napi::ArrayBuffer::New(env, data, count * sizeof(float), release, owner.get());
-  (void)owner.release();
-  return Napi::Float32Array::New(env, count, buffer, 0);
+  // Where a buffer can't be made of the tensor's memory, its finalizer may or may not have run by then; who
+  // owns the tensor is written down beside it.
+  struct Kept {
+    at::Tensor tensor;
+    std::shared_ptr<bool> released;
+  };
+  const auto count = static_cast<size_t>(tensor.numel());
+  if (count == 0) return Napi::Float32Array::New(env, 0);
+  const auto released = std::make_shared<bool>(false);
+  auto kept = std::make_unique<Kept>(Kept{tensor, released});
+  const auto release = [](napi_env, void*, void* hint) {
+    const std::unique_ptr<Kept> owned(static_cast<Kept*>(hint));
+    *owned->released = true;
+  };
+  napi_value buffer = nullptr;
+  const auto status = napi_create_external_arraybuffer(env, tensor.data_ptr<float>(), count * sizeof(float),
+                                                       release, kept.get(), &buffer);
+  if (status == napi_ok || *released) (void)kept.release();
+  if (status == napi_ok) return Napi::Float32Array::New(env, count, Napi::ArrayBuffer(env, buffer), 0);
+  // Some hosts allow no foreign memory.
+  bool pending = false;
+  if (napi_is_exception_pending(env, &pending) == napi_ok && pending) {
+    napi_value exception = nullptr;
+    napi_get_and_clear_last_exception(env, &exception);
+  }
+  auto copy = Napi::Float32Array::New(env, count);
+  std::copy_n(tensor.const_data_ptr<float>(), count, copy.Data());
+  return copy;
 }
 
 Napi::Value to_object(Napi::Env env, const ScoringResult& result) {

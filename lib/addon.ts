@@ -5,6 +5,7 @@ import { AttentionBypassError } from "./errors.js";
 import { findLibtorch, type Libtorch, libtorchNotFound, nvidiaDriver } from "./libtorch.js";
 import { explainLoadFailure, glibcVersion, loadFailure } from "./load-failure.js";
 import type { Addon, NativePlatform } from "./native.js";
+import { defaultThreads, threadVariables } from "./threads.js";
 
 interface PackageFile {
   version: string;
@@ -13,7 +14,24 @@ interface PackageFile {
 
 export const packageRoot = binding.root;
 
-const packageFile: PackageFile = JSON.parse(readFileSync(path.join(packageRoot, "package.json"), "utf8"));
+/** Throws ADDON_NOT_FOUND if the package's folder is not where its code is, as in a bundle. */
+function readPackageFile(): PackageFile {
+  const file = path.join(packageRoot, "package.json");
+  try {
+    const content = JSON.parse(readFileSync(file, "utf8")) as Partial<PackageFile>;
+    if (content.version !== undefined && content.config?.libtorch !== undefined) return content as PackageFile;
+  } catch {
+    // Another file or none, of which the same is true.
+  }
+  throw new AttentionBypassError(
+    "ADDON_NOT_FOUND",
+    `expected the files of attention-bypass in ${packageRoot} but found no package.json of it there; if a bundler put its code ` +
+      "elsewhere, mark attention-bypass as external, or set ATTENTION_BYPASS_ROOT to the folder that it is installed in " +
+      "(docs/hosts.md)",
+  );
+}
+
+const packageFile = readPackageFile();
 
 export const packageVersion = packageFile.version;
 
@@ -28,6 +46,9 @@ export interface LoadedAddon {
   /** Why nothing can run on CUDA; undefined where something can. */
   cudaRefusal: string | undefined;
 }
+
+/** Without it libtorch opens and then fails at work, and says no more than that. */
+const processors = "/proc/cpuinfo";
 
 let loaded: Promise<LoadedAddon> | undefined;
 
@@ -59,18 +80,24 @@ function loadNative<Loaded>(what: string, load: () => Loaded): Loaded {
  * another libtorch in the system's folders decides which one it gets.
  */
 async function open(libtorch: Libtorch): Promise<LoadedAddon> {
+  if (!existsSync(processors)) {
+    throw new AttentionBypassError(
+      "LIBTORCH_LOAD_FAILED",
+      `expected ${processors}, from which libtorch learns what the processor can do, but it is not there; mount /proc`,
+    );
+  }
   const preload = loadNative("the addon that opens libtorch", binding.loadPreload);
   const library = (name: string) => path.join(libtorch.libraries, name);
   let cudaRefusal: string | undefined;
   try {
-    await preload.open(library("libc10.so"));
-    await preload.open(library("libtorch_cpu.so"));
+    await preload.open(library("libc10.so"), []);
+    await preload.open(library("libtorch_cpu.so"), threadVariables());
   } catch (error) {
     throw loadFailure("LIBTORCH_LOAD_FAILED", `libtorch in ${libtorch.folder}`, error);
   }
   if (libtorch.cuda) {
     try {
-      await preload.open(library("libtorch_cuda.so"));
+      await preload.open(library("libtorch_cuda.so"), []);
     } catch (error) {
       cudaRefusal = `its part for CUDA does not load: ${explainLoadFailure(error)}`;
     }
@@ -78,7 +105,8 @@ async function open(libtorch: Libtorch): Promise<LoadedAddon> {
   const addon = loadNative(`the addon for libtorch ${libtorch.series}`, () => binding.loadAddon(libtorch.series));
   // process.exit() does not wait for threads, and takes the ground from under them.
   process.once("exit", () => addon.endAll());
-  const platform = await addon.platform();
+  const itself = await addon.platform();
+  const platform = { ...itself, threads: await defaultThreads(itself.threads) };
   if (platform.cudaDevices === 0) cudaRefusal ??= noDevice(platform.cudaRefusal.replace(/\s+/g, " "), libtorch);
   return { addon, libtorch, platform, cudaRefusal };
 }

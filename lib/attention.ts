@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import type { AttentionMeans } from "./bypass.js";
+import { requireFinite } from "./finite.js";
 import { readScorable } from "./memorization.js";
 import { type OperationOptions, run } from "./operation.js";
 import type { Samples } from "./samples.js";
@@ -50,7 +51,7 @@ export async function surveyAttention(
   return measureAttention(
     session,
     rows.map((row) => row.tokens),
-    options,
+    checked,
   );
 }
 
@@ -63,9 +64,11 @@ export async function measureAttention(
   const { blocks, tokens } = await run(session.addon, options, (control) =>
     session.native.attention(toNativeRows(rows), control),
   );
-  return {
-    blocks: blocks.map(({ share, heads }) => ({ share, heads: [...heads] })),
-    means: { blocks: blocks.map(({ mean }) => Float32Array.from(mean)) },
+  // Arrays of this module's realm, whichever the addon's is.
+  const survey = {
+    blocks: Array.from(blocks, ({ share, heads }) => ({ share, heads: [...heads] })),
+    means: { blocks: Array.from(blocks, ({ mean }) => Float32Array.from(mean)) },
     tokens,
   };
+  return requireFinite(survey, `attention in ${session.dtype}`);
 }

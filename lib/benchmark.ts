@@ -6,7 +6,7 @@ import { plainSampling, type RowScores } from "./scoring.js";
 import type { Session } from "./session.js";
 import { scoreRows } from "./settled-scoring.js";
 import { type EncodedTask, encodeTask, type Task, type TaskScores, taskSchema, toTaskScores } from "./task.js";
-import { invalidArgument, longCall, pathText, validate, wholeNumber } from "./validation.js";
+import { invalidArgument, longCall, pathText, reading, validate, wholeNumber } from "./validation.js";
 
 /** Options of `model.benchmark`. */
 export interface BenchmarkOptions extends OperationOptions {
@@ -38,7 +38,7 @@ const schema = v.strictObject({
 /** Reads tasks, whose names must differ. */
 export async function encodeTasks(
   tasks: readonly (string | Task)[],
-  { data, limit }: { data?: string | undefined; limit?: number | undefined },
+  { data, limit, signal }: { data?: string | undefined; limit?: number | undefined; signal?: AbortSignal | undefined },
   session: Session,
 ): Promise<EncodedTask[]> {
   const encoded: EncodedTask[] = [];
@@ -50,7 +50,7 @@ export async function encodeTasks(
       typeof task === "string"
         ? { definition: task, data: data as string, ...(limit !== undefined && { limit }) }
         : task;
-    encoded.push(await encodeTask(own, session));
+    encoded.push(await encodeTask(own, session, signal));
   }
   const names = encoded.map(({ name }) => name);
   const twice = names.find((name, index) => names.indexOf(name) !== index);
@@ -71,16 +71,16 @@ export async function benchmark(
   options: BenchmarkOptions = {},
 ): Promise<BenchmarkResult> {
   const checked = validate(schema, options, "options");
-  const list = validate(taskList, Array.isArray(tasks) ? tasks : [tasks], "tasks");
-  const plan = toPlan(options.bypass, session.config);
+  const list = validate(taskList, reading("tasks", () => Array.isArray(tasks)) ? tasks : [tasks], "tasks");
+  const plan = toPlan(checked.bypass as Bypass | undefined, session.config);
   const encoded = await encodeTasks(list as (string | Task)[], checked, session);
   const scores = await scoreRows(
     session,
     encoded.flatMap(({ rows }) => rows),
     [plan],
     {
-      signal: options.signal,
-      onProgress: options.onProgress,
+      signal: checked.signal,
+      onProgress: checked.onProgress,
       scheme: plainSampling,
       memory: defaultMemory(session),
     },

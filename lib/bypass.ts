@@ -1,8 +1,9 @@
+import { types } from "node:util";
 import * as v from "valibot";
 import type { ModelConfig } from "./config.js";
 import { AttentionBypassError } from "./errors.js";
 import type { NativeBlockBypass, NativePlan } from "./native.js";
-import { invalidArgument, validate, wholeNumber } from "./validation.js";
+import { invalidArgument, reading, validate, wholeNumber } from "./validation.js";
 
 /**
  * Blocks by their numbers from 0; by quarter of the stack, of which 1 is next to the input; or from one to another, both
@@ -43,7 +44,15 @@ export interface Bypass {
   means?: AttentionMeans;
 }
 
-export const meansSchema = v.object({ blocks: v.array(v.any() as v.GenericSchema<ArrayLike<number>>) });
+/** Lists of numbers of any kind and realm; that each is a number is looked at where it is used. */
+const numberList = v.custom<ArrayLike<number>>(
+  (value) => Array.isArray(value) || (types.isTypedArray(value) && !isBigIntArray(value)),
+  "an array of numbers",
+);
+
+const isBigIntArray = (value: unknown) => types.isBigInt64Array(value) || types.isBigUint64Array(value);
+
+export const meansSchema = v.object({ blocks: v.array(numberList) });
 
 export const bypassSchema = v.strictObject({
   blocks: v.optional(
@@ -118,10 +127,23 @@ function meanOf(
       `expected ${expected} for ${name}.means.blocks but received ${received}`,
     );
   }
-  const mean = Float32Array.from(values);
-  const strange = mean.find((value) => !Number.isFinite(value));
-  if (strange !== undefined) throw invalidArgument(`${name}.means.blocks[${block}]`, "finite numbers", strange);
-  return mean;
+  const place = `${name}.means.blocks[${block}]`;
+  return reading(place, () => {
+    const mean = new Float32Array(hiddenSize);
+    for (let index = 0; index < hiddenSize; index++) {
+      const value: unknown = values[index];
+      if (typeof value !== "number" || !Number.isFinite(Math.fround(value))) {
+        throw invalidArgument(place, "finite numbers", value);
+      }
+      mean[index] = value;
+    }
+    return mean;
+  });
+}
+
+/** All blocks' means as the addon takes them, whether they are needed or not. Throws INVALID_ARGUMENT. */
+export function meanRows(means: AttentionMeans, config: ModelConfig, name: string): Float32Array[] {
+  return Array.from({ length: config.blockCount }, (_, block) => meanOf(means, block, config, name));
 }
 
 /** A plan that bypasses nothing. */

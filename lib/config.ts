@@ -41,15 +41,36 @@ export interface ModelConfig {
   readonly weightsDtype: "float32" | "bfloat16" | "float16" | undefined;
 }
 
-const size = wholeNumber(1);
-const tokenIds = v.nullish(v.union([wholeNumber(0), v.array(wholeNumber(0))], "a token id or several"));
-const dtypeName = v.nullish(v.string());
+/** No published model has a tenth of these; what depends on them is allocated before any weight is read. */
+const mostBlocks = 10_000;
+const mostHeads = 65_536;
+const mostPositions = 2 ** 20;
+const widest = 2 ** 26;
+
+const size = (most: number) => {
+  const message = `a whole number from 1 to ${most}`;
+  return v.pipe(
+    v.number(message),
+    v.check((value: number) => Number.isInteger(value) && value >= 1 && value <= most, message),
+  );
+};
+const blocks = size(mostBlocks);
+const heads = size(mostHeads);
+const width = size(widest);
+// Python's configs have -1 where no token is meant.
+const tokenId = v.pipe(
+  v.number(),
+  v.check((value: number) => Number.isSafeInteger(value), "a token id"),
+);
+const tokenIds = v.nullish(v.union([tokenId, v.array(tokenId)], "a token id or several"));
+// One for each part of a model, in some configs; these are for those who load parts.
+const dtypeName = v.nullish(v.union([v.string(), v.record(v.string(), v.string())], "the name of a dtype"));
 
 const commonFields = {
-  vocab_size: size,
-  hidden_size: size,
-  max_position_embeddings: size,
-  tie_word_embeddings: v.nullish(v.boolean()),
+  vocab_size: width,
+  hidden_size: width,
+  max_position_embeddings: size(mostPositions),
+  tie_word_embeddings: v.optional(v.boolean()),
   eos_token_id: tokenIds,
   dtype: dtypeName,
   torch_dtype: dtypeName,
@@ -64,30 +85,32 @@ const ropeFields = v.looseObject({
 
 const neoxFields = v.looseObject({
   ...commonFields,
-  num_hidden_layers: size,
-  num_attention_heads: size,
-  intermediate_size: size,
-  hidden_act: v.nullish(v.string(), "gelu"),
-  layer_norm_eps: v.nullish(positiveNumber, 1e-5),
-  use_parallel_residual: v.nullish(v.boolean(), true),
-  attention_bias: v.nullish(v.boolean(), true),
-  rotary_pct: v.nullish(share, 0.25),
-  rotary_emb_base: v.nullish(positiveNumber, 10000),
+  num_hidden_layers: blocks,
+  num_attention_heads: heads,
+  intermediate_size: width,
+  hidden_act: v.optional(v.string(), "gelu"),
+  layer_norm_eps: v.optional(positiveNumber, 1e-5),
+  use_parallel_residual: v.optional(v.boolean(), true),
+  attention_bias: v.optional(v.boolean(), true),
+  rotary_pct: v.optional(share, 0.25),
+  rotary_emb_base: v.optional(positiveNumber, 10000),
   rope_theta: v.nullish(positiveNumber),
+  partial_rotary_factor: v.nullish(share),
   rope_parameters: v.nullish(ropeFields),
   rope_scaling: v.nullish(ropeFields),
 });
 
 const attentionKind = v.picklist(["global", "local"]);
+type AttentionKind = v.InferOutput<typeof attentionKind>;
 
 const neoFields = v.looseObject({
   ...commonFields,
-  num_layers: size,
-  num_heads: size,
-  intermediate_size: v.nullish(size),
-  activation_function: v.nullish(v.string(), "gelu_new"),
-  layer_norm_epsilon: v.nullish(positiveNumber, 1e-5),
-  window_size: v.nullish(size, 256),
+  num_layers: blocks,
+  num_heads: heads,
+  intermediate_size: v.nullish(width),
+  activation_function: v.optional(v.string(), "gelu_new"),
+  layer_norm_epsilon: v.optional(positiveNumber, 1e-5),
+  window_size: v.optional(size(mostPositions), 256),
   attention_types: v.nullish(v.array(v.tuple([v.array(attentionKind), wholeNumber(0)]))),
   attention_layers: v.nullish(v.array(attentionKind)),
 });
@@ -97,21 +120,54 @@ const familyFields = v.looseObject({
   architectures: v.nullish(v.array(v.string())),
 });
 
-function weightsDtype(fields: {
-  dtype?: string | null | undefined;
-  torch_dtype?: string | null | undefined;
-}): ModelConfig["weightsDtype"] {
-  const name = fields.dtype ?? fields.torch_dtype;
+type DtypeName = v.InferOutput<typeof dtypeName>;
+
+function weightsDtype(fields: { dtype?: DtypeName; torch_dtype?: DtypeName }): ModelConfig["weightsDtype"] {
+  const named = fields.dtype ?? fields.torch_dtype;
+  const name = typeof named === "string" ? named.replace(/^torch\./, "") : named;
   return name === "float32" || name === "bfloat16" || name === "float16" ? name : undefined;
 }
 
-function endTokens(ids: number | number[] | null | undefined): number[] {
-  return ids == null ? [] : typeof ids === "number" ? [ids] : ids;
+/** Token ids that end a text, from an `eos_token_id`. Ids below 0 are in no vocabulary. */
+function endTokens(ids: v.InferOutput<typeof tokenIds>): number[] {
+  const list = ids == null ? [] : typeof ids === "number" ? [ids] : ids;
+  return list.filter((id) => id >= 0);
 }
 
-function readNeox(json: unknown, name: string): ModelConfig {
+function contradiction(name: string, one: string, other: string): AttentionBypassError {
+  return new AttentionBypassError(
+    "CONFIG_INVALID",
+    `expected ${name} to say one thing but it has ${one} and ${other}, which contradict each other; ` +
+      "remove the one that is wrong",
+  );
+}
+
+/** Refuses a setting that another one, which transformers reads in its place, contradicts. */
+function requireSame(name: string, ignored: [key: string, value: unknown], used: [key: string, value: unknown]): void {
+  if (ignored[1] == null || ignored[1] === used[1]) return;
+  throw contradiction(name, `${ignored[0]} ${describe(ignored[1])}`, `${used[0]} ${describe(used[1])}`);
+}
+
+type RopeFields = v.InferOutput<typeof ropeFields>;
+
+/** What rope_scaling or rope_parameters say; transformers reads the first and does not look at the second. */
+function ropeOf(fields: v.InferOutput<typeof neoxFields>, name: string): RopeFields | undefined {
+  const [scaling, parameters] = [fields.rope_scaling, fields.rope_parameters].map((rope) =>
+    rope && Object.keys(rope).length > 0 ? rope : undefined,
+  );
+  if (scaling && parameters && JSON.stringify(scaling) !== JSON.stringify(parameters)) {
+    throw contradiction(
+      name,
+      `rope_scaling ${JSON.stringify(scaling)}`,
+      `rope_parameters ${JSON.stringify(parameters)}`,
+    );
+  }
+  return scaling ?? parameters;
+}
+
+function readNeox(json: Record<string, unknown>, name: string): ModelConfig {
   const fields = validate(neoxFields, json, name, "CONFIG_INVALID");
-  const rope = fields.rope_parameters ?? fields.rope_scaling;
+  const rope = ropeOf(fields, name);
   const ropeType = rope?.rope_type ?? rope?.type ?? "default";
   if (ropeType !== "default") {
     throw new AttentionBypassError(
@@ -119,6 +175,14 @@ function readNeox(json: unknown, name: string): ModelConfig {
       `expected a rotary embedding without scaling ("default") in ${name} but received ${describe(ropeType)}`,
     );
   }
+  const rotaryBase = rope?.rope_theta ?? fields.rotary_emb_base;
+  const rotaryShare = rope?.partial_rotary_factor ?? fields.rotary_pct;
+  // Transformers ignores both where a GPT-NeoX config has them outside of rope_parameters.
+  const given = (key: string) => (Object.hasOwn(json, key) ? key : `the default ${key}`);
+  const baseKey = rope?.rope_theta == null ? given("rotary_emb_base") : "rope_parameters.rope_theta";
+  const shareKey = rope?.partial_rotary_factor == null ? given("rotary_pct") : "rope_parameters.partial_rotary_factor";
+  requireSame(name, ["rope_theta", fields.rope_theta], [baseKey, rotaryBase]);
+  requireSame(name, ["partial_rotary_factor", fields.partial_rotary_factor], [shareKey, rotaryShare]);
   const headSize = Math.floor(fields.hidden_size / fields.num_attention_heads);
   const blockCount = fields.num_hidden_layers;
   return {
@@ -135,27 +199,64 @@ function readNeox(json: unknown, name: string): ModelConfig {
     windows: Array<number>(blockCount).fill(0),
     parallelResidual: fields.use_parallel_residual,
     attentionBias: fields.attention_bias,
-    rotarySize: Math.floor(headSize * (rope?.partial_rotary_factor ?? fields.rotary_pct)),
-    rotaryBase: rope?.rope_theta ?? fields.rope_theta ?? fields.rotary_emb_base,
+    rotarySize: Math.floor(headSize * rotaryShare),
+    rotaryBase,
     endTokens: endTokens(fields.eos_token_id),
     weightsDtype: weightsDtype(fields),
   };
 }
 
-function attentionKinds(fields: v.InferOutput<typeof neoFields>, name: string): ("global" | "local")[] {
-  const kinds = fields.attention_types
-    ? fields.attention_types.flatMap(([pattern, times]) => Array<typeof pattern>(times).fill(pattern).flat())
-    : fields.attention_layers;
-  if (kinds?.length === fields.num_layers) return kinds;
-  throw new AttentionBypassError(
-    "CONFIG_INVALID",
-    `expected attention_types or attention_layers in ${name} to name one kind of attention for each of ` +
-      `${fields.num_layers} blocks but received ${kinds?.length ?? 0}`,
+type NeoFields = v.InferOutput<typeof neoFields>;
+
+/** The kind of attention of each block, written out only where there are as many as blocks. */
+function expandTypes(
+  types: NonNullable<NeoFields["attention_types"]>,
+  name: string,
+  blockCount: number,
+): AttentionKind[] {
+  const count = types.reduce((sum, [pattern, times]) => sum + pattern.length * times, 0);
+  if (count !== blockCount) throw wrongKindCount(name, blockCount, count);
+  return types.flatMap(([pattern, times]) =>
+    pattern.length === 0 ? [] : Array<typeof pattern>(times).fill(pattern).flat(),
   );
 }
 
-function readNeo(json: unknown, name: string): ModelConfig {
-  const fields = validate(neoFields, json, name, "CONFIG_INVALID");
+function wrongKindCount(name: string, blockCount: number, received: number): AttentionBypassError {
+  return new AttentionBypassError(
+    "CONFIG_INVALID",
+    `expected attention_types or attention_layers in ${name} to name one kind of attention for each of ` +
+      `${blockCount} blocks but received ${received}`,
+  );
+}
+
+function attentionKinds({ attention_types, attention_layers, num_layers }: NeoFields, name: string): AttentionKind[] {
+  if (attention_layers && attention_layers.length !== num_layers) {
+    throw wrongKindCount(name, num_layers, attention_layers.length);
+  }
+  const expanded = attention_types && expandTypes(attention_types, name, num_layers);
+  const different = attention_layers && expanded ? expanded.findIndex((kind, i) => kind !== attention_layers[i]) : -1;
+  if (different >= 0) {
+    throw contradiction(
+      name,
+      `attention_types, which say ${expanded?.[different]} for block ${different},`,
+      `attention_layers, which say ${attention_layers?.[different]}`,
+    );
+  }
+  const kinds = attention_layers ?? expanded;
+  if (!kinds) throw wrongKindCount(name, num_layers, 0);
+  return kinds;
+}
+
+/** The same settings under the names that most families have for them; transformers takes either. */
+const neoAliases = { num_layers: "num_hidden_layers", num_heads: "num_attention_heads" } as const;
+
+function readNeo(json: Record<string, unknown>, name: string): ModelConfig {
+  const named = { ...json };
+  for (const [key, alias] of Object.entries(neoAliases)) {
+    named[key] ??= named[alias];
+    requireSame(name, [alias, named[alias]], [key, named[key]]);
+  }
+  const fields = validate(neoFields, named, name, "CONFIG_INVALID");
   return {
     family: "gpt-neo",
     blockCount: fields.num_layers,
@@ -178,21 +279,40 @@ function readNeo(json: unknown, name: string): ModelConfig {
 }
 
 /**
+ * The value of a text in JSON as Python writes it: NaN and the infinities, which JSON does not have, become text, so
+ * that they are refused where a number is needed and ignored where nothing is. Throws CONFIG_INVALID.
+ */
+export function parseConfigJson(text: string, name: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    try {
+      return JSON.parse(
+        text.replace(/"(?:[^"\\]|\\.)*"|-?(?:NaN|Infinity)/g, (part) => (part[0] === '"' ? part : `"${part}"`)),
+      );
+    } catch {
+      throw new AttentionBypassError("CONFIG_INVALID", `expected JSON in ${name} but ${(error as Error).message}`);
+    }
+  }
+}
+
+const generationFields = v.looseObject({ eos_token_id: tokenIds });
+
+/** The end tokens of the text of a generation_config.json. Throws CONFIG_INVALID. */
+export function parseEndTokens(text: string, name: string): number[] {
+  return endTokens(validate(generationFields, parseConfigJson(text, name), name, "CONFIG_INVALID").eos_token_id);
+}
+
+/**
  * Reads the text of a Hugging Face config.json, with old key names or new ones. Name is what messages call it.
  * Throws CONFIG_INVALID, ARCHITECTURE_UNSUPPORTED, ROPE_SCALING_UNSUPPORTED.
  */
 export function parseConfig(text: string, name: string): ModelConfig {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (error) {
-    throw new AttentionBypassError("CONFIG_INVALID", `expected JSON in ${name} but ${(error as Error).message}`);
-  }
-  const { model_type, architectures } = validate(familyFields, json, name, "CONFIG_INVALID");
-  const family = model_type ?? architectures?.[0];
+  const fields = validate(familyFields, parseConfigJson(text, name), name, "CONFIG_INVALID");
+  const family = fields.model_type ?? fields.architectures?.[0];
   let config: ModelConfig;
-  if (family === "gpt_neox" || family === "GPTNeoXForCausalLM") config = readNeox(json, name);
-  else if (family === "gpt_neo" || family === "GPTNeoForCausalLM") config = readNeo(json, name);
+  if (family === "gpt_neox" || family === "GPTNeoXForCausalLM") config = readNeox(fields, name);
+  else if (family === "gpt_neo" || family === "GPTNeoForCausalLM") config = readNeo(fields, name);
   else {
     throw new AttentionBypassError(
       "ARCHITECTURE_UNSUPPORTED",

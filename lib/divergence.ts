@@ -1,10 +1,11 @@
 import * as v from "valibot";
 import { type Bypass, toPlan } from "./bypass.js";
+import { requireFinite } from "./finite.js";
 import type { NativeDivergence, NativePlan } from "./native.js";
 import { type OperationOptions, run } from "./operation.js";
 import type { Session } from "./session.js";
 import { mean } from "./statistics.js";
-import { requireContext, type Tokens, toNativeRows, toRow } from "./tokens.js";
+import { type Tokens, toContextRow, toNativeRows } from "./tokens.js";
 import { invalidArgument, longCall, validate } from "./validation.js";
 
 /** Options of `model.divergence`. */
@@ -62,12 +63,12 @@ export async function divergence(
   tokens: string | Tokens,
   options: DivergenceOptions,
 ): Promise<Divergence> {
-  const { bypass } = validate(schema, options, "options") as { bypass: Bypass };
+  const checked = validate(schema, options, "options");
+  const bypass = checked.bypass as Bypass;
   const plan = toPlan(bypass, session.config);
   if (plan.every(({ mode }) => mode === 0)) throw invalidArgument("options.bypass", "a bypass of something", bypass);
-  const row = toRow(tokens, session, "tokens");
-  requireContext(row.length, session.config, "tokens");
-  const [[only]] = (await diverge(session, [row], [plan], options)) as [[Divergence]];
+  const row = toContextRow(tokens, session, "tokens");
+  const [[only]] = (await diverge(session, [row], [plan], checked)) as [[Divergence]];
   return only;
 }
 
@@ -80,7 +81,12 @@ export async function diverge(
 ): Promise<Divergence[][]> {
   const exact = await session.float64.get();
   const found = await run(session.addon, options, (control) => exact.diverge(toNativeRows(rows), plans, control));
-  return found.map((row) => row.map((one, index) => toDivergence(one, plans[index] as NativePlan)));
+  // Arrays of this module's realm, whichever the addon's is.
+  return Array.from(found, (row) =>
+    Array.from(row, (one, index) =>
+      requireFinite(toDivergence(one, plans[index] as NativePlan), "the divergence in float64"),
+    ),
+  );
 }
 
 function toDivergence({ blocks, output }: NativeDivergence, plan: NativePlan): Divergence {
@@ -88,14 +94,14 @@ function toDivergence({ blocks, output }: NativeDivergence, plan: NativePlan): D
   // A plan that bypasses nothing, which a sweep may have, changes no block.
   const from = first < 0 ? blocks.length : first;
   return {
-    blocks: blocks.slice(from).map(({ stream, distance, bound, contribution, contributionBound }, index) => {
-      const before = index === 0 ? 0 : mean(blocks[from + index - 1]?.distance ?? []);
+    blocks: [...blocks].slice(from).map(({ stream, distance, bound, contribution, contributionBound }, index) => {
+      const growth = index === 0 ? Number.NaN : mean(distance) / mean(blocks[from + index - 1]?.distance ?? []);
       return {
         block: from + index,
         stream: [...stream],
         distance: [...distance],
         bound: [...bound],
-        ...(before > 0 && { growth: mean(distance) / before }),
+        ...(Number.isFinite(growth) && { growth }),
         ...(contribution.length > 0 && { attention: { contribution: [...contribution], bound: contributionBound } }),
       };
     }),

@@ -1,4 +1,6 @@
+import { types } from "node:util";
 import type { NativeError } from "./native.js";
+import { visible } from "./visible.js";
 
 /** The codes that {@link AttentionBypassError} carries. A code keeps its meaning in later versions. */
 export const errorCodes = [
@@ -102,6 +104,14 @@ export const errorCodes = [
 /** What went wrong; docs/errors.md has cause and cure of each code. */
 export type ErrorCode = (typeof errorCodes)[number];
 
+/** What other parts say of a failure may come in several lines, be of any length and hold terminal escapes. */
+const longestMessage = 10_000;
+
+function oneLine(message: string): string {
+  const line = visible(message.replace(/\s*[\r\n]\s*/g, " ").trim());
+  return line.length > longestMessage ? `${line.slice(0, longestMessage)}…` : line;
+}
+
 /** Every failure of this package but an abort, which rejects with the signal's own reason. */
 export class AttentionBypassError extends Error {
   /** Always the same. */
@@ -115,8 +125,7 @@ export class AttentionBypassError extends Error {
     message: string,
     options?: ErrorOptions & { trace?: string | undefined },
   ) {
-    // What other parts say of a failure may come in several lines.
-    super(message.replace(/\s*\n\s*/g, " ").trim(), options);
+    super(oneLine(message), options);
     if (options?.trace !== undefined) this.trace = options.trace;
   }
 
@@ -125,7 +134,8 @@ export class AttentionBypassError extends Error {
 }
 
 function isNativeError(error: unknown): error is NativeError {
-  return error instanceof Error && typeof (error as Partial<NativeError>).code === "string";
+  // Not `instanceof`: errors of Node and of the addon are of another realm where tests run in a vm context.
+  return types.isNativeError(error) && typeof (error as Partial<NativeError>).code === "string";
 }
 
 /** Gives an error of the addon the stack of the call that it ended. */
@@ -137,4 +147,9 @@ export function fromNative(error: unknown): unknown {
 /** The code of a failure of the file system, such as ENOENT. */
 export function systemCode(error: unknown): string | undefined {
   return isNativeError(error) ? error.code : undefined;
+}
+
+/** What an error says; anything can be thrown. */
+export function messageOf(error: unknown): string {
+  return types.isNativeError(error) ? error.message : String(error);
 }

@@ -1,5 +1,7 @@
-import { createReadStream } from "node:fs";
 import path from "node:path";
+import { identifyFile, isSameFile, withRegularFile } from "./checkpoint/regular-file.js";
+import { AttentionBypassError } from "./errors.js";
+import type { NativeFile } from "./native.js";
 import { node } from "./node.js";
 import type { ScoredRow } from "./scoring.js";
 
@@ -11,13 +13,31 @@ export interface FileHash {
   sha256: string;
 }
 
-export async function hashFile(file: string, signal: AbortSignal | undefined): Promise<FileHash> {
-  const hash = node.crypto.createHash("sha256");
-  for await (const bytes of createReadStream(file, { highWaterMark: 2 ** 20 })) {
-    signal?.throwIfAborted();
-    hash.update(bytes);
-  }
-  return { name: path.basename(file), sha256: hash.digest("hex") };
+const hashedAtOnce = 2 ** 20;
+
+/** The hash of the bytes that a model was loaded from. Throws WEIGHTS_CHANGED where the file is no longer what it was. */
+export function hashFile(file: NativeFile, signal: AbortSignal | undefined): Promise<FileHash> {
+  const codes = { missing: "WEIGHTS_CHANGED", invalid: "WEIGHTS_CHANGED" } as const;
+  return withRegularFile(file.path, `${file.path} as it was when it was loaded`, codes, async ({ handle }) => {
+    const checkSame = async () => {
+      const now = await identifyFile(handle, file.path);
+      if (now !== undefined && isSameFile(file, now)) return;
+      throw new AttentionBypassError(
+        "WEIGHTS_CHANGED",
+        `expected ${file.path} to be as it was when it was loaded but it has changed; load the model again`,
+      );
+    };
+    await checkSame();
+    const hash = node.crypto.createHash("sha256");
+    const bytes = Buffer.alloc(hashedAtOnce);
+    for (let position = 0, read = 1; read > 0; position += read) {
+      signal?.throwIfAborted();
+      read = (await handle.read(bytes, 0, bytes.length, position)).bytesRead;
+      hash.update(bytes.subarray(0, read));
+    }
+    await checkSame();
+    return { name: path.basename(file.path), sha256: hash.digest("hex") };
+  });
 }
 
 /** The SHA-256 of lists of numbers as 32-bit floats, the lowest byte first. */
@@ -32,7 +52,9 @@ export function hashRows(rows: readonly ScoredRow[]): string {
   const hash = node.crypto.createHash("sha256");
   for (const { tokens, first } of rows) {
     const bytes = Buffer.alloc(4 * (2 + tokens.length));
-    for (const [index, value] of [tokens.length, first, ...tokens].entries()) bytes.writeInt32LE(value, 4 * index);
+    bytes.writeInt32LE(tokens.length, 0);
+    bytes.writeInt32LE(first, 4);
+    for (const [index, token] of tokens.entries()) bytes.writeInt32LE(token, 4 * (index + 2));
     hash.update(bytes);
   }
   return hash.digest("hex");

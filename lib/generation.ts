@@ -2,10 +2,20 @@ import * as v from "valibot";
 import { type Bypass, toPlan } from "./bypass.js";
 import type { NativePlan } from "./native.js";
 import { node } from "./node.js";
-import { type OperationOptions, run } from "./operation.js";
-import type { Session } from "./session.js";
+import { finish, type OperationOptions, run } from "./operation.js";
+import { Progress } from "./progress.js";
+import type { Reader, Session } from "./session.js";
 import { TextStream } from "./text-stream.js";
-import { requireContext, requireTokenizer, type Tokens, toNativeRows, toRow, toTokenIds } from "./tokens.js";
+import {
+  longestOf,
+  requireContext,
+  requireTokenizer,
+  type Tokens,
+  toContextRow,
+  toContextRows,
+  toNativeRows,
+  toTokenIds,
+} from "./tokens.js";
 import { longCall, validate, wholeNumber } from "./validation.js";
 
 /** Options of `model.generate` and `model.stream`. */
@@ -122,7 +132,7 @@ class GenerationRow {
 }
 
 /** Everything that a generation needs, checked. */
-interface GenerationPlan {
+interface GenerationPlan extends OperationOptions {
   prompts: Int32Array[];
   rows: GenerationRow[];
   plan: NativePlan;
@@ -133,20 +143,19 @@ interface GenerationPlan {
   seeds: number[];
 }
 
-function prepare(
-  session: Session,
-  prompts: readonly (string | Tokens)[],
-  names: readonly string[],
-  options: GenerationOptions,
-): GenerationPlan {
+type Prompts = { one: string | Tokens } | { several: readonly (string | Tokens)[] };
+
+function prepare(session: Session, given: Prompts, options: GenerationOptions): GenerationPlan {
   const checked = validate(schema, options, "options");
   const { config } = session;
-  const plan = toPlan(options.bypass, config);
-  const rows = prompts.map((prompt, index) => toRow(prompt, session, names[index] as string));
-  const room = config.contextLength - Math.max(...rows.map((row) => row.length));
+  const plan = toPlan(checked.bypass as Bypass | undefined, config);
+  const one = "one" in given;
+  const rows = one ? [toContextRow(given.one, session, "prompt")] : toContextRows(given.several, session, "prompts");
+  const room = config.contextLength - longestOf(rows);
   const maxNewTokens = checked.maxNewTokens ?? Math.max(1, Math.min(defaultMaxNewTokens, room));
   rows.forEach((row, index) => {
-    requireContext(row.length + maxNewTokens, config, `${names[index]} and maxNewTokens together`);
+    const name = one ? "prompt" : `prompts[${index}]`;
+    requireContext(row.length + maxNewTokens, config, `${name} and maxNewTokens together`);
   });
   const stop = [checked.stop].flat();
   const stopTexts = stop.filter((item) => typeof item === "string");
@@ -177,18 +186,16 @@ function prepare(
     topK: checked.topK ?? 0,
     topP: checked.topP,
     seeds,
+    signal: checked.signal,
+    onProgress: checked.onProgress,
   };
 }
-
-/** What each step of the native decoder runs in: a gate that a stream passes token by token, or nothing. */
-type Enter = <Value>(work: () => Promise<Value>) => Promise<Value>;
 
 /** Decodes until every row is done. Yields each row's piece of each step. */
 async function* decode(
   { addon, native, decoders }: Session,
-  { prompts, rows, plan, seeds, ...options }: GenerationPlan,
-  operation: OperationOptions,
-  enter: Enter,
+  { prompts, rows, plan, seeds, signal, onProgress: _, ...options }: GenerationPlan,
+  reader: Pick<Reader, "step" | "leave">,
 ): AsyncGenerator<GenerationPiece, void, void> {
   const decoder = new addon.Decoder(native, toNativeRows(prompts), plan, {
     ...options,
@@ -199,17 +206,16 @@ async function* decode(
   let going = rows;
   try {
     while (going.length > 0) {
-      const { tokens, logProbabilities } = await enter(() =>
-        run(addon, { signal: operation.signal }, (control) => decoder.next(control)),
+      const { tokens, logProbabilities } = await reader.step(() =>
+        run(addon, { signal }, (control) => decoder.next(control)),
       );
-      const kept: number[] = [];
-      for (const [index, row] of going.entries()) {
-        const { piece, done } = row.push(tokens[index] as number, logProbabilities[index] as number);
-        if (!done) kept.push(index);
-        yield piece;
-      }
+      const pieces = going.map((row, index) => row.push(tokens[index] as number, logProbabilities[index] as number));
+      const kept = [...pieces.keys()].filter((index) => pieces[index]?.done === false);
+      // The last piece needs the model no more, and whoever has it may not come back.
+      if (kept.length === 0) reader.leave();
+      for (const { piece } of pieces) yield piece;
       if (kept.length < going.length && kept.length > 0) {
-        await run(addon, operation, () => decoder.keepRows(Int32Array.from(kept)));
+        await run(addon, { signal }, () => decoder.keepRows(Int32Array.from(kept)));
       }
       going = kept.map((index) => going[index] as GenerationRow);
     }
@@ -220,22 +226,38 @@ async function* decode(
   }
 }
 
-const freely: Enter = (work) => work();
+/** A call that generates is waited for as a whole. */
+const wholly: Pick<Reader, "step" | "leave"> = { step: (work) => work(), leave() {} };
+
+async function generate(session: Session, plan: GenerationPlan): Promise<Generation[]> {
+  const total = plan.maxNewTokens * plan.prompts.length;
+  const progress = plan.onProgress && new Progress(plan.onProgress);
+  let count = 0;
+  for await (const _ of decode(session, plan, wholly)) {
+    progress?.report(++count / total);
+    progress?.check();
+  }
+  if (progress) await finish(progress, plan.signal);
+  return plan.rows.map((row) => row.generation);
+}
 
 /** Generates from several prompts, of any lengths, in one batch. */
 export async function generateBatch(
   session: Session,
   prompts: readonly (string | Tokens)[],
-  names: readonly string[],
   options: GenerationOptions,
 ): Promise<Generation[]> {
-  const plan = prepare(session, prompts, names, options);
-  const total = plan.maxNewTokens * prompts.length;
-  let count = 0;
-  for await (const _ of decode(session, plan, { signal: options.signal }, freely))
-    options.onProgress?.(++count / total);
-  if (count < total) options.onProgress?.(1);
-  return plan.rows.map((row) => row.generation);
+  return generate(session, prepare(session, { several: prompts }, options));
+}
+
+/** Generates from one prompt. */
+export async function generateOne(
+  session: Session,
+  prompt: string | Tokens,
+  options: GenerationOptions,
+): Promise<Generation> {
+  const [generation] = await generate(session, prepare(session, { one: prompt }, options));
+  return generation as Generation;
 }
 
 /** Generates from one prompt, piece by piece. Leaving the loop ends the work. */
@@ -243,7 +265,7 @@ export function streamOne(
   session: Session,
   prompt: string | Tokens,
   options: GenerationOptions,
-  enter: Enter,
+  reader: Reader,
 ): AsyncGenerator<GenerationPiece, void, void> {
-  return decode(session, prepare(session, [prompt], ["prompt"], options), { signal: options.signal }, enter);
+  return decode(session, prepare(session, { one: prompt }, options), reader);
 }

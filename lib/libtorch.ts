@@ -40,12 +40,25 @@ export interface LibtorchSearch {
   attempts: LibtorchAttempt[];
 }
 
-/** Where this package keeps what it brings: $ATTENTION_BYPASS_CACHE, or the user's cache folder. */
+/**
+ * The folder that `setup` downloads to: $ATTENTION_BYPASS_CACHE, or a folder in the user's cache folder. Throws
+ * FILE_NOT_FOUND if the user has none.
+ */
 export function cacheFolder(): string {
   const { ATTENTION_BYPASS_CACHE: own, XDG_CACHE_HOME: users } = process.env;
   if (own) return path.resolve(own);
   // By the specification of base directories a path that is empty or relative counts as none.
-  return path.join(users && path.isAbsolute(users) ? users : path.join(homedir(), ".cache"), "attention-bypass");
+  if (users && path.isAbsolute(users)) return path.join(users, "attention-bypass");
+  try {
+    return path.join(homedir(), ".cache", "attention-bypass");
+  } catch (error) {
+    // A user id without an entry in the password file, as containers have it.
+    throw new AttentionBypassError(
+      "FILE_NOT_FOUND",
+      "expected a home folder for the cache but this user has none; set HOME or ATTENTION_BYPASS_CACHE to a folder",
+      { cause: error },
+    );
+  }
 }
 
 /** The folder in the cache for one version of libtorch, unpacked from PyTorch's wheel. */
@@ -118,8 +131,19 @@ async function cachedFolders(version: string): Promise<string[]> {
   return [...new Set([own, ...found])].sort((a, b) => rank(a) - rank(b)).map((name) => path.join(cacheFolder(), name));
 }
 
+/** The cache folder's path, or why there is none. */
+function lookForCache(): { folder?: string; refusal?: string } {
+  try {
+    return { folder: cacheFolder() };
+  } catch (error) {
+    return { refusal: (error as Error).message };
+  }
+}
+
 async function* candidates(version: string): AsyncGenerator<[LibtorchOrigin, string]> {
-  for (const folder of await cachedFolders(version)) yield ["cache", path.join(folder, "torch")];
+  if (lookForCache().folder !== undefined) {
+    for (const folder of await cachedFolders(version)) yield ["cache", path.join(folder, "torch")];
+  }
   const python = await pythonTorch();
   if (python !== undefined) yield ["python", python];
   yield ["system", "/usr/local"];
@@ -153,6 +177,8 @@ export async function findLibtorch(
   };
   const chosen = process.env.ATTENTION_BYPASS_LIBTORCH;
   if (chosen) return { found: await attempt("environment", chosen), attempts };
+  const { refusal } = lookForCache();
+  if (refusal !== undefined) attempts.push({ origin: "cache", path: "~/.cache/attention-bypass", refusal });
   const withoutCuda: { found: Libtorch; attempt: LibtorchAttempt }[] = [];
   for await (const [origin, folder] of candidates(version)) {
     const found = await attempt(origin, folder);

@@ -1,4 +1,4 @@
-import { AttentionBypassError, type ErrorCode } from "./errors.js";
+import { AttentionBypassError, type ErrorCode, messageOf } from "./errors.js";
 
 /** The C library's version; undefined where it is another than glibc, such as Alpine's musl. */
 export function glibcVersion(): string | undefined {
@@ -51,7 +51,7 @@ const meanings: readonly [pattern: RegExp, meaning: (name: string) => string][] 
 
 /** A complaint of the dynamic loader, in one line, with what it means where that is known. */
 export function explainLoadFailure(error: unknown): string {
-  const [complaint = ""] = (error instanceof Error ? error.message : String(error)).split("\n", 1);
+  const [complaint = ""] = messageOf(error).split("\n", 1);
   for (const [pattern, meaning] of meanings) {
     const found = pattern.exec(complaint);
     if (found) return `${complaint} (${meaning(found[1] as string)})`;

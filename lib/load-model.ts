@@ -1,5 +1,7 @@
 import * as v from "valibot";
 import { loadAddon } from "./addon.js";
+import { type ModelSource, openSource } from "./checkpoint/source.js";
+import { checkAgainstTrace } from "./checkpoint/traced-check.js";
 import { Companion } from "./companion.js";
 import { toNativeConfig } from "./config.js";
 import { chooseDevice, type Device, deviceText } from "./device.js";
@@ -7,8 +9,8 @@ import { type Dtype, dtypes } from "./dtype.js";
 import { Model } from "./model.js";
 import type { NativeDecoder, NativeLoadOptions, NativeModel } from "./native.js";
 import { type OperationOptions, run } from "./operation.js";
-import { type ModelSource, openSource } from "./source.js";
-import { createTokenizer, findTokenizer, parseTokenizer, readTokenizer } from "./tokenizer.js";
+import { findTokenizer, parseTokenizer, readTokenizer } from "./tokenizer/files.js";
+import { createTokenizer } from "./tokenizer/tokenizer.js";
 import { longCall, pathText, validate } from "./validation.js";
 
 /** Options of `loadModel`. */
@@ -26,10 +28,26 @@ export interface LoadModelOptions extends OperationOptions {
    * false.
    */
   offload?: boolean;
-  /** Threads for the model's own work on the CPU. Defaults to libtorch's number, one for each core. */
+  /**
+   * Threads for the model's work on the CPU. Defaults to libtorch's number, one for each core, and to fewer if the
+   * container's CPU quota grants less.
+   */
   threads?: number;
   /** A tokenizer.json, or a folder with one or with vocab.json and merges.txt. Defaults to the model's own. */
   tokenizer?: string;
+  /**
+   * Which model to load from weights that hold several, as training writes them: what stands before its tensors' names,
+   * such as "ema" for "ema.gpt_neox.embed_in.weight".
+   */
+  key?: string;
+  /**
+   * Run the code of a TorchScript module that somebody else wrote, to check that it computes what its weights and the
+   * config next to it say. Its process is limited in time, memory and files, but the code has your rights: trust only
+   * what you would run. Without it no code of a model runs, and the module is `unchecked`. Defaults to false.
+   */
+  trust?: boolean;
+  /** Load weights even if some are NaN or infinite. Defaults to false. */
+  allowNonFinite?: boolean;
 }
 
 /** More threads no machine runs, and a process that asked for many more would not live. */
@@ -50,6 +68,9 @@ const schema = v.strictObject({
   offload: v.optional(v.boolean(), false),
   threads: v.optional(threadCount),
   tokenizer: v.optional(v.string()),
+  key: v.optional(v.string()),
+  trust: v.optional(v.boolean(), false),
+  allowNonFinite: v.optional(v.boolean(), false),
 });
 
 /** The parsed tokenizer.json for a model, from the first place that has one. */
@@ -68,9 +89,9 @@ export async function tokenizerJson(source: ModelSource, chosen: string | undefi
 export async function loadModel(path: string, options: LoadModelOptions = {}): Promise<Model> {
   validate(pathText, path, "path");
   const checked = validate(schema, options, "options");
-  options.signal?.throwIfAborted();
+  checked.signal?.throwIfAborted();
   const { addon, libtorch, platform, cudaRefusal } = await loadAddon();
-  const source = await openSource(addon, path);
+  const source = await openSource(path, { key: checked.key });
   const json = await tokenizerJson(source, checked.tokenizer);
   const { device, reason } = chooseDevice(checked.device, { cudaDevices: platform.cudaDevices, cudaRefusal });
   const cuda = device !== "cpu";
@@ -82,7 +103,8 @@ export async function loadModel(path: string, options: LoadModelOptions = {}): P
     operation: OperationOptions,
   ): Promise<NativeModel> => {
     const native = new addon.Model();
-    const nativeOptions = { ...how, device, threads: checked.threads ?? 0 };
+    const { threads = platform.threads, allowNonFinite } = checked;
+    const nativeOptions = { ...how, device, threads, allowNonFinite };
     try {
       await run(addon, operation, (control) =>
         native.load(toNativeConfig(source.config), source.weights, nativeOptions, control),
@@ -94,15 +116,25 @@ export async function loadModel(path: string, options: LoadModelOptions = {}): P
       throw error;
     }
   };
+  const native = await load({ dtype, offload: checked.offload }, options);
+  if (source.traced !== undefined && checked.trust) {
+    const loaded = { addon, native, config: source.config, dtype, weights: source.weights };
+    await checkAgainstTrace(loaded, source.traced, options.signal).catch((error: unknown) => {
+      void native.close();
+      throw error;
+    });
+  }
   return new Model({
     addon,
     libtorch: libtorch.version,
-    native: await load({ dtype, offload: checked.offload }, options),
+    native,
     config: source.config,
     device,
     deviceReason: reason,
     dtype,
-    files: [...new Set(source.weights.tensors.map(({ file }) => file))].sort(),
+    files: source.weights.files,
+    notices: source.notices,
+    unchecked: source.unchecked && !checked.trust,
     float32: new Companion(() => load({ dtype: "float32", offload: true }, {})),
     float64: new Companion(() => load({ dtype: "float64", offload: true }, {})),
     tokenizer,

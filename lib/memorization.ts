@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { type Bypass, toPlan } from "./bypass.js";
 import { defaultMemory } from "./memory-budget.js";
 import type { OperationOptions } from "./operation.js";
-import { readSamples, type Sample, type Samples } from "./samples.js";
+import { readSamples, type Sample, type SampleOptions, type Samples } from "./samples.js";
 import type { RowScores, ScoredRow } from "./scoring.js";
 import type { Session } from "./session.js";
 import { scoreRows } from "./settled-scoring.js";
@@ -131,11 +131,7 @@ export function toMemorizationResult<Metric extends MemorizationMetric>(
 }
 
 /** Reads samples that a model can score. */
-export async function readScorable(
-  samples: Samples,
-  options: { rows?: number | undefined; prefixLength?: number | undefined },
-  session: Session,
-): Promise<Sample[]> {
+export async function readScorable(samples: Samples, options: SampleOptions, session: Session): Promise<Sample[]> {
   const all = await readSamples(samples, options, session);
   if (all.length === 0) throw invalidArgument("samples", "at least one row", samples);
   all.forEach((sample, index) => {
@@ -155,11 +151,11 @@ export async function scoreMemorization<Metric extends MemorizationMetric = Memo
 ): Promise<MemorizationResult<Metric>> {
   const checked = validate(schema, options, "options");
   const metrics = checked.metrics as Metric[];
-  const plan = toPlan(options.bypass, session.config);
+  const plan = toPlan(checked.bypass as Bypass | undefined, session.config);
   const rows = toScoredRows(await readScorable(samples, checked, session), metrics);
   const scores = await scoreRows(session, rows, [plan], {
-    signal: options.signal,
-    onProgress: options.onProgress,
+    signal: checked.signal,
+    onProgress: checked.onProgress,
     scheme: { temperature: checked.temperature, topK: checked.topK ?? 0 },
     memory: defaultMemory(session),
     batchSize: checked.batchSize,

@@ -2,13 +2,16 @@ import { inspect } from "node:util";
 import { type AttentionOptions, type AttentionSurvey, surveyAttention } from "./attention.js";
 import { type BenchmarkOptions, type BenchmarkResult, benchmark } from "./benchmark.js";
 import type { ModelConfig } from "./config.js";
+import type { TextFile } from "./data/text-argument.js";
 import { type Divergence, type DivergenceOptions, divergence } from "./divergence.js";
 import type { Dtype } from "./dtype.js";
+import { encodeAllAhead } from "./encode-ahead.js";
 import {
   type Generation,
   type GenerationOptions,
   type GenerationPiece,
   generateBatch,
+  generateOne,
   streamOne,
 } from "./generation.js";
 import { type Logits, type LogitsOptions, logits } from "./logits.js";
@@ -18,6 +21,7 @@ import {
   type MemorizationResult,
   scoreMemorization,
 } from "./memorization.js";
+import type { OperationOptions } from "./operation.js";
 import { type Perplexity, type PerplexityOptions, perplexity } from "./perplexity.js";
 import { attentionText, benchmarkText, divergenceText, memorizationText, sweepText } from "./result-text.js";
 import type { Samples } from "./samples.js";
@@ -25,8 +29,9 @@ import { Gate, type Session } from "./session.js";
 import { type SweepOptions, type SweepResult, sweep } from "./sweep.js";
 import type { Task } from "./task.js";
 import { withText } from "./text-form.js";
-import type { Tokenizer } from "./tokenizer.js";
+import type { Tokenizer } from "./tokenizer/tokenizer.js";
 import { isBatch, type Tokens } from "./tokens.js";
+import { reading } from "./validation.js";
 
 /**
  * A loaded model. Work on one model runs in the order in which it was asked for, on a thread of its own; models run
@@ -45,6 +50,9 @@ export class Model {
   /** Undefined where none was found; token ids work all the same. */
   readonly tokenizer: Tokenizer | undefined;
 
+  /** What was left out of the files, such as the head of a value model; one sentence each. */
+  readonly notices: readonly string[];
+
   readonly #session: Session;
   readonly #gate = new Gate();
   #disposed: Promise<void> | undefined;
@@ -57,6 +65,7 @@ export class Model {
     this.device = session.device;
     this.deviceReason = session.deviceReason;
     this.dtype = session.dtype;
+    this.notices = Object.freeze([...session.notices]);
   }
 
   /**
@@ -64,7 +73,7 @@ export class Model {
    * CONTEXT_TOO_LONG and those of `Bypass`.
    */
   logits(tokens: string | Tokens | readonly (string | Tokens)[], options?: LogitsOptions): Promise<Logits> {
-    return this.#gate.enter(() => logits(this.#session, tokens, options));
+    return this.#gate.enter(async () => logits(this.#session, await this.#encoded(tokens, "tokens", options), options));
   }
 
   /**
@@ -74,16 +83,13 @@ export class Model {
   generate(prompts: readonly (string | Tokens)[], options?: GenerationOptions): Promise<Generation[]>;
   generate(prompt: string | Tokens, options?: GenerationOptions): Promise<Generation>;
   generate(
-    prompt: string | Tokens | readonly (string | Tokens)[],
+    given: string | Tokens | readonly (string | Tokens)[],
     options: GenerationOptions = {},
   ): Promise<Generation | Generation[]> {
     return this.#gate.enter(async () => {
-      if (isBatch(prompt)) {
-        const names = prompt.map((_, index) => `prompts[${index}]`);
-        return generateBatch(this.#session, prompt, names, options);
-      }
-      const [generation] = await generateBatch(this.#session, [prompt], ["prompt"], options);
-      return generation as Generation;
+      const prompt = await this.#encoded(given, Array.isArray(given) ? "prompts" : "prompt", options);
+      if (isBatch(prompt, "prompt")) return generateBatch(this.#session, prompt, options);
+      return generateOne(this.#session, prompt, options);
     });
   }
 
@@ -92,17 +98,26 @@ export class Model {
    * the first piece is asked for.
    */
   async *stream(prompt: string | Tokens, options: GenerationOptions = {}): AsyncGenerator<GenerationPiece, void, void> {
-    // A stream that nobody reads on must not hold up a disposal, so it passes the gate for each token.
-    yield* streamOne(this.#session, prompt, options, (work) => this.#gate.enter(work));
+    const reader = this.#gate.admit();
+    try {
+      const encoded = await reader.step(() => this.#encoded(prompt, "prompt", options));
+      yield* streamOne(this.#session, encoded, options, reader);
+    } finally {
+      reader.leave();
+    }
   }
 
-  /** How well the model predicts a text. Throws TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING and those of `Bypass`. */
-  perplexity(text: string | Tokens, options?: PerplexityOptions): Promise<Perplexity> {
+  /**
+   * How well the model predicts a text: itself, its token ids, or `{ file }` with the path of a text file in UTF-8 or of
+   * a folder with some. Throws FILE_NOT_FOUND, SAMPLES_INVALID, TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING and those of
+   * `Bypass`.
+   */
+  perplexity(text: string | Tokens | TextFile, options?: PerplexityOptions): Promise<Perplexity> {
     return this.#gate.enter(() => perplexity(this.#session, text, options));
   }
 
   /**
-   * How far the model has memorized samples: rows of tokens, or the path of an .npy or .jsonl file. Throws
+   * How far the model has memorized samples: rows of tokens, the path of a file, or two of prefixes and suffixes. Throws
    * FILE_NOT_FOUND, SAMPLES_INVALID, PREFIX_TOO_LONG, TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING, CONTEXT_TOO_LONG and those
    * of `Bypass`.
    */
@@ -140,7 +155,10 @@ export class Model {
    * TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING, CONTEXT_TOO_LONG and those of `Bypass`.
    */
   divergence(tokens: string | Tokens, options: DivergenceOptions): Promise<Divergence> {
-    return this.#gate.enter(async () => withText(await divergence(this.#session, tokens, options), divergenceText));
+    return this.#gate.enter(async () => {
+      const encoded = await this.#encoded(tokens, "tokens", options);
+      return withText(await divergence(this.#session, encoded, options), divergenceText);
+    });
   }
 
   /**
@@ -153,7 +171,17 @@ export class Model {
     );
   }
 
-  /** Frees the weights after the calls that are at work. Calls that come later throw DISPOSED. Safe to call again. */
+  /** Text as tokens, before the call looks at them, so that long text does not hold the event loop. */
+  #encoded<Given>(given: Given, name: string, options: OperationOptions | undefined): Promise<Given> {
+    const signal: unknown = reading("options", () => options?.signal);
+    return encodeAllAhead(given, this.#session, name, { signal, fits: true });
+  }
+
+  /**
+   * Frees the weights after the calls that are at work. A stream that is being read runs to its end; one whose next piece
+   * nobody asks for within 5 seconds is ended, and throws DISPOSED. Calls that come later throw DISPOSED. Safe to call
+   * again.
+   */
   dispose(): Promise<void> {
     this.#disposed ??= this.#dispose();
     return this.#disposed;
@@ -175,7 +203,7 @@ export class Model {
   /** @internal */
   [inspect.custom](): string {
     const { family, blockCount, hiddenSize, vocabularySize } = this.config;
-    const state = this.#gate.open ? "" : ", disposed of";
+    const state = `${this.#session.unchecked ? ", unchecked" : ""}${this.#gate.open ? "" : ", disposed of"}`;
     return `Model { ${family}, ${blockCount} blocks, ${hiddenSize} wide, ${vocabularySize} tokens, ${this.dtype} on ${this.device}${state} }`;
   }
 }

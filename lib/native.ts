@@ -48,6 +48,17 @@ export interface NativeConfig {
   rotaryBase: number;
 }
 
+/** A file with weights and what identified it when its header was read. Whoever reads it later checks that it is the same. */
+export interface NativeFile {
+  path: string;
+  device: bigint;
+  inode: bigint;
+  /** In bytes. */
+  size: bigint;
+  /** The time of the last modification, in nanoseconds since 1970. */
+  modified: bigint;
+}
+
 /** A tensor in a file, whatever the file's format. */
 export interface NativeTensor {
   name: string;
@@ -56,28 +67,17 @@ export interface NativeTensor {
   shape: number[];
   /** In elements. */
   strides: number[];
-  file: string;
+  /** The index of its file in the source's files. */
+  file: number;
   /** Of the bytes that it may use in the file. */
   begin: number;
   end: number;
 }
 
-/** A zip archive by PyTorch. */
-export interface NativeArchive {
-  /** A TorchScript module, not a mere state dictionary. */
-  hasCode: boolean;
-  /** The object whose tensors lie in the storages. */
-  pickle: Uint8Array;
-  /** Bytes in the file, by the keys that the pickle uses. */
-  storages: Record<string, { begin: number; end: number }>;
-  /** Text files that were stored beside the module. */
-  extra: Record<string, string>;
-}
-
+/** A model's weights. */
 export interface NativeSource {
+  files: NativeFile[];
   tensors: NativeTensor[];
-  /** The module traced elsewhere to check against, or "". */
-  traced: string;
 }
 
 /** `device` is "cpu" or "cuda:N"; `threads` 0 leaves libtorch's own number. */
@@ -85,8 +85,10 @@ export interface NativeLoadOptions {
   device: string;
   dtype: "float64" | "float32" | "bfloat16" | "float16";
   threads: number;
-  /** Matrices stay in their files, and are brought to the device a block at a time. */
+  /** Keep the matrices in their files and copy one block at a time to the device. */
   offload: boolean;
+  /** Accept weights that are NaN or infinite. */
+  allowNonFinite: boolean;
 }
 
 /** Tokens are scored from `first` on in each row, under each plan. */
@@ -188,13 +190,27 @@ export interface NativeDecoder {
   close(): Promise<void>;
 }
 
+/** What a process that runs a stranger's code may still take. */
+export interface NativeLimits {
+  /** Bytes of memory, beside what the process has at that time. */
+  memory: number;
+  /** Seconds of processor time. */
+  seconds: number;
+}
+
+/** A TorchScript module by somebody else. */
+export interface NativeTraced {
+  /** The logits for one row of tokens. Throws {@link NativeError} if the module fails or returns none. */
+  logits(tokens: Int32Array): { data: Float32Array; shape: number[] };
+}
+
 /** What the libtorch that is loaded says of itself. */
 export interface NativePlatform {
   /** Its version. */
   libtorch: string;
   /** The processor's vector instructions that it uses, such as "AVX2". */
   cpuCapability: string;
-  /** How many threads it runs work on by default. */
+  /** The number of threads that work runs on by default. */
   threads: number;
   /** How many CUDA devices it sees. */
   cudaDevices: number;
@@ -216,11 +232,18 @@ export interface Addon {
   platform(): Promise<NativePlatform>;
   /** Bytes that are free on a CUDA device. Throws {@link NativeError}. */
   freeMemory(device: string): number;
-  /** Throws {@link NativeError}. */
-  openArchive(path: string): NativeArchive;
+  /**
+   * Limits this process for good, then loads a TorchScript module, whose code may do anything. Only for a process that
+   * was started for this. Throws {@link NativeError}.
+   */
+  Traced: new (
+    path: string,
+    limits: NativeLimits,
+  ) => NativeTraced;
 }
 
 /** The small addon that opens libtorch for the other one. */
 export interface Preload {
-  open(path: string): Promise<void>;
+  /** The variables, such as "NAME=value", are in the process's environment only while the library is opened. */
+  open(path: string, variables: readonly string[]): Promise<void>;
 }

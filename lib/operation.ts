@@ -1,44 +1,40 @@
+import { onAbort } from "./abort.js";
 import { fromNative } from "./errors.js";
 import type { Addon, NativeControl } from "./native.js";
+import { Progress } from "./progress.js";
 
 /** What every call that can be long takes. */
 export interface OperationOptions {
   /** Ends the call, which then rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
-  /** Hears of the share of the work that is done, from 0 to 1. */
+  /**
+   * Called with the completed fraction of the work, from 0 to 1. If it throws, or returns a promise that rejects, the call
+   * ends and rejects with that error.
+   */
   onProgress?: ((share: number) => void) | undefined;
 }
 
 /** An aborted call ends at once for its caller; what runs of it ends within one block's work. */
-function untilAborted<Value>(work: Promise<Value>, signal: AbortSignal | undefined): Promise<Value> {
+export function untilAborted<Value>(
+  work: Promise<Value>,
+  signal: AbortSignal | undefined,
+  abort: () => void = () => {},
+): Promise<Value> {
   if (signal === undefined) return work;
   return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    signal.addEventListener("abort", abort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+    const stop = onAbort(signal, () => {
+      abort();
+      reject(signal.reason);
+    });
+    work.then(resolve, reject).finally(stop);
   });
 }
 
-/** A receiver of progress that never falls and ends at 1; what the caller's receiver throws ends the work. */
-class Progress {
-  thrown: { error: unknown } | undefined;
-  #last = 0;
-
-  constructor(
-    private readonly receiver: (share: number) => void,
-    private readonly abort: () => void,
-  ) {}
-
-  report(share: number): void {
-    if (share <= this.#last || this.thrown) return;
-    this.#last = share;
-    try {
-      this.receiver(share);
-    } catch (error) {
-      this.thrown = { error };
-      this.abort();
-    }
-  }
+/** Reports the end of the work, and waits for what the receiver still does, unless the call is aborted. */
+export async function finish(progress: Progress, signal: AbortSignal | undefined): Promise<void> {
+  progress.report(1);
+  progress.check();
+  if (!signal?.aborted) await untilAborted(progress.finish(), signal);
 }
 
 /** Runs native work under a signal; errors come with codes and the caller's stack. */
@@ -50,19 +46,14 @@ export async function run<Value>(
   signal?.throwIfAborted();
   const progress = onProgress && new Progress(onProgress, () => control.abort());
   const control = new addon.Control(progress && ((share) => progress.report(share)));
-  const abort = () => control.abort();
-  signal?.addEventListener("abort", abort, { once: true });
   try {
-    const value = await untilAborted(work(control), signal);
-    progress?.report(1);
-    if (progress?.thrown) throw progress.thrown.error;
+    const value = await untilAborted(work(control), signal, () => control.abort());
+    if (progress) await finish(progress, signal);
     return value;
   } catch (error) {
-    if (progress?.thrown) throw progress.thrown.error;
+    progress?.check();
     signal?.throwIfAborted();
     throw fromNative(error);
-  } finally {
-    signal?.removeEventListener("abort", abort);
   }
 }
 

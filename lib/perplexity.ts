@@ -1,11 +1,14 @@
 import * as v from "valibot";
 import { type Bypass, toPlan } from "./bypass.js";
+import { type TextFile, toText } from "./data/text-argument.js";
+import { encodeAhead } from "./encode-ahead.js";
+import { requireFinite } from "./finite.js";
 import { defaultMemory } from "./memory-budget.js";
 import type { OperationOptions } from "./operation.js";
 import { plainSampling, type RowScores, type ScoredRow } from "./scoring.js";
 import type { Session } from "./session.js";
 import { scoreRows } from "./settled-scoring.js";
-import { type Tokens, toRow, toTokenIds } from "./tokens.js";
+import { joinTokens, type Tokens, toRow, toTokenIds } from "./tokens.js";
 import { invalidArgument, longCall, validate, wholeNumber } from "./validation.js";
 
 /** Options of `model.perplexity`. */
@@ -73,10 +76,15 @@ export interface WindowOptions {
   contextLength?: number | undefined;
   stride?: number | undefined;
   beginningToken?: number | undefined;
+  signal?: AbortSignal | undefined;
 }
 
-/** A text as rows to score. Throws INVALID_ARGUMENT, TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING. */
-export function toWindows(text: string | Tokens, options: WindowOptions, session: Session): ScoredRow[] {
+/** A text as rows to score. Throws INVALID_ARGUMENT, FILE_NOT_FOUND, SAMPLES_INVALID, TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING. */
+export async function toWindows(
+  text: string | Tokens | TextFile,
+  options: WindowOptions,
+  session: Session,
+): Promise<ScoredRow[]> {
   const { config } = session;
   const contextLength = options.contextLength ?? config.contextLength;
   if (contextLength > config.contextLength) {
@@ -92,7 +100,9 @@ export function toWindows(text: string | Tokens, options: WindowOptions, session
   }
   const beginning =
     options.beginningToken === undefined ? [] : toTokenIds([options.beginningToken], config, "options.beginningToken");
-  const tokens = Int32Array.from([...beginning, ...toRow(text, session, "text")]);
+  const { signal } = options;
+  const encoded = await encodeAhead(await toText(text, signal), session, "text", { signal, fits: false });
+  const tokens = joinTokens(beginning, toRow(encoded, session, "text"));
   if (tokens.length < 2) throw invalidArgument("text", "at least two tokens", text);
   return windows(tokens, contextLength, stride).map((window) => ({ ...window, decode: false, settle: false }));
 }
@@ -101,7 +111,7 @@ export function toWindows(text: string | Tokens, options: WindowOptions, session
 export function toPerplexity(rows: readonly ScoredRow[], scores: readonly RowScores[]): Perplexity {
   const tokenCount = rows.reduce((count, { tokens, first }) => count + tokens.length - first, 0);
   const negativeLogLikelihood = -scores.reduce((sum, { logLikelihood }) => sum + logLikelihood, 0) / tokenCount;
-  return { perplexity: Math.exp(negativeLogLikelihood), negativeLogLikelihood, tokenCount };
+  return requireFinite({ perplexity: Math.exp(negativeLogLikelihood), negativeLogLikelihood, tokenCount }, "the text");
 }
 
 /**
@@ -109,15 +119,15 @@ export function toPerplexity(rows: readonly ScoredRow[], scores: readonly RowSco
  */
 export async function perplexity(
   session: Session,
-  text: string | Tokens,
+  text: string | Tokens | TextFile,
   options: PerplexityOptions = {},
 ): Promise<Perplexity> {
   const checked = validate(schema, options, "options");
-  const plan = toPlan(options.bypass, session.config);
-  const rows = toWindows(text, checked, session);
+  const plan = toPlan(checked.bypass as Bypass | undefined, session.config);
+  const rows = await toWindows(text, checked, session);
   const scores = await scoreRows(session, rows, [plan], {
-    signal: options.signal,
-    onProgress: options.onProgress,
+    signal: checked.signal,
+    onProgress: checked.onProgress,
     scheme: plainSampling,
     memory: defaultMemory(session),
     batchSize: checked.batchSize,

@@ -4,9 +4,10 @@ import { AttentionBypassError } from "./errors.js";
 import { recommendationText } from "./result-text.js";
 import { mean } from "./statistics.js";
 import type { AnySweepResult } from "./sweep.js";
+import { requireFiniteSweep } from "./sweep-result.js";
 import type { Variant } from "./sweep-variants.js";
 import { withText } from "./text-form.js";
-import { validate } from "./validation.js";
+import { reading, validate } from "./validation.js";
 
 /** Options of `recommend`. */
 export interface RecommendOptions {
@@ -184,7 +185,7 @@ function read(sweep: AnySweepResult): v.InferOutput<typeof sweepFields> {
       `expected the result of a sweep over samples, with the metric exactMatch, and tasks but ${place} is not as there; ` +
         "measure with --samples and --tasks or --task (samples and tasks of model.sweep)",
     );
-  const parsed = v.safeParse(sweepFields, sweep);
+  const parsed = reading("the sweep", () => v.safeParse(sweepFields, sweep, { abortEarly: true }));
   if (!parsed.success) throw wrong(v.getDotPath(parsed.issues[0]) ?? "it");
   const { base, variants } = parsed.output;
   const measures = ({ memorization, perplexity, tasks }: Scores) =>
@@ -205,6 +206,7 @@ function read(sweep: AnySweepResult): v.InferOutput<typeof sweepFields> {
  */
 export function recommend(sweep: AnySweepResult, options: RecommendOptions = {}): Recommendation {
   const { tolerance, perplexityTolerance } = validate(schema, options, "options");
+  requireFiniteSweep(sweep);
   const { base, variants } = read(sweep);
   const bootstrap = new Bootstrap();
   const unmodified = measure(base, bootstrap);

@@ -38,7 +38,9 @@ export function benchmarkText(result: BenchmarkResult): string {
     taskMetrics.flatMap((metric) => {
       const value = scores[metric];
       const error = scores.standardErrors[metric];
-      return value === undefined ? [] : [[name, metric, formatNumber(value), `± ${formatNumber(error ?? Number.NaN)}`]];
+      return value === undefined
+        ? []
+        : [[name, metric, formatNumber(value), error === undefined ? "" : `± ${formatNumber(error)}`]];
     }),
   );
   return table([["task", "metric", "value", "standard error"], ...rows]);

@@ -1,10 +1,22 @@
-import { createReadStream } from "node:fs";
-import { readFile } from "node:fs/promises";
-import { createInterface } from "node:readline";
+import { types } from "node:util";
 import * as v from "valibot";
-import { AttentionBypassError, type ErrorCode, systemCode } from "./errors.js";
-import { requireTokenizer, type TokenContext, type Tokens, toTokenIds } from "./tokens.js";
-import { describe, invalidArgument } from "./validation.js";
+import { fileKind } from "./data/file-kind.js";
+import { type ByteSource, InputFile, samplesPurpose } from "./data/input-file.js";
+import { type NpyArray, readNpyHeader, readNpyRows } from "./data/npy.js";
+import { openNpz } from "./data/npz.js";
+import { mostRows } from "./data/row-limit.js";
+import { readRows } from "./data/rows.js";
+import { AttentionBypassError, type ErrorCode } from "./errors.js";
+import {
+  encodeOrCheck,
+  isTypedTokens,
+  joinTokens,
+  requireContext,
+  type TokenContext,
+  type Tokens,
+  toTokenIds,
+} from "./tokens.js";
+import { describe, invalidArgument, pathText, reading } from "./validation.js";
 
 /**
  * A sequence in two parts, of which the model is given the prefix, or one that `prefixLength` divides. Text needs a
@@ -12,11 +24,21 @@ import { describe, invalidArgument } from "./validation.js";
  */
 export type SampleRow = Tokens | { prefix: string | Tokens; suffix: string | Tokens } | { text: string | Tokens };
 
+/** Two .npy files of token ids (rows, length): row i of `suffixes` is the suffix of row i of `prefixes`. */
+export interface SamplePair {
+  /** The path of the array of prefixes. */
+  prefixes: string;
+  /** The path of the array of suffixes. */
+  suffixes: string;
+}
+
 /**
- * Sequences to score, or the path of a file with them: an .npy array of integers (rows, length), or JSON lines of
- * `{ "prefix", "suffix" }` or `{ "text" }`, each of these text or an array of token ids.
+ * Sequences to score, the path of a file with them, or the paths of two files. A file is an array of integers
+ * (rows, length) as .npy or .npz, or rows as JSON lines (plain, gzip or zstd) or Parquet: `{ prefix, suffix }`, or one
+ * of `{ text }`, `{ tokens }` and `{ input_ids }`, each text or an array of token ids, or an array of ids by line. The
+ * first bytes of a file decide what it is, not its name.
  */
-export type Samples = readonly SampleRow[] | string;
+export type Samples = readonly SampleRow[] | string | SamplePair;
 
 /** A sequence and where its suffix begins. */
 export interface Sample {
@@ -24,140 +46,220 @@ export interface Sample {
   prefixLength: number;
 }
 
-const content = v.union([v.string(), v.array(v.number()), v.instance(Int32Array), v.instance(BigInt64Array)]);
+const content = v.union([v.string(), v.array(v.number()), v.custom<Int32Array | BigInt64Array>(isTypedTokens)]);
+const wholeKeys = ["text", "tokens", "input_ids"];
+const partKeys = ["prefix", "suffix"];
+const pairSchema = v.strictObject({ prefixes: pathText, suffixes: pathText });
+/** Half of a surrogate pair, which stands for no character. */
+const loneSurrogate = /\p{Surrogate}/u;
 const rowFields = v.union([v.object({ prefix: content, suffix: content }), v.object({ text: content })]);
 
-function unreadable(file: string, error: unknown): AttentionBypassError {
-  const code = systemCode(error) === "ENOENT" ? "FILE_NOT_FOUND" : "SAMPLES_INVALID";
-  return new AttentionBypassError(code, `expected samples in ${file} but ${(error as Error).message}`, {
-    cause: error,
-  });
+function requireSuffix(length: number, prefixLength: number | undefined, name: string): number {
+  if (prefixLength === undefined) throw invalidArgument("prefixLength", "a whole number from 1 up", prefixLength);
+  if (prefixLength < length) return prefixLength;
+  throw new AttentionBypassError(
+    "PREFIX_TOO_LONG",
+    `expected prefixLength to leave a suffix in ${name} of ${length} tokens but received ${prefixLength}`,
+  );
 }
 
 function split(tokens: Int32Array, prefixLength: number | undefined, name: string): Sample {
-  if (prefixLength === undefined) throw invalidArgument("prefixLength", "a whole number from 1 up", prefixLength);
-  if (prefixLength >= tokens.length) {
-    throw new AttentionBypassError(
-      "PREFIX_TOO_LONG",
-      `expected prefixLength to leave a suffix in ${name} of ${tokens.length} tokens but received ${prefixLength}`,
-    );
-  }
-  return { tokens, prefixLength };
+  return { tokens, prefixLength: requireSuffix(tokens.length, prefixLength, name) };
 }
 
-/** Whole numbers of any width; a row of the array after the other, whichever way they are stored. */
-async function readNpy(file: string, rows: number | undefined, context: TokenContext): Promise<Int32Array[]> {
-  const bytes = await readFile(file).catch((error: unknown) => {
-    throw unreadable(file, error);
-  });
-  const npyjs = await import("npyjs");
-  let array: ReturnType<typeof npyjs.parse>;
-  try {
-    array = npyjs.parse(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
-  } catch (error) {
-    throw unreadable(file, error);
-  }
-  const [count = 0, length = 0] = array.shape;
-  const data = array.data as unknown as ArrayLike<number | bigint>;
-  if (!/^[iu][1248]$/.test(array.dtype) || array.shape.length !== 2 || data.length !== count * length) {
+/** Which fields of a row hold its tokens or text. Throws where there are none, or more than one reading of them. */
+function readFields(row: object, name: string, code: ErrorCode): v.InferOutput<typeof rowFields> {
+  const present = (key: string) => Object.hasOwn(row, key) && (row as Record<string, unknown>)[key] !== null;
+  const wholes = wholeKeys.filter(present);
+  const parts = partKeys.filter(present);
+  const readings = [...wholes, ...(parts.length > 0 ? [parts.join(" and ")] : [])];
+  if (readings.length > 1) {
     throw new AttentionBypassError(
-      "SAMPLES_INVALID",
-      `expected an array of integers (rows, length) in ${file} but received ${data.length} values of dtype ` +
-        `${array.dtype} for the shape (${array.shape.join(", ")})`,
+      code,
+      `expected one sequence in ${name} but received ${readings.join(", and also ")}; leave one of them out`,
     );
   }
-  const [rowStride, columnStride] = array.fortranOrder ? [1, count] : [length, 1];
-  return Array.from({ length: Math.min(count, rows ?? count) }, (_, row) => {
-    const ids = Array.from({ length }, (_, column) => data[row * rowStride + column * columnStride] as number | bigint);
-    return toTokenIds(ids, context.config, `row ${row} of ${file}`);
-  });
+  const mask = (row as { attention_mask?: unknown }).attention_mask;
+  if (Array.isArray(mask) && mask.some((value) => value !== 1)) {
+    throw new AttentionBypassError(
+      code,
+      `expected no padding in ${name} but its attention_mask is not 1 everywhere; leave the padding tokens out`,
+    );
+  }
+  const [whole] = wholes;
+  const fields = v.safeParse(rowFields, whole === undefined ? row : { text: (row as Record<string, unknown>)[whole] });
+  if (fields.success) return fields.output;
+  throw new AttentionBypassError(
+    code,
+    `expected token ids, { prefix, suffix } or { text } for ${name} but received ${shape(row)}`,
+  );
 }
 
-/** A sample from `{ prefix, suffix }` or `{ text }`; other fields are for those who wrote them. */
-function fromFields(
+/** A row as a message shows it: the names of its fields. */
+function shape(row: object): string {
+  const names = Object.keys(row).slice(0, 6);
+  return names.length === 0 ? describe(row) : `{ ${names.map((name) => describe(name).slice(1, -1)).join(", ")} }`;
+}
+
+/** A sample from ids, `{ prefix, suffix }` or `{ text }`; other fields are for those who wrote them. */
+async function toSample(
   row: unknown,
   name: string,
   code: ErrorCode,
-  prefixLength: number | undefined,
+  { prefixLength, signal }: SampleOptions,
   context: TokenContext,
-): Sample {
-  const fields = v.safeParse(rowFields, row);
-  if (!fields.success) {
+): Promise<Sample> {
+  if (Array.isArray(row) && row.every((value) => typeof value === "number")) {
+    return split(toTokenIds(row, context.config, name), prefixLength, name);
+  }
+  if (typeof row !== "object" || row === null || Array.isArray(row)) {
     throw new AttentionBypassError(
       code,
       `expected token ids, { prefix, suffix } or { text } for ${name} but received ${describe(row)}`,
     );
   }
-  const encode = (value: string | Tokens) =>
-    toTokenIds(
-      typeof value === "string" ? requireTokenizer(context.tokenizer, name).encode(value) : value,
-      context.config,
-      name,
-    );
-  if ("text" in fields.output) return split(encode(fields.output.text), prefixLength, name);
-  const prefix = encode(fields.output.prefix);
-  const suffix = encode(fields.output.suffix);
+  const fields = reading(name, () => readFields(row, name, code));
+  const encode = (value: string | Tokens) => {
+    if (typeof value === "string" && loneSurrogate.test(value)) {
+      throw new AttentionBypassError(
+        code,
+        `expected text for ${name} but received half of a surrogate pair (\\ud800 to \\udfff), which is no character; mend the text`,
+      );
+    }
+    return encodeOrCheck(value, context, name, signal);
+  };
+  if ("text" in fields) return split(await encode(fields.text), prefixLength, name);
+  const prefix = await encode(fields.prefix);
+  const suffix = await encode(fields.suffix);
   if (prefix.length === 0 || suffix.length === 0) {
     throw new AttentionBypassError(code, `expected a prefix and a suffix of at least a token in ${name}`);
   }
-  return { tokens: Int32Array.from([...prefix, ...suffix]), prefixLength: prefix.length };
+  return joined(prefix, suffix);
 }
 
-function fromLine(line: string, name: string, prefixLength: number | undefined, context: TokenContext): Sample {
-  let row: unknown;
-  try {
-    row = JSON.parse(line);
-  } catch (error) {
-    throw new AttentionBypassError("SAMPLES_INVALID", `expected JSON in ${name} but ${(error as Error).message}`);
-  }
-  return fromFields(row, name, "SAMPLES_INVALID", prefixLength, context);
+function joined(prefix: Int32Array, suffix: Int32Array): Sample {
+  return { tokens: joinTokens(prefix, suffix), prefixLength: prefix.length };
 }
 
-async function readLines(
-  file: string,
-  rows: number | undefined,
-  prefixLength: number | undefined,
+/** How samples are read. */
+export interface SampleOptions {
+  rows?: number | undefined;
+  prefixLength?: number | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/** The rows of an array that are read: those that are asked for, of which memory must hold all. */
+function countOf(array: NpyArray, rows: number | undefined, file: InputFile): number {
+  const count = Math.min(array.rows, rows ?? array.rows);
+  if (count > mostRows) throw tooMany(file);
+  return count;
+}
+
+function tooMany(file: InputFile): AttentionBypassError {
+  return file.refuse(`it has more than ${mostRows} rows`, "ask for the first ones with `rows`");
+}
+
+/** Opens the array of an .npy file or the only one of an .npz. */
+async function openArray(file: InputFile, kind: "npy" | "zip"): Promise<[source: ByteSource, array: NpyArray]> {
+  const source = kind === "zip" ? await openNpz(file) : file;
+  return [source, await readNpyHeader(source, (received, wayOut) => file.refuse(received, wayOut))];
+}
+
+async function readArray(
+  file: InputFile,
+  kind: "npy" | "zip",
+  { rows, prefixLength, signal }: SampleOptions,
   context: TokenContext,
 ): Promise<Sample[]> {
+  const [source, array] = await openArray(file, kind);
+  const count = countOf(array, rows, file);
+  // All rows are as long as the first, so that a length that can't be is refused before any is read.
+  if (count > 0) {
+    requireSuffix(array.length, prefixLength, `row 0 of ${file.path}`);
+    requireContext(array.length, context.config, `row 0 of ${file.path}`);
+  }
   const samples: Sample[] = [];
-  let number = 0;
-  let input: ReturnType<typeof createReadStream> | undefined;
-  try {
-    input = createReadStream(file, "utf8");
-    for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
-      number++;
-      if (line.trim() === "") continue;
-      if (rows !== undefined && samples.length >= rows) break;
-      samples.push(fromLine(line, `line ${number} of ${file}`, prefixLength, context));
-    }
-  } catch (error) {
-    throw error instanceof AttentionBypassError ? error : unreadable(file, error);
-  } finally {
-    input?.destroy();
+  for await (const row of readNpyRows(source, array, count)) {
+    signal?.throwIfAborted();
+    const name = `row ${samples.length} of ${file.path}`;
+    samples.push(split(toTokenIds(row, context.config, name), prefixLength, name));
+  }
+  return samples;
+}
+
+/** The extraction benchmark's two arrays, of which row i of the one goes on with row i of the other. */
+async function readPair(pair: SamplePair, { rows, signal }: SampleOptions, context: TokenContext): Promise<Sample[]> {
+  await using prefixes = await InputFile.open(pair.prefixes, samplesPurpose);
+  await using suffixes = await InputFile.open(pair.suffixes, samplesPurpose);
+  const [before, after] = [await openHalf(prefixes), await openHalf(suffixes)];
+  const [, { rows: count, length }] = before;
+  const [, other] = after;
+  if (count !== other.rows) {
+    throw suffixes.refuse(
+      `it has ${other.rows} rows, and ${pair.prefixes} has ${count}`,
+      "give files of the same rows",
+    );
+  }
+  if (length === 0 || other.length === 0) throw suffixes.refuse("rows of prefixes and suffixes need at least a token");
+  requireContext(length + other.length, context.config, `row 0 of ${pair.prefixes} and ${pair.suffixes}`);
+  const taken = countOf(before[1], rows, prefixes);
+  const ends = readNpyRows(...after, taken);
+  const samples: Sample[] = [];
+  for await (const row of readNpyRows(...before, taken)) {
+    signal?.throwIfAborted();
+    const { value } = await ends.next();
+    const place = `row ${samples.length} of`;
+    const prefix = toTokenIds(row, context.config, `${place} ${pair.prefixes}`);
+    samples.push(joined(prefix, toTokenIds(value ?? [], context.config, `${place} ${pair.suffixes}`)));
+  }
+  return samples;
+}
+
+async function openHalf(file: InputFile): Promise<[ByteSource, NpyArray]> {
+  const kind = await fileKind(file);
+  if (kind === "npy" || kind === "zip") return openArray(file, kind);
+  throw file.refuse(
+    `it is ${kind}, not an array of token ids`,
+    "give two .npy files, or one file with both in each row",
+  );
+}
+
+async function readFile(path: string, options: SampleOptions, context: TokenContext): Promise<Sample[]> {
+  await using file = await InputFile.open(path, samplesPurpose);
+  const kind = await fileKind(file);
+  if (kind === "npy" || kind === "zip") return await readArray(file, kind, options, context);
+  const samples: Sample[] = [];
+  for await (const { name, value } of readRows(file, options.rows, options.signal)) {
+    if (samples.length === mostRows) throw tooMany(file);
+    samples.push(await toSample(value, name, "SAMPLES_INVALID", options, context));
   }
   return samples;
 }
 
 /**
  * Reads the first rows of samples, all of them where rows is undefined. Throws INVALID_ARGUMENT, FILE_NOT_FOUND,
- * SAMPLES_INVALID, PREFIX_TOO_LONG, TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING.
+ * SAMPLES_INVALID, PREFIX_TOO_LONG, TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING, CONTEXT_TOO_LONG.
  */
-export async function readSamples(
-  samples: Samples,
-  { rows, prefixLength }: { rows?: number | undefined; prefixLength?: number | undefined },
-  context: TokenContext,
-): Promise<Sample[]> {
-  if (typeof samples === "string" && samples.endsWith(".npy")) {
-    const tokens = await readNpy(samples, rows, context);
-    return tokens.map((row, index) => split(row, prefixLength, `row ${index} of ${samples}`));
+export async function readSamples(samples: Samples, options: SampleOptions, context: TokenContext): Promise<Sample[]> {
+  const { rows, prefixLength } = options;
+  if (typeof samples === "string") return readFile(samples, options, context);
+  if (!Array.isArray(samples)) {
+    const pair = v.safeParse(pairSchema, samples);
+    if (pair.success) return readPair(pair.output, options, context);
+    throw invalidArgument("samples", "rows, the path of a file, or { prefixes, suffixes } with two", samples);
   }
-  if (typeof samples === "string") return readLines(samples, rows, prefixLength, context);
-  if (!Array.isArray(samples)) throw invalidArgument("samples", "rows, or the path of a file", samples);
-  return (samples as readonly unknown[]).slice(0, rows).map((row, index) => {
+  const count = reading("samples", () => samples.length);
+  const read: Sample[] = [];
+  // Not `map`, which leaves out what a sparse array does not have.
+  for (let index = 0; index < Math.min(count, rows ?? count); index++) {
     const name = `samples[${index}]`;
-    if (Array.isArray(row) || (ArrayBuffer.isView(row) && !(row instanceof DataView))) {
-      return split(toTokenIds(row as unknown as ArrayLike<number | bigint>, context.config, name), prefixLength, name);
-    }
-    return fromFields(row, name, "INVALID_ARGUMENT", prefixLength, context);
-  });
+    const row: unknown = reading(name, () => samples[index]);
+    const ids = reading(name, () => Array.isArray(row) || types.isTypedArray(row));
+    read.push(
+      ids
+        ? split(toTokenIds(row as ArrayLike<number | bigint>, context.config, name), prefixLength, name)
+        : await toSample(row, name, "INVALID_ARGUMENT", options, context),
+    );
+  }
+  return read;
 }

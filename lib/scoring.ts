@@ -1,3 +1,4 @@
+import { AttentionBypassError } from "./errors.js";
 import type { NativePlan, NativeScoreRequest, NativeScores } from "./native.js";
 import { ask, type OperationOptions, part, run } from "./operation.js";
 import type { Session } from "./session.js";
@@ -86,6 +87,21 @@ function scoresOf({ tokens, first, decode }: ScoredRow, scores: NativeScores, be
   };
 }
 
+/**
+ * The last net under NaN and infinity. Under `topK` a token may have no probability at all, and in a vocabulary of one
+ * token the margin is infinite. Throws NOT_FINITE.
+ */
+function requireNumbers(scores: RowScores, { dtype }: Session): RowScores {
+  const { entropy, logLikelihood, schemeLogLikelihood, margin } = scores;
+  const finite = Number.isFinite(entropy) && Number.isFinite(logLikelihood);
+  if (finite && schemeLogLikelihood < Number.POSITIVE_INFINITY && !Number.isNaN(margin)) return scores;
+  throw new AttentionBypassError(
+    "NOT_FINITE",
+    `expected finite scores of a model in ${dtype} but received a log-likelihood of ${logLikelihood} and an entropy of ` +
+      `${entropy}; load it with the dtype "bfloat16" or "float32"`,
+  );
+}
+
 /** Rows that go together, by their indices. */
 type Group = number[];
 
@@ -109,7 +125,7 @@ interface Traveller {
 
 function toTraveller(group: Group, rows: readonly ScoredRow[]): Traveller {
   const members = group.map((index) => rows[index] as ScoredRow);
-  const first = Math.min(...members.map((row) => row.first));
+  const first = members.reduce((least, row) => Math.min(least, row.first), Number.POSITIVE_INFINITY);
   const decode = members.some((row) => row.decode);
   return { group, decode, first, length: members.reduce((sum, { tokens }) => sum + tokens.length - first, first) };
 }
@@ -183,7 +199,7 @@ export async function walkRows(
       const at = begin;
       done.set(
         index,
-        result.plans.map((scores) => scoresOf(row, scores, at)),
+        Array.from(result.plans, (scores) => requireNumbers(scoresOf(row, scores, at), session)),
       );
       begin += row.tokens.length - row.first;
     }

@@ -1,8 +1,8 @@
-import * as v from "valibot";
 import { drawFigure } from "./report/draw.js";
 import type { Figure } from "./report/figure.js";
 import type { Report } from "./report/report.js";
-import { invalidArgument, validate } from "./validation.js";
+import { figureSchema, reportSchema } from "./report/schema.js";
+import { invalidArgument, reading, validate } from "./validation.js";
 
 /** What a notebook shows things by, such as tslab's `display`. */
 export interface Display {
@@ -12,25 +12,13 @@ export interface Display {
   html(text: string): void;
 }
 
-const text = v.string();
-const figureSchema = v.looseObject({ title: text, caption: text, spec: v.looseObject({}) });
-const tableSchema = v.looseObject({ title: text, head: v.array(text), rows: v.array(v.array(text)) });
-const reportSchema = v.looseObject({
-  title: text,
-  description: text,
-  findings: v.array(text),
-  figures: v.array(figureSchema),
-  tables: v.array(tableSchema),
-});
-
 function checkDisplay(display: Display): void {
   if (typeof display !== "object" || display === null) {
     throw invalidArgument("display", "an object with the methods svg and html", display);
   }
   for (const method of ["svg", "html"] as const) {
-    if (typeof display[method] !== "function") {
-      throw invalidArgument(`display.${method}`, "a function", display[method]);
-    }
+    const found: unknown = reading(`display.${method}`, () => display[method]);
+    if (typeof found !== "function") throw invalidArgument(`display.${method}`, "a function", found);
   }
 }
 
@@ -46,9 +34,9 @@ async function show({ title, caption }: Figure, svg: string, display: Display): 
 
 /** Shows a figure in a notebook: its title, the figure as SVG, its caption. Throws INVALID_ARGUMENT. */
 export async function showFigure(figure: Figure, display: Display): Promise<void> {
-  validate(figureSchema, figure, "figure");
+  const checked = validate(figureSchema, figure, "figure");
   checkDisplay(display);
-  await show(figure, await drawFigure(figure, "svg"), display);
+  await show(checked, await drawFigure(checked, "svg"), display);
 }
 
 const opening = `<h2><%= it.title %></h2>
@@ -62,15 +50,15 @@ const titledTable = '<h3><%= it.title %></h3>\n<div style="overflow-x: auto"><%~
  * shown. Throws INVALID_ARGUMENT.
  */
 export async function showReport(report: Report, display: Display): Promise<void> {
-  validate(reportSchema, report, "report");
+  const checked = validate(reportSchema, report, "report");
   checkDisplay(display);
   const { fill, tableHtml } = await loadHtml();
   const drawn = await Promise.all(
-    report.figures.map(async (figure) => ({ figure, svg: await drawFigure(figure, "svg") })),
+    checked.figures.map(async (figure) => ({ figure, svg: await drawFigure(figure, "svg") })),
   );
-  display.html(fill(opening, report));
+  display.html(fill(opening, checked));
   for (const { figure, svg } of drawn) await show(figure, svg, display);
-  for (const table of report.tables) {
+  for (const table of checked.tables) {
     display.html(fill(titledTable, { title: table.title, html: tableHtml(table) }));
   }
 }

@@ -1,5 +1,6 @@
 import { type BlockAttention, measureAttention } from "./attention.js";
 import { type Divergence, diverge } from "./divergence.js";
+import { requireFinite } from "./finite.js";
 import type { NativePlan } from "./native.js";
 import { type OperationOptions, part } from "./operation.js";
 import type { Session } from "./session.js";
@@ -88,6 +89,8 @@ export async function survey(
   // What attention adds is a small part of the work.
   const { blocks } = await measureAttention(session, rows, part(options, 0, 0.02));
   const divergences = await diverge(session, rows, plans, part(options, 0.02, 1));
-  const bypasses = plans.map((_, plan) => join(divergences.map((row) => row[plan] as Divergence)));
+  const bypasses = plans.map((_, plan) =>
+    requireFinite(join(divergences.map((row) => row[plan] as Divergence)), "the survey"),
+  );
   return { attention: blocks, bypasses };
 }

@@ -2,6 +2,7 @@ import { type FileHandle, open, readFile } from "node:fs/promises";
 import { isDeepStrictEqual } from "node:util";
 import * as v from "valibot";
 import { AttentionBypassError, systemCode } from "./errors.js";
+import { writeFailure, writeOutput } from "./output-file.js";
 import type { RowScores } from "./scoring.js";
 
 /** What decides a sweep's results, as JSON has it. */
@@ -22,19 +23,21 @@ const fields = [
 /** How every checkpoint begins, one that was cut off at once included. */
 const beginning = `{"format":"attention-bypass sweep`;
 
+const finite = v.pipe(v.number(), v.finite());
+
 const headerFields = v.object({
   format: v.literal(format),
   settings: v.record(v.string(), v.unknown()),
   /** The memory budget, which decides what travels together and so the last bits of the results. */
-  memory: v.number(),
+  memory: finite,
 });
 
 const partFields = v.object({
   rows: v.array(v.number()),
   /** Float64, row after row, plan after plan, field after field; in base64, since JSON has no infinity. */
   scores: v.string(),
-  operations: v.number(),
-  seconds: v.number(),
+  operations: finite,
+  seconds: finite,
 });
 
 type Header = v.InferOutput<typeof headerFields>;
@@ -43,6 +46,20 @@ type Part = v.InferOutput<typeof partFields>;
 function pack(scores: readonly RowScores[][]): string {
   const numbers = scores.flat().flatMap((row) => fields.map((field) => row[field]));
   return Buffer.from(Float64Array.from(numbers).buffer).toString("base64");
+}
+
+/**
+ * Whether these are scores that a sweep can have: under `topK` a token may have no probability at all, and in a vocabulary
+ * of one token the margin is infinite.
+ */
+function isPossible(scores: RowScores): boolean {
+  const { extractable, predicted, decoded, entropy, logLikelihood, schemeLogLikelihood, margin } = scores;
+  return (
+    [extractable, predicted, decoded].every((count) => Number.isSafeInteger(count) && count >= 0) &&
+    [entropy, logLikelihood].every(Number.isFinite) &&
+    schemeLogLikelihood < Number.POSITIVE_INFINITY &&
+    !Number.isNaN(margin)
+  );
 }
 
 function unpack({ rows, scores }: Part, planCount: number): RowScores[][] | undefined {
@@ -56,6 +73,8 @@ function unpack({ rows, scores }: Part, planCount: number): RowScores[][] | unde
     }),
   );
 }
+
+const toLine = (line: Header | Part): string => `${JSON.stringify(line)}\n`;
 
 /** JSON without what JSON has no word for, so that it equals what was written. */
 const plain = (settings: CheckpointSettings): CheckpointSettings => JSON.parse(JSON.stringify(settings));
@@ -78,7 +97,7 @@ export class Checkpoint {
 
   /**
    * Opens a file, or makes it, for a sweep of so many rows and plans. memory: what is asked for, or the default for a
-   * sweep that begins. Throws CHECKPOINT_INVALID, CHECKPOINT_MISMATCH, WRITE_FAILED.
+   * sweep that begins. Throws CHECKPOINT_INVALID, CHECKPOINT_MISMATCH, DISK_FULL, WRITE_FAILED.
    */
   static async open(
     file: string,
@@ -98,14 +117,15 @@ export class Checkpoint {
     const header = first === undefined ? undefined : parse(headerFields, first, file);
     if (header) requireSame(header.settings, settings, file);
     const parts = rest.map((line) => parse(partFields, line, file));
-    const handle = await open(file, "a").catch((error: Error) => {
-      throw writeFailed(file, error);
+    const budget = memory.asked ?? header?.memory ?? memory.standard;
+    if (!header) await writeOutput(file, toLine({ format, settings: plain(settings), memory: budget }));
+    const handle = await open(file, "a").catch((error: unknown) => {
+      throw writeFailure(file, error);
     });
-    const checkpoint = new Checkpoint(file, handle, memory.asked ?? header?.memory ?? memory.standard);
+    const checkpoint = new Checkpoint(file, handle, budget);
     try {
-      for (const part of parts) checkpoint.#take(part, size);
-      if (whole.length < text.length) await handle.truncate(Buffer.byteLength(whole));
-      if (!header) await checkpoint.#write({ format, settings: plain(settings), memory: checkpoint.memory });
+      for (const [index, part] of parts.entries()) checkpoint.#take(part, size, index + 2);
+      if (header && whole.length < text.length) await handle.truncate(Buffer.byteLength(whole));
       return checkpoint;
     } catch (error) {
       await handle.close();
@@ -113,22 +133,14 @@ export class Checkpoint {
     }
   }
 
-  #take(part: Part, size: { rows: number; plans: number }): void {
+  #take(part: Part, size: { rows: number; plans: number }, line: number): void {
     const known = part.rows.every((row) => Number.isInteger(row) && row >= 0 && row < size.rows);
     const scores = unpack(part, size.plans);
     if (!known || !scores) throw invalid(this.file, "a line has other rows or scores");
+    if (!scores.flat().every(isPossible)) throw invalid(this.file, `line ${line} has scores that are no numbers`);
     for (const [index, row] of part.rows.entries()) this.done.set(row, scores[index] as RowScores[]);
     this.operations += part.operations;
     this.seconds += part.seconds;
-  }
-
-  async #write(line: Header | Part): Promise<void> {
-    try {
-      await this.handle.appendFile(`${JSON.stringify(line)}\n`);
-      await this.handle.datasync();
-    } catch (error) {
-      throw writeFailed(this.file, error as Error);
-    }
   }
 
   /** Keeps rows that are done. */
@@ -139,16 +151,17 @@ export class Checkpoint {
   ): Promise<void> {
     this.operations += cost.operations;
     this.seconds += cost.seconds;
-    await this.#write({ rows: [...rows], scores: pack(scores), ...cost });
+    try {
+      await this.handle.appendFile(toLine({ rows: [...rows], scores: pack(scores), ...cost }));
+      await this.handle.datasync();
+    } catch (error) {
+      throw writeFailure(this.file, error);
+    }
   }
 
   close(): Promise<void> {
     return this.handle.close();
   }
-}
-
-function writeFailed(file: string, error: Error): AttentionBypassError {
-  return new AttentionBypassError("WRITE_FAILED", `expected to write ${file} but ${error.message}`, { cause: error });
 }
 
 function invalid(file: string, reason: string): AttentionBypassError {

@@ -1,12 +1,10 @@
 import * as v from "valibot";
 import { AttentionBypassError } from "./errors.js";
+import { placeOfNonFinite } from "./finite.js";
 import type { SweepResult } from "./sweep.js";
+import { reading } from "./validation.js";
 
-/** JSON has no number for what is not finite. */
-const number = v.pipe(
-  v.nullable(v.number()),
-  v.transform((value) => value ?? Number.NaN),
-);
+const number = v.number();
 
 const scores = {
   memorization: v.optional(
@@ -18,7 +16,7 @@ const scores = {
       v.string(),
       v.looseObject({
         accuracy: number,
-        standardErrors: v.looseObject({ accuracy: number }),
+        standardErrors: v.looseObject({ accuracy: v.optional(number) }),
         perQuestion: v.pipe(
           v.array(v.looseObject({ correct: v.boolean(), logLikelihoods: v.array(number), chosen: v.optional(number) })),
           v.minLength(1, "at least one question"),
@@ -81,10 +79,25 @@ function sameMeasures({ base, variants }: v.InferOutput<typeof schema>): boolean
   return variants.every((variant) => lengths(variant) === lengths(base));
 }
 
+/** Refuses a sweep's result that holds a number that is none. Throws SWEEP_INVALID. */
+export function requireFiniteSweep(value: unknown, name = "the sweep"): void {
+  const place = reading(name, () => {
+    if (typeof value !== "object" || value === null) return undefined;
+    const { base, variants, attention, precision } = value as Partial<SweepResult>;
+    return placeOfNonFinite({ base, variants, attention, precision });
+  });
+  if (place === undefined) return;
+  throw new AttentionBypassError(
+    "SWEEP_INVALID",
+    `expected finite numbers for ${name} but ${place} is null, NaN or infinite; sweep again with this version`,
+  );
+}
+
 /** A sweep's result that comes from outside, such as from a file; `name` is what messages call it. Throws
  * SWEEP_INVALID. */
 export function checkSweep(value: unknown, name = "the sweep"): SweepResult {
-  const parsed = v.safeParse(schema, value);
+  requireFiniteSweep(value, name);
+  const parsed = reading(name, () => v.safeParse(schema, value, { abortEarly: true }));
   const wrong = (place: string) =>
     new AttentionBypassError(
       "SWEEP_INVALID",

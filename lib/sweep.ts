@@ -2,8 +2,9 @@ import * as v from "valibot";
 import { packageVersion } from "./addon.js";
 import type { BlockAttention } from "./attention.js";
 import { encodeTasks, toBenchmarkResult } from "./benchmark.js";
-import { type AttentionMeans, type Bypass, meansSchema, plainPlan } from "./bypass.js";
+import { type AttentionMeans, type Bypass, meanRows, meansSchema, plainPlan } from "./bypass.js";
 import type { ModelConfig } from "./config.js";
+import type { TextFile } from "./data/text-argument.js";
 import type { Dtype } from "./dtype.js";
 import { type FileHash, hashFile, hashNumbers, hashRows } from "./fingerprint.js";
 import {
@@ -18,6 +19,7 @@ import { defaultMemory } from "./memory-budget.js";
 import { type OperationOptions, part } from "./operation.js";
 import { type Perplexity, toPerplexity, toWindows, windowFields } from "./perplexity.js";
 import { compareWithFloat32, type PrecisionDifference } from "./precision.js";
+import { Progress } from "./progress.js";
 import type { Samples } from "./samples.js";
 import type { RowScores, ScoredRow } from "./scoring.js";
 import type { Session } from "./session.js";
@@ -59,7 +61,7 @@ export interface SweepOptions<Metric extends MemorizationMetric = MemorizationMe
   /** That sampling is among this many most probable tokens. Defaults to all. */
   topK?: number;
   /** A text to take the perplexity of, as `perplexity` takes it. */
-  text?: string | Tokens;
+  text?: string | Tokens | TextFile;
   /** The most tokens of the text that the model sees at once. Defaults to the model's context. */
   contextLength?: number;
   /** How many new tokens each window of the text scores after the first. Defaults to half of `contextLength`. */
@@ -235,8 +237,8 @@ async function readMeasures(session: Session, checked: Checked): Promise<Measure
   }
   return {
     samples: samples === undefined ? [] : toScoredRows(await readScorable(samples, checked, session), checked.metrics),
-    windows: text === undefined ? [] : toWindows(text, checked, session),
-    tasks: await encodeTasks(tasks as Task[], {}, session),
+    windows: text === undefined ? [] : await toWindows(text, checked, session),
+    tasks: await encodeTasks(tasks as Task[], { signal: checked.signal }, session),
   };
 }
 
@@ -273,7 +275,7 @@ async function describeSettings(
   return {
     over: withoutMeans(checked.over as SweptBlocks),
     mode: checked.mode as SweptModes,
-    ...(means.length > 0 && { means: means.map(({ blocks }) => hashNumbers(blocks)) }),
+    ...(means.length > 0 && { means: means.map((own) => hashNumbers(meanRows(own, config, "means"))) }),
     device,
     dtype,
     versions: { "attention-bypass": packageVersion, libtorch: session.libtorch },
@@ -360,17 +362,21 @@ export async function sweep<Metric extends MemorizationMetric = MemorizationMetr
   const share = rows.length / work;
   const settled = (rows.length + 2 * compared) / work;
   const before = checkpoint?.seconds ?? 0;
-  // Where all was done before, nobody else says so.
-  if (checkpoint?.done.size === rows.length) options.onProgress?.(share);
   let operations = checkpoint?.operations ?? 0;
   let last = began;
   try {
+    // Where all was done before, nobody else says so.
+    if (checkpoint?.done.size === rows.length && checked.onProgress) {
+      const progress = new Progress(checked.onProgress);
+      progress.report(share);
+      await progress.finish();
+    }
     const scores = await scoreRows(
       session,
       rows,
       plans,
       {
-        ...part(options, 0, share),
+        ...part(checked, 0, share),
         scheme,
         memory: budget,
         onRows: async (indices, done, cost) => {
@@ -386,7 +392,7 @@ export async function sweep<Metric extends MemorizationMetric = MemorizationMetr
       compared === 0
         ? undefined
         : await compareWithFloat32(session, rows, plans, scores, {
-            ...part(options, share, settled),
+            ...part(checked, share, settled),
             rows: compared,
             scheme,
             memory: budget,
@@ -398,7 +404,7 @@ export async function sweep<Metric extends MemorizationMetric = MemorizationMetr
             session,
             surveyed.map(({ tokens }) => tokens.slice(0, session.config.contextLength)),
             variants.map(({ plan }) => plan),
-            part(options, settled, 1),
+            part(checked, settled, 1),
           );
     const under = (plan: number) =>
       toScores(

@@ -1,12 +1,24 @@
 import { existsSync, statSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import path from "node:path";
-import type { Template } from "@huggingface/jinja";
 import * as v from "valibot";
 import { packageRoot } from "./addon.js";
+import { definitionPurpose, InputFile, taskRowsPurpose } from "./data/input-file.js";
+import { readLines } from "./data/lines.js";
+import type { Form, RenderedQuestion, Row } from "./data/question-renderer.js";
+import { readRows } from "./data/rows.js";
+import { readText } from "./data/text.js";
+import { DataWorker } from "./data/worker-client.js";
+import type { Rendering } from "./data/worker-messages.js";
 import { AttentionBypassError } from "./errors.js";
-import { type Row, readLines, readRowFile } from "./row-file.js";
-import { validate } from "./validation.js";
+import { describe, validate } from "./validation.js";
+
+/** The most bytes of a definition. */
+const definitionBytes = 2 ** 20;
+
+// Rows that are rendered at once, and the milliseconds that they may take: a thousand times of what they do take.
+const rowsAtOnce = 256;
+const renderingDeadline = 10_000;
+const renderingDeadlinePerRow = 20;
 
 /** The tasks that the package defines; a file of the same form defines another. */
 export const benchmarkNames = ["arc_easy", "hellaswag", "lambada_openai", "piqa", "winogrande"] as const;
@@ -56,16 +68,7 @@ const definitionSchema = v.strictObject({
   forms: v.pipe(v.array(formSchema), v.nonEmpty("at least one form")),
 });
 
-type Form = v.InferOutput<typeof formSchema>;
 export type TaskDefinition = v.InferOutput<typeof definitionSchema>;
-
-/** Texts that may follow others, of which the one at `gold` is right. */
-export interface RenderedQuestion {
-  pairs: { context: string; continuation: string }[];
-  gold: number;
-  /** What the harness's normalized accuracy divides by: characters of each choice. */
-  characters: number[];
-}
 
 /** What is asked: which of several continuations, which of several contexts, or whether one continuation comes. */
 export type QuestionKind = "choices" | "contexts" | "continuation";
@@ -91,9 +94,10 @@ export async function readDefinition(nameOrFile: string): Promise<TaskDefinition
       `expected a task among ${benchmarkNames.join(", ")}, or the path of a definition, but there is no file ${file}`,
     );
   }
+  const text = await readText(file, definitionPurpose, { most: definitionBytes });
   let value: unknown;
   try {
-    value = JSON.parse(await readFile(file, "utf8"));
+    value = JSON.parse(text);
   } catch (error) {
     throw invalid(`expected the definition of a task in ${file} but ${(error as Error).message}`);
   }
@@ -115,107 +119,93 @@ function findRows({ name, rows }: TaskDefinition, data: string): string {
   throw new AttentionBypassError("FILE_NOT_FOUND", `expected rows of ${name} in ${data}, as ${rows.join(" or ")}`);
 }
 
-function withLines(rows: Row[], column: string, lines: readonly [number, string][], file: string): Row[] {
+/** Adds a column that stands in a file of its own, a line for each row. */
+async function withLines(
+  rows: readonly Row[],
+  column: string,
+  file: string,
+  { limit, signal }: RowOptions,
+): Promise<Row[]> {
+  await using input = await InputFile.open(file, taskRowsPurpose);
+  const lines: string[] = [];
+  for await (const { text } of readLines(input, signal)) {
+    if (lines.length === limit) break;
+    lines.push(text.trim());
+  }
   if (lines.length !== rows.length) {
     throw invalid(`expected a line for each of ${rows.length} rows in ${file} but there are ${lines.length}`);
   }
-  return rows.map((row, index) => ({ ...row, [column]: lines[index]?.[1] }));
+  return rows.map((row, index) => ({ ...row, [column]: lines[index] }));
 }
 
-function at(row: Row, place: string): unknown {
-  return place
-    .split(".")
-    .reduce<unknown>((value, key) => (value as Record<string, unknown> | null | undefined)?.[key], row);
+/** Which rows of a file are read. */
+export interface RowOptions {
+  /** The first ones only. */
+  limit?: number | undefined;
+  signal?: AbortSignal | undefined;
 }
 
-/** Makes questions of rows by one form. */
-class Renderer {
-  readonly #templates = new Map<string, Template>();
-  readonly #replacements: [RegExp, string][];
-
-  constructor(
-    private readonly form: Form,
-    private readonly jinja: typeof import("@huggingface/jinja"),
-  ) {
-    this.#replacements = form.replace.map(([pattern, replacement]) => [new RegExp(pattern, "gu"), replacement]);
-  }
-
-  #text(source: string, row: Row): string {
-    let known = this.#templates.get(source);
-    if (!known) {
-      known = new this.jinja.Template(source);
-      this.#templates.set(source, known);
+/** The first rows of a file, each of which must be an object. Throws FILE_NOT_FOUND, TASK_INVALID. */
+export async function readTaskRows(file: string, { limit, signal }: RowOptions): Promise<Row[]> {
+  await using input = await InputFile.open(file, taskRowsPurpose);
+  const rows: Row[] = [];
+  for await (const { name, value } of readRows(input, limit, signal)) {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) {
+      throw invalid(`expected an object in ${name} but received ${describe(value)}`);
     }
-    return known.render({ ...row });
+    rows.push(value as Row);
   }
+  return rows;
+}
 
-  #clean(text: string): string {
-    return this.#replacements.reduce((cleaned, [pattern, by]) => cleaned.replace(pattern, by), text);
+/** Renders rows, some at a time, in a thread that is ended where they take longer than they may. */
+async function renderRows(
+  form: Form,
+  rows: readonly Row[],
+  { name }: TaskDefinition,
+  file: string,
+  signal: AbortSignal | undefined,
+): Promise<RenderedQuestion[]> {
+  await using worker = new DataWorker();
+  const questions: RenderedQuestion[] = [];
+  const unlike = (row: string, message: string) =>
+    invalid(`expected ${row} of ${file} to be as the definition of ${name} says but ${message}`);
+  for (let first = 0; first < rows.length; first += rowsAtOnce) {
+    const some = rows.slice(first, first + rowsAtOnce);
+    const deadline = renderingDeadline + some.length * renderingDeadlinePerRow;
+    const renderings = await worker
+      .ask({ render: { form, rows: some } }, { deadline, signal })
+      .catch((error: unknown) => {
+        signal?.throwIfAborted();
+        const range = some.length === 1 ? `row ${first + 1}` : `rows ${first + 1} to ${first + some.length}`;
+        throw unlike(range, `making text of it failed: ${(error as Error).message}`);
+      });
+    for (const rendering of renderings as Rendering[]) {
+      if ("failure" in rendering) throw unlike(`row ${questions.length + 1}`, rendering.failure);
+      questions.push(rendering.question);
+    }
   }
-
-  #list(source: string | readonly string[], row: Row): string[] {
-    if (typeof source !== "string") return source.map((member) => this.#text(member, row));
-    const values = at(row, source);
-    if (Array.isArray(values)) return values.map(String);
-    throw new Error(`there is no list ${source}`);
-  }
-
-  #gold(row: Row, count: number): number {
-    const { gold = "0", labels } = this.form;
-    const label = this.#text(gold, row);
-    const place = labels === undefined ? Number(label) : this.#list(labels, row).indexOf(label);
-    if (label !== "" && Number.isInteger(place) && place >= 0 && place < count) return place;
-    throw new Error(`"${label}" is none of ${count} answers`);
-  }
-
-  render(row: Row): RenderedQuestion {
-    const { context = "", contexts, choices, continuation = "" } = this.form;
-    const before = (contexts ?? [context]).map((source) => this.#clean(this.#text(source, row)));
-    const after =
-      choices === undefined
-        ? [this.#clean(this.#text(continuation, row))]
-        : this.#list(choices, row).map((choice) => this.#clean(choice));
-    return {
-      pairs: before.flatMap((context) => after.map((continuation) => ({ context, continuation }))),
-      gold: this.#gold(row, before.length * after.length),
-      // Code points, as Python counts them.
-      characters: after.map((choice) => [...choice].length),
-    };
-  }
+  return questions;
 }
 
 /**
- * The questions of a task from a file of its rows, or a folder with one. `limit`: the first ones alone. Throws
- * FILE_NOT_FOUND, TASK_INVALID.
+ * The questions of a task from a file of its rows, or a folder with one. Throws FILE_NOT_FOUND, TASK_INVALID.
  */
-export async function renderTask(
-  definition: TaskDefinition,
-  data: string,
-  limit: number | undefined,
-): Promise<RenderedTask> {
+export async function renderTask(definition: TaskDefinition, data: string, options: RowOptions): Promise<RenderedTask> {
   const file = findRows(definition, data);
-  let rows = await readRowFile(file);
+  let rows = await readTaskRows(file, options);
   for (const [column, names] of Object.entries(definition.lines)) {
-    const beside = column in (rows[0] ?? {}) ? undefined : findIn(path.dirname(file), names);
-    if (beside !== undefined) rows = withLines(rows, column, await readLines(beside), beside);
+    const beside = Object.hasOwn(rows[0] ?? {}, column) ? undefined : findIn(path.dirname(file), names);
+    if (beside !== undefined) rows = await withLines(rows, column, beside, options);
   }
   const [first] = rows;
   if (first === undefined) throw invalid(`expected rows of ${definition.name} in ${file} but it is empty`);
-  const form = definition.forms.find(({ needs }) => needs.every((column) => column in first));
+  const form = definition.forms.find(({ needs }) => needs.every((column) => Object.hasOwn(first, column)));
   if (form === undefined) {
     const formats = definition.forms.map(({ needs }) => needs.join(", ")).join(", or ");
     throw invalid(`expected rows of ${definition.name} with ${formats} in ${file}`);
   }
   const kind = form.choices !== undefined ? "choices" : form.contexts !== undefined ? "contexts" : "continuation";
-  const renderer = new Renderer(form, await import("@huggingface/jinja"));
-  const questions = rows.slice(0, limit).map((row, index) => {
-    try {
-      return renderer.render(row);
-    } catch (error) {
-      throw invalid(
-        `expected row ${index + 1} of ${file} to be as the definition of ${definition.name} says but ${(error as Error).message}`,
-      );
-    }
-  });
+  const questions = await renderRows(form, rows, definition, file, options.signal);
   return { name: definition.name, group: definition.group, kind, questions };
 }

@@ -1,12 +1,12 @@
 import * as v from "valibot";
 import { AttentionBypassError, type ErrorCode } from "./errors.js";
-import { readRowFile } from "./row-file.js";
+import { requireFinite } from "./finite.js";
 import type { RowScores, ScoredRow } from "./scoring.js";
 import type { Session } from "./session.js";
-import { exponentialOf, type Measured, meanWithError } from "./statistics.js";
-import { type QuestionKind, readDefinition, renderTask } from "./task-definition.js";
-import { requireTokenizer, type Tokens, toTokenIds } from "./tokens.js";
-import { describe, invalidArgument, pathText, wholeNumber } from "./validation.js";
+import { exponentialOf, largest, type Measured, meanWithError } from "./statistics.js";
+import { type QuestionKind, type RowOptions, readDefinition, readTaskRows, renderTask } from "./task-definition.js";
+import { encodeOrCheck, isTypedTokens, joinTokens, type Tokens } from "./tokens.js";
+import { describe, invalidArgument, pathText, reading, wholeNumber } from "./validation.js";
 
 /** A question whose answer is one of several continuations. Text needs a tokenizer. */
 export interface Question {
@@ -18,13 +18,13 @@ export interface Question {
   gold: number;
 }
 
-/** Questions, or the path of a file with them as JSON lines; other fields are for those who wrote them. */
+/** Questions, or the path of a file with them; other fields are for those who wrote them. */
 export interface QuestionTask {
   /** What results call it. */
   name: string;
   /** What it tests, such as "reasoning"; reports put tasks of one group together. */
   group?: string;
-  /** The questions, or the path of a file with them: JSON lines of the same fields. */
+  /** The questions, or the path of a file with them: JSON lines or Parquet of the same fields. */
   questions: readonly Question[] | string;
 }
 
@@ -70,20 +70,20 @@ export interface TaskScores {
   normalizedAccuracy?: number;
   /** exp of the mean over questions of the continuation's negative log-likelihood. Of tasks with one continuation. */
   perplexity?: number;
-  /** Of what stands above. */
+  /** Of what stands above. A single question has none. */
   standardErrors: {
     /** Sample standard deviation / sqrt(questions). */
-    accuracy: number;
+    accuracy?: number;
     /** The same. */
     normalizedAccuracy?: number;
-    /** That of a log-normal variable. */
+    /** That of a log-normal variable; not there if it is more than a number holds. */
     perplexity?: number;
   };
   /** In the order of the rows. */
   perQuestion: Answer[];
 }
 
-const content = v.union([v.string(), v.array(v.number()), v.instance(Int32Array), v.instance(BigInt64Array)]);
+const content = v.union([v.string(), v.array(v.number()), v.custom<Int32Array | BigInt64Array>(isTypedTokens)]);
 const questionFields = v.pipe(
   v.object({ query: content, choices: v.pipe(v.array(content), v.minLength(2)), gold: v.number() }),
   v.check(({ choices, gold }) => Number.isInteger(gold) && gold >= 0 && gold < choices.length),
@@ -94,7 +94,8 @@ export const taskSchema = v.union(
     v.strictObject({
       name: v.pipe(v.string(), v.nonEmpty("a name")),
       group: v.optional(v.string()),
-      questions: v.union([v.string(), v.array(v.any())]),
+      // Looked at one by one, since an array may have holes and a length of billions.
+      questions: v.union([v.string(), v.custom<readonly unknown[]>(Array.isArray)]),
     }),
     v.strictObject({ definition: pathText, data: pathText, limit: v.optional(wholeNumber(1)) }),
   ],
@@ -102,12 +103,23 @@ export const taskSchema = v.union(
 );
 
 function parseQuestion(value: unknown, name: string, code: ErrorCode): Question {
-  const parsed = v.safeParse(questionFields, value);
+  const parsed = reading(name, () => v.safeParse(questionFields, value, { abortEarly: true }));
   if (parsed.success) return parsed.output;
   throw new AttentionBypassError(
     code,
     `expected { query, choices, gold } with two choices or more, and gold the place of one, for ${name} but received ${describe(value)}`,
   );
+}
+
+function parseQuestions(values: readonly unknown[], task: string): Question[] {
+  const questions: Question[] = [];
+  // Not `map`, which leaves out what a sparse array does not have.
+  for (let index = 0; index < values.length; index++) {
+    const name = `question ${index} of the task ${task}`;
+    const value = reading(name, () => values[index]);
+    questions.push(parseQuestion(value, name, "INVALID_ARGUMENT"));
+  }
+  return questions;
 }
 
 /** What is asked, before it is made tokens of. */
@@ -117,15 +129,13 @@ interface Asked {
   characters: number[] | undefined;
 }
 
-async function askOwn({ name, questions }: QuestionTask): Promise<Asked[]> {
+async function askOwn({ name, questions }: QuestionTask, options: RowOptions): Promise<Asked[]> {
   const parsed =
     typeof questions === "string"
-      ? (await readRowFile(questions)).map((row, index) =>
+      ? (await readTaskRows(questions, options)).map((row, index) =>
           parseQuestion(row, `question ${index + 1} of ${questions}`, "TASK_INVALID"),
         )
-      : questions.map((value, index) =>
-          parseQuestion(value, `question ${index} of the task ${name}`, "INVALID_ARGUMENT"),
-        );
+      : parseQuestions(questions, name);
   return parsed.map(({ query, choices, gold }) => ({
     pairs: choices.map((continuation) => ({ context: query, continuation })),
     gold,
@@ -140,24 +150,27 @@ async function askOwn({ name, questions }: QuestionTask): Promise<Asked[]> {
  * with a space between, spaces at the context's end belong to the continuation, what is longer than the context alone
  * is the continuation, and of what is longer than the model's context the beginning is left out.
  */
-function encode(
+async function encode(
   context: string | Tokens,
   continuation: string | Tokens,
-  { config, tokenizer }: Session,
+  session: Session,
   name: string,
-): { tokens: Int32Array; first: number; truncated: boolean } {
-  const ids = (value: string | Tokens) =>
-    toTokenIds(typeof value === "string" ? requireTokenizer(tokenizer, name).encode(value) : value, config, name);
+  signal: AbortSignal | undefined,
+): Promise<{ tokens: Int32Array; first: number; truncated: boolean }> {
+  const { config } = session;
+  // The space before it would be a token, whose probability says nothing of an answer.
+  if (continuation === "") throw invalidArgument(name, "choices that are not empty", continuation);
+  const ids = (value: string | Tokens) => encodeOrCheck(value, session, name, signal);
   const before = typeof context === "string" ? context.trimEnd() : context;
-  let prefix = ids(before);
+  let prefix = await ids(before);
   let tokens =
     typeof context === "string" && typeof continuation === "string"
-      ? ids(`${context} ${continuation}`)
-      : Int32Array.from([...prefix, ...ids(typeof continuation === "string" ? ` ${continuation}` : continuation)]);
+      ? await ids(`${context} ${continuation}`)
+      : joinTokens(prefix, await ids(typeof continuation === "string" ? ` ${continuation}` : continuation));
   const [end] = config.endTokens;
   if (before === "" && end !== undefined) {
     prefix = Int32Array.of(end);
-    tokens = Int32Array.from([end, ...tokens]);
+    tokens = joinTokens(prefix, tokens);
   }
   const length = tokens.length - prefix.length;
   if (prefix.length === 0 || length <= 0) {
@@ -185,30 +198,32 @@ export interface EncodedTask {
 }
 
 /** Throws INVALID_ARGUMENT, TASK_INVALID, FILE_NOT_FOUND, TOKENIZER_MISSING, TOKEN_OUT_OF_RANGE, CONTEXT_TOO_LONG. */
-export async function encodeTask(task: Task, session: Session): Promise<EncodedTask> {
+export async function encodeTask(task: Task, session: Session, signal?: AbortSignal): Promise<EncodedTask> {
   const defined =
     "definition" in task
-      ? await renderTask(await readDefinition(task.definition), task.data, task.limit)
-      : { name: task.name, group: task.group, kind: "choices" as const, questions: await askOwn(task) };
+      ? await renderTask(await readDefinition(task.definition), task.data, { limit: task.limit, signal })
+      : { name: task.name, group: task.group, kind: "choices" as const, questions: await askOwn(task, { signal }) };
   const { name, group, kind } = defined;
   const questions: readonly Asked[] = defined.questions;
   if (questions.length === 0) throw invalidArgument(`the task ${name}`, "at least one question", []);
   let truncated = 0;
-  const rows = questions.flatMap((question, index) =>
-    question.pairs.map(({ context, continuation }): ScoredRow => {
-      const encoded = encode(context, continuation, session, `question ${index} of the task ${name}`);
+  const rows: ScoredRow[] = [];
+  for (const [index, question] of questions.entries()) {
+    const place = `question ${index} of the task ${name}`;
+    for (const { context, continuation } of question.pairs) {
+      const encoded = await encode(context, continuation, session, place, signal);
       if (encoded.truncated) truncated++;
       const { tokens, first } = encoded;
       // What greedy generation gives counts where there is no other choice.
-      return { tokens, first, group: question, decode: false, settle: kind === "continuation" };
-    }),
-  );
+      rows.push({ tokens, first, group: question, decode: false, settle: kind === "continuation" });
+    }
+  }
   const counted = questions.map(({ pairs, gold, characters }) => ({ gold, characters, count: pairs.length }));
   return { name, group, kind, questions: counted, truncated, rows };
 }
 
 /** The first place of the greatest. */
-const best = (numbers: readonly number[]) => numbers.indexOf(Math.max(...numbers));
+const best = (numbers: readonly number[]) => numbers.indexOf(largest(numbers));
 
 function toAnswer(
   { gold, characters }: EncodedTask["questions"][number],
@@ -243,17 +258,23 @@ export function toTaskScores(task: EncodedTask, scores: readonly RowScores[]): T
     task.kind === "continuation"
       ? exponentialOf(meanWithError(scores.map(({ logLikelihood }) => -logLikelihood)))
       : undefined;
-  return {
-    questions: perQuestion.length,
-    truncated: task.truncated,
-    accuracy: accuracy.value,
-    ...(normalized && { normalizedAccuracy: normalized.value }),
-    ...(perplexity && { perplexity: perplexity.value }),
-    standardErrors: {
-      accuracy: accuracy.standardError,
-      ...(normalized && { normalizedAccuracy: normalized.standardError }),
-      ...(perplexity && { perplexity: perplexity.standardError }),
-    },
-    perQuestion,
+  const measured = {
+    accuracy,
+    ...(normalized && { normalizedAccuracy: normalized }),
+    ...(perplexity && { perplexity }),
   };
+  const values = Object.entries(measured).map(([name, { value }]) => [name, value]);
+  const errors = Object.entries(measured).flatMap(([name, { standardError }]) =>
+    standardError === undefined ? [] : [[name, standardError]],
+  );
+  return requireFinite(
+    {
+      questions: perQuestion.length,
+      truncated: task.truncated,
+      ...(Object.fromEntries(values) as Pick<TaskScores, keyof typeof measured>),
+      standardErrors: Object.fromEntries(errors) as TaskScores["standardErrors"],
+      perQuestion,
+    },
+    `the task ${task.name}`,
+  );
 }

@@ -1,4 +1,4 @@
-import type { Tokenizer } from "./tokenizer.js";
+import type { Tokenizer } from "./tokenizer/tokenizer.js";
 
 const unfinished = "\uFFFD";
 /** More than any decoder looks back. */
@@ -72,10 +72,13 @@ export class TextStream {
   #take(decoded: string): string {
     if (this.stopped) return "";
     let text = this.#held + decoded;
-    const ends = this.stops.map((stop) => text.indexOf(stop)).filter((index) => index >= 0);
-    if (ends.length > 0) {
+    const end = this.stops.reduce((first, stop) => {
+      const place = text.indexOf(stop);
+      return place < 0 || (first >= 0 && first < place) ? first : place;
+    }, -1);
+    if (end >= 0) {
       this.stopped = true;
-      text = text.slice(0, Math.min(...ends));
+      text = text.slice(0, end);
       this.#held = "";
     } else {
       const length = heldBack(text, this.stops);

@@ -1,8 +1,10 @@
+import { types } from "node:util";
 import type { ModelConfig } from "./config.js";
 import { AttentionBypassError } from "./errors.js";
 import type { NativeRows } from "./native.js";
-import type { Tokenizer } from "./tokenizer.js";
-import { describe, invalidArgument } from "./validation.js";
+import { largest } from "./statistics.js";
+import type { Tokenizer } from "./tokenizer/tokenizer.js";
+import { describe, invalidArgument, reading } from "./validation.js";
 
 /** Token ids of one row. */
 export type Tokens = readonly number[] | Int32Array | BigInt64Array;
@@ -21,40 +23,115 @@ export function requireTokenizer(tokenizer: Tokenizer | undefined, name: string)
   );
 }
 
-/** Checks ids against a vocabulary. Throws TOKEN_OUT_OF_RANGE. */
-export function toTokenIds(ids: ArrayLike<number | bigint>, config: ModelConfig, name: string): Int32Array {
-  const tokens = new Int32Array(ids.length);
-  for (let index = 0; index < ids.length; index++) {
-    const value = ids[index];
-    const id = typeof value === "bigint" ? Number(value) : value;
-    if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id >= config.vocabularySize) {
-      throw new AttentionBypassError(
-        "TOKEN_OUT_OF_RANGE",
-        `expected token ids from 0 to ${config.vocabularySize - 1} for ${name} but received ` +
-          `${describe(value)} at position ${index}`,
-      );
-    }
-    tokens[index] = id;
+/** Zeros in which that many tokens have room. Throws OUT_OF_MEMORY. */
+function allocate(count: number, name: string): Int32Array {
+  try {
+    return new Int32Array(count);
+  } catch (error) {
+    throw new AttentionBypassError(
+      "OUT_OF_MEMORY",
+      `expected memory for ${count} tokens of ${name} but there is not so much`,
+      { cause: error },
+    );
   }
-  return tokens;
+}
+
+/** Checks ids against a vocabulary. Throws TOKEN_OUT_OF_RANGE, OUT_OF_MEMORY. */
+export function toTokenIds(ids: ArrayLike<number | bigint>, config: ModelConfig, name: string): Int32Array {
+  return reading(name, () => {
+    const count = ids.length;
+    // An array may have holes and a length of billions, so there is room when the first id is right.
+    let tokens: Int32Array = new Int32Array();
+    for (let index = 0; index < count; index++) {
+      const value = ids[index];
+      const id = typeof value === "bigint" ? Number(value) : value;
+      if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id >= config.vocabularySize) {
+        throw new AttentionBypassError(
+          "TOKEN_OUT_OF_RANGE",
+          `expected token ids from 0 to ${config.vocabularySize - 1} for ${name} but received ` +
+            `${describe(value)} at position ${index}`,
+        );
+      }
+      if (index === 0) tokens = allocate(count, name);
+      tokens[index] = id;
+    }
+    return tokens;
+  });
+}
+
+/** Whether a value is a typed array of token ids, of whichever realm. */
+export function isTypedTokens(value: unknown): value is Int32Array | BigInt64Array {
+  return types.isInt32Array(value) || types.isBigInt64Array(value);
 }
 
 function isTokens(value: unknown): value is Tokens {
-  return Array.isArray(value) || value instanceof Int32Array || value instanceof BigInt64Array;
+  return Array.isArray(value) || isTypedTokens(value);
+}
+
+/** Some tokens, and behind them others. */
+export function joinTokens(first: ArrayLike<number>, second: ArrayLike<number>): Int32Array {
+  const joined = new Int32Array(first.length + second.length);
+  joined.set(first);
+  joined.set(second, first.length);
+  return joined;
+}
+
+/** How long the longest row is. */
+export const longestOf = (rows: readonly Int32Array[]): number => largest(rows.map((row) => row.length));
+
+/** The ids of text, encoded without holding the event loop for long, or of ids. */
+export async function encodeOrCheck(
+  value: string | Tokens,
+  { config, tokenizer }: TokenContext,
+  name: string,
+  signal?: AbortSignal | undefined,
+): Promise<Int32Array> {
+  const ids =
+    typeof value === "string" ? await requireTokenizer(tokenizer, name).encodeAsync(value, { signal }) : value;
+  return toTokenIds(ids, config, name);
 }
 
 /** One row of tokens from ids or text; not empty. */
 export function toRow(value: string | Tokens, { config, tokenizer }: TokenContext, name: string): Int32Array {
   let ids: Tokens = value as Tokens;
   if (typeof value === "string") ids = requireTokenizer(tokenizer, name).encode(value);
-  else if (!isTokens(value)) throw invalidArgument(name, "text, or an array of token ids", value);
-  if (ids.length === 0) throw invalidArgument(name, "at least one token", value);
+  else if (!reading(name, () => isTokens(value))) throw invalidArgument(name, "text, or an array of token ids", value);
+  if (reading(name, () => ids.length) === 0) throw invalidArgument(name, "at least one token", value);
   return toTokenIds(ids, config, name);
 }
 
 /** Whether a value is several rows rather than one. */
-export function isBatch<Row extends string | Tokens>(value: Row | readonly Row[]): value is readonly Row[] {
-  return Array.isArray(value) && value.length > 0 && typeof value[0] !== "number" && typeof value[0] !== "bigint";
+export function isBatch<Row extends string | Tokens>(
+  value: Row | readonly Row[],
+  name: string,
+): value is readonly Row[] {
+  return reading(name, () => {
+    if (!Array.isArray(value) || value.length === 0) return false;
+    const kind = typeof value[0];
+    return kind !== "number" && kind !== "bigint";
+  });
+}
+
+/** One row of tokens that the model's context holds. Throws CONTEXT_TOO_LONG. */
+export function toContextRow(value: string | Tokens, context: TokenContext, name: string): Int32Array {
+  // Before the ids are looked at, which may be billions.
+  const given = reading(name, () => (isTokens(value) ? value.length : 0));
+  requireContext(given, context.config, name);
+  const row = toRow(value, context, name);
+  requireContext(row.length, context.config, name);
+  return row;
+}
+
+/** Several rows that the model's context holds; `name` is what messages call them. */
+export function toContextRows(values: readonly (string | Tokens)[], context: TokenContext, name: string): Int32Array[] {
+  const rows: Int32Array[] = [];
+  // Not `map`, which leaves out what a sparse array does not have.
+  for (let index = 0; index < values.length; index++) {
+    const place = `${name}[${index}]`;
+    const value = reading(place, () => values[index]) as string | Tokens;
+    rows.push(toContextRow(value, context, place));
+  }
+  return rows;
 }
 
 /** Throws CONTEXT_TOO_LONG where a row does not fit the model's context. */

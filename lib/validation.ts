@@ -1,12 +1,63 @@
 import * as v from "valibot";
 import { AttentionBypassError, type ErrorCode } from "./errors.js";
+import { visible } from "./visible.js";
 
-/** A value as an error message shows it. */
-export function describe(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
+/** How much of a text a message shows. */
+const longestShown = 60;
+
+/** No message needs more digits than 64 bits have, and very long numbers take seconds to write. */
+const largestShown = 2n ** 64n;
+
+function shorten(text: string): string {
+  return text.length > longestShown ? `${text.slice(0, longestShown)}…` : text;
+}
+
+function describeObject(value: object): string {
   if (Array.isArray(value)) return `an array of ${value.length}`;
-  if (typeof value === "object" && value !== null) return value.constructor?.name ?? "an object";
-  return typeof value === "function" ? "a function" : String(value);
+  const name: unknown = value.constructor?.name;
+  return typeof name === "string" && name !== "" ? shorten(name) : "an object";
+}
+
+/** A value as an error message shows it. Never fails, whatever the value. */
+export function describe(value: unknown): string {
+  switch (typeof value) {
+    case "string":
+      return visible(JSON.stringify(shorten(value)));
+    case "function":
+      return "a function";
+    case "symbol":
+      return "a symbol";
+    case "bigint":
+      return value >= -largestShown && value <= largestShown ? String(value) : "a bigint of more than 64 bits";
+    case "number":
+      return Object.is(value, -0) ? "-0" : String(value);
+    case "object":
+      if (value === null) return "null";
+      try {
+        return visible(describeObject(value));
+      } catch {
+        return "an object that can't be read";
+      }
+    default:
+      return String(value);
+  }
+}
+
+/**
+ * Reads what a caller has given. Getters and proxies that throw are an argument that is refused. Throws
+ * INVALID_ARGUMENT and what the reading says itself.
+ */
+export function reading<Value>(name: string, read: () => Value): Value {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof AttentionBypassError) throw error;
+    throw new AttentionBypassError(
+      "INVALID_ARGUMENT",
+      `expected a value that can be read for ${name} but reading it failed`,
+      { cause: error },
+    );
+  }
 }
 
 export function invalidArgument(name: string, expected: string, received: unknown): AttentionBypassError {
@@ -23,7 +74,7 @@ export function validate<Schema extends v.GenericSchema>(
   name: string,
   code: ErrorCode = "INVALID_ARGUMENT",
 ): v.InferOutput<Schema> {
-  const result = v.safeParse(schema, value, { abortEarly: true });
+  const result = reading(name, () => v.safeParse(schema, value, { abortEarly: true }));
   if (result.success) return result.output;
   const [issue] = result.issues;
   const place = [name, v.getDotPath(issue)].filter(Boolean).join(".");
@@ -31,7 +82,9 @@ export function validate<Schema extends v.GenericSchema>(
     throw new AttentionBypassError(code, `expected no option of the name ${place}`);
   }
   const expected =
-    issue.kind === "validation" || issue.type === "union" ? issue.message : (issue.expected ?? issue.message);
+    issue.kind === "validation" || issue.type === "union" || issue.type === "custom"
+      ? issue.message
+      : (issue.expected ?? issue.message);
   throw new AttentionBypassError(code, `expected ${expected} for ${place} but received ${describe(issue.input)}`);
 }
 
@@ -54,11 +107,19 @@ export const share = v.pipe(
 
 export const pathText = v.pipe(
   v.string(),
-  v.check((value: string) => value !== "" && !value.includes("\0"), "a path"),
+  v.check((value: string) => value !== "" && !value.includes("\0") && !/\p{Surrogate}/u.test(value), "a path"),
 );
+
+/** By its methods: a signal may be of another realm, as in tests that run in a vm context. */
+export function isAbortSignal(value: unknown): value is AbortSignal {
+  if (typeof value !== "object" || value === null) return false;
+  const { aborted, addEventListener, removeEventListener, throwIfAborted } = value as Partial<AbortSignal>;
+  const methods = [addEventListener, removeEventListener, throwIfAborted];
+  return typeof aborted === "boolean" && methods.every((method) => typeof method === "function");
+}
 
 /** What every long call takes. */
 export const longCall = {
-  signal: v.optional(v.instance(AbortSignal)),
+  signal: v.optional(v.custom<AbortSignal>(isAbortSignal, "AbortSignal")),
   onProgress: v.optional(v.function() as v.GenericSchema<(share: number) => void>),
 };

@@ -39,11 +39,11 @@ function forgetOtherClone(folder) {
 }
 
 /** Returns cmake-js's exit code. Each series keeps what it has compiled in a folder of its own. */
-export function compileAddons(libtorch, series, stdio = "inherit") {
+export function compileAddons(libtorch, series, stdio = "inherit", more = []) {
   const folder = series === pinnedSeries ? "build" : `build-${series}`;
   forgetOtherClone(path.join(root, folder));
   const warnings = process.env.CI === "true" ? ["--CDWARNINGS_AS_ERRORS=ON"] : [];
-  const definitions = [`--CDLIBTORCH=${libtorch}`, `--CDLIBTORCH_SERIES=${series}`, ...warnings];
+  const definitions = [`--CDLIBTORCH=${libtorch}`, `--CDLIBTORCH_SERIES=${series}`, ...warnings, ...more];
   const cmakeJs = path.join(root, "node_modules", ".bin", "cmake-js");
   const { status } = spawnSync(cmakeJs, ["compile", "--out", folder, ...definitions], { cwd: root, stdio });
   return status ?? 1;

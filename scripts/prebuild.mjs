@@ -7,6 +7,7 @@ import { promisify } from "node:util";
 import prebuildify from "prebuildify";
 import { addonFolder, pinnedSeries, preloadFolder, versions } from "./compile.mjs";
 import { collectLicences } from "./licences.mjs";
+import { newerThanOldest } from "./oldest-libraries.mjs";
 
 const root = path.join(import.meta.dirname, "..");
 
@@ -43,6 +44,14 @@ async function prebuild(libtorch, series, addon, folder) {
     nodeGyp: path.join(import.meta.dirname, "cmake-js-as-node-gyp.mjs"),
     targets: [{ runtime: "node", target: process.versions.node }],
   });
+  const built = path.join(folder, "prebuilds", `${process.platform}-${process.arch}`, `${addon}.glibc.node`);
+  const newer = newerThanOldest(built);
+  if (newer.length > 0) {
+    throw new Error(
+      `expected ${built} to load wherever libtorch does but it needs ${newer.join(", ")}; ` +
+        "bind these to older versions in binding/older_libraries.cpp",
+    );
+  }
 }
 
 try {

@@ -1,7 +1,8 @@
 #include "architecture.h"
 
+#include <utility>
+
 #include "activation.h"
-#include "offloaded_matrices.h"
 
 namespace attention_bypass {
 
@@ -11,50 +12,58 @@ Architecture build_architecture(const ModelConfig& config, Checkpoint& checkpoin
   Architecture architecture =
       config.family == Family::gpt_neox ? build_gpt_neox(builder, control) : build_gpt_neo(builder, control);
   checkpoint.finish();
+  architecture.offloaded = std::move(builder.offloaded);
   architecture.root.eval();
   return architecture;
 }
 
-at::Tensor ArchitectureBuilder::matrix(const std::string& name, at::IntArrayRef shape) {
+ArchitectureBuilder::Matrix ArchitectureBuilder::matrix(const std::string& name, at::IntArrayRef shape,
+                                                        bool in_memory) {
   auto stored = checkpoint.take(name, shape);
-  if (offload_) return stored;
-  // A tensor that is already right stays where the file is mapped.
-  auto tensor = stored.to(options).contiguous();
-  if (!tensor.is_alias_of(stored)) release_pages(stored);
-  return tensor;
+  if (offload_ && !in_memory) return {at::empty({0, 0}, options), std::move(stored)};
+  return {stored.read(dtype()).to(options.device()), std::nullopt};
+}
+
+torch::jit::Module ArchitectureBuilder::keep(torch::jit::Module module, Matrix matrix) {
+  if (matrix.stored) offloaded.emplace(module._ivalue().get(), std::move(*matrix.stored));
+  return module;
 }
 
 at::Tensor ArchitectureBuilder::vector(const std::string& name, int64_t size, at::ScalarType type) {
-  return checkpoint.take(name, {size}).to(options.dtype(type)).contiguous();
+  return checkpoint.take(name, {size}).read(type).to(options.device());
 }
 
-torch::jit::Module ArchitectureBuilder::embedding(const std::string& name, int64_t count) {
-  return script.build(
-      "Embedding",
-      {ScriptBuilder::parameter("weight", matrix(name + ".weight", {count, config.hidden_size})),
-       ScriptBuilder::attribute("dtype", static_cast<int64_t>(dtype())),
-       ScriptBuilder::attribute("stream_dtype", static_cast<int64_t>(stream_dtype()))},
-      R"(
+torch::jit::Module ArchitectureBuilder::embedding(const std::string& name, int64_t count, bool in_memory) {
+  auto weight = matrix(name + ".weight", {count, config.hidden_size}, in_memory);
+  const auto module =
+      script.build("Embedding",
+                   {ScriptBuilder::parameter("weight", weight.weight),
+                    ScriptBuilder::attribute("dtype", static_cast<int64_t>(dtype())),
+                    ScriptBuilder::attribute("stream_dtype", static_cast<int64_t>(stream_dtype()))},
+                   R"(
 def forward(self, ids: Tensor) -> Tensor:
     return torch.to(torch.to(torch.embedding(self.weight, ids), self.dtype), self.stream_dtype)
 )");
+  return keep(module, std::move(weight));
 }
 
 torch::jit::Module ArchitectureBuilder::linear(const std::string& name, int64_t inputs, int64_t outputs,
                                                bool bias) {
-  std::vector<ScriptBuilder::Member> members = {
-      ScriptBuilder::parameter("weight", matrix(name + ".weight", {outputs, inputs}))};
+  auto weight = matrix(name + ".weight", {outputs, inputs}, false);
+  std::vector<ScriptBuilder::Member> members = {ScriptBuilder::parameter("weight", weight.weight)};
   if (!bias) {
-    return script.build("LinearWithoutBias", members, R"(
+    const auto module = script.build("LinearWithoutBias", members, R"(
 def forward(self, x: Tensor) -> Tensor:
     return torch.linear(x, self.weight)
 )");
+    return keep(module, std::move(weight));
   }
   members.push_back(ScriptBuilder::parameter("bias", vector(name + ".bias", outputs, dtype())));
-  return script.build("Linear", members, R"(
+  const auto module = script.build("Linear", members, R"(
 def forward(self, x: Tensor) -> Tensor:
     return torch.linear(x, self.weight, self.bias)
 )");
+  return keep(module, std::move(weight));
 }
 
 torch::jit::Module ArchitectureBuilder::norm(const std::string& name) {

@@ -3,10 +3,12 @@
 #include <torch/script.h>
 
 #include <functional>
+#include <optional>
 
 #include "checkpoint.h"
 #include "config.h"
 #include "control.h"
+#include "offloaded_matrices.h"
 #include "script_builder.h"
 
 namespace attention_bypass {
@@ -29,18 +31,18 @@ namespace attention_bypass {
 // half precision what each block adds.
 struct Architecture {
   torch::jit::Module root, final_norm;
-  at::Tensor output_embedding;  // (vocabulary, hidden size)
+  torch::jit::Module token_embedding, output_embedding;  // their weights: (vocabulary, hidden size)
   struct Block {
     torch::jit::Module attention_norm, attention, mlp_norm, mlp;
   };
   std::vector<Block> blocks;
+  OffloadedWeights offloaded;
 };
 
 // Where a model computes, and where its matrices stay.
 struct Placement {
   at::TensorOptions options;  // the device and dtype of the arithmetic
-  // Matrices stay in the mapped files, in the dtype that these have, and each block's are brought to the
-  // device for as long as the block works.
+  // Matrices stay in the files, and each block's are read and copied to the device while the block works.
   bool offload = false;
 };
 
@@ -56,7 +58,8 @@ class ArchitectureBuilder {
 
   at::ScalarType dtype() const { return c10::typeMetaToScalarType(options.dtype()); }
   at::ScalarType stream_dtype() const { return dtype() == at::kDouble ? at::kDouble : at::kFloat; }
-  torch::jit::Module embedding(const std::string& name, int64_t count);
+  // Where matrices are offloaded this one is too, unless it is to stay in memory.
+  torch::jit::Module embedding(const std::string& name, int64_t count, bool in_memory);
   torch::jit::Module linear(const std::string& name, int64_t inputs, int64_t outputs, bool bias);
   torch::jit::Module norm(const std::string& name);
   torch::jit::Module mlp(const std::string& name, const std::string& widen, const std::string& narrow);
@@ -67,9 +70,16 @@ class ArchitectureBuilder {
   Checkpoint& checkpoint;
   const at::TensorOptions options;
   ScriptBuilder script;
+  OffloadedWeights offloaded;
 
  private:
-  at::Tensor matrix(const std::string& name, at::IntArrayRef shape);
+  // A module's weight, which is empty for one that stays in its file; keep() remembers which that is.
+  struct Matrix {
+    at::Tensor weight;
+    std::optional<StoredTensor> stored;
+  };
+  Matrix matrix(const std::string& name, at::IntArrayRef shape, bool in_memory);
+  torch::jit::Module keep(torch::jit::Module module, Matrix matrix);
   at::Tensor vector(const std::string& name, int64_t size, at::ScalarType type);
 
   bool offload_;

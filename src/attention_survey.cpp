@@ -1,7 +1,10 @@
 #include "attention_survey.h"
 
 #include <algorithm>
+#include <limits>
 
+#include "finite.h"
+#include "not_finite.h"
 #include "operations.h"
 
 namespace attention_bypass {
@@ -17,7 +20,9 @@ class Sums {
   void add(const Model::Block& block, const at::Tensor& stream, const at::Tensor& mixed,
            const at::Tensor& valid) {
     const auto weights = block.weights();
-    const auto stream_norms = stream.to(at::kDouble).norm(2, {-1});
+    // A stream of zeros has nothing added to it either.
+    const auto stream_norms =
+        stream.to(at::kDouble).norm(2, {-1}).clamp_min(std::numeric_limits<double>::min());
     const auto over_tokens = [&](const at::Tensor& values) { return values.index({valid}).sum(0); };
     const auto share = [&](const at::Tensor& contribution) {
       return over_tokens(contribution.to(at::kDouble).norm(2, {-1}) / stream_norms).item<double>();
@@ -52,6 +57,7 @@ AttentionSurvey survey_attention(const Model& model, const std::vector<TokenRow>
   const c10::InferenceMode inference;
   const Operations operations(model.config());
   std::vector<Sums> sums(static_cast<size_t>(model.config().block_count));
+  const BypassPlan plain(static_cast<size_t>(model.config().block_count));
   AttentionSurvey survey;
   for (const auto& row : rows) survey.tokens += std::ssize(row);
   const double block_operations = operations.block() + operations.output();
@@ -79,6 +85,10 @@ AttentionSurvey survey_attention(const Model& model, const std::vector<TokenRow>
       if (!model.parallel_residual()) hidden.add_(block->mlp(hidden));
       sums[static_cast<size_t>(index)].add(*block, hidden, mixed, valid);
       control.advance(block_operations * static_cast<double>(tokens));
+    }
+    for (size_t row = begin; row < end; ++row) {
+      const auto stream = hidden[static_cast<int64_t>(row - begin)].narrow(0, 0, std::ssize(rows[row]));
+      if (!all_finite(stream)) throw_not_finite(model, rows[row], plain, "measuring attention", control);
     }
     begin = end;
   }

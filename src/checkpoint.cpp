@@ -1,7 +1,8 @@
 #include "checkpoint.h"
 
-#include <regex>
+#include <array>
 #include <sstream>
+#include <string_view>
 
 #include "error.h"
 
@@ -24,9 +25,23 @@ std::string text_of(const Value& value) {
   return out.str();
 }
 
+// Whether a name ends with one of these, from a dot or the beginning on.
+bool is_buffer(const std::string& name) {
+  static constexpr std::array<std::string_view, 8> buffers = {
+      "attention.bias",        "attention.masked_bias",
+      "attn.attention.bias",   "attn.attention.masked_bias",
+      "rotary_emb.inv_freq",   "rotary_emb.original_inv_freq",
+      "rotary_emb.cos_cached", "rotary_emb.sin_cached"};
+  for (const auto buffer : buffers) {
+    if (!ends_with(name, std::string(buffer))) continue;
+    if (name.size() == buffer.size() || name[name.size() - buffer.size() - 1] == '.') return true;
+  }
+  return false;
+}
+
 }  // namespace
 
-Checkpoint::Checkpoint(Weights weights, const ModelConfig& config) : weights_(std::move(weights)) {
+Checkpoint::Checkpoint(StoredTensors weights, const ModelConfig& config) : weights_(std::move(weights)) {
   const bool neox = config.family == Family::gpt_neox;
   core_ = neox ? "gpt_neox." : "transformer.";
   const std::string anchor = neox ? "embed_in.weight" : "wte.weight";
@@ -47,22 +62,23 @@ std::string Checkpoint::stored_name(const std::string& name) const {
 
 bool Checkpoint::has(const std::string& name) const { return weights_.count(stored_name(name)) != 0; }
 
-at::Tensor Checkpoint::take(const std::string& name, at::IntArrayRef shape) {
+StoredTensor Checkpoint::take(const std::string& name, at::IntArrayRef shape) {
   const std::string stored = stored_name(name);
   const auto found = weights_.find(stored);
   if (found == weights_.end()) {
     throw Error("TENSOR_MISSING", "expected a tensor " + stored + " in the weights but found none");
   }
-  at::Tensor tensor = std::move(found->second);
+  StoredTensor tensor = std::move(found->second);
   weights_.erase(found);
-  if (tensor.sizes() != shape) {
+  if (at::IntArrayRef(tensor.shape) != shape) {
     throw Error("TENSOR_SHAPE", "expected tensor " + stored + " to have the shape " + text_of(shape) +
-                                    " that the config asks for but received " + text_of(tensor.sizes()));
+                                    " that the config asks for but received " +
+                                    text_of(at::IntArrayRef(tensor.shape)));
   }
-  if (!tensor.is_floating_point()) {
+  if (!c10::isFloatingType(tensor.type)) {
     throw Error("TENSOR_DTYPE", "expected tensor " + stored +
                                     " to hold floating-point weights but received " +
-                                    c10::toString(tensor.scalar_type()));
+                                    c10::toString(tensor.type));
   }
   return tensor;
 }
@@ -70,13 +86,11 @@ at::Tensor Checkpoint::take(const std::string& name, at::IntArrayRef shape) {
 void Checkpoint::leave(const std::string& name) { weights_.erase(stored_name(name)); }
 
 void Checkpoint::finish() const {
-  static const std::regex buffer(
-      R"((.*\.)?(attention|attn\.attention)\.(bias|masked_bias)|(.*\.)?rotary_emb\.(inv_freq|original_inv_freq|cos_cached|sin_cached))");
   std::string unexpected;
   size_t count = 0;
   for (const auto& [name, tensor] : weights_) {
     // A wrapper may hold more than the model; only what stands beside the model's own names is judged.
-    if (!begins_with(name, outer_) || std::regex_match(name, buffer)) continue;
+    if (!begins_with(name, outer_) || is_buffer(name)) continue;
     if (++count <= 3) unexpected += (count > 1 ? ", " : "") + name;
   }
   if (count == 0) return;

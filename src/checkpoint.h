@@ -1,27 +1,23 @@
 #pragma once
 
-#include <ATen/ATen.h>
-
-#include <map>
 #include <string>
 
 #include "config.h"
+#include "stored_tensor.h"
 
 namespace attention_bypass {
-
-using Weights = std::map<std::string, at::Tensor>;
 
 // The tensors of a checkpoint under the canonical names of Hugging Face, whatever stands before these in the
 // file: nothing for a base model, "gpt_neox." for a language model, any wrapper's names for a traced module.
 class Checkpoint {
  public:
   // Throws TENSOR_MISSING where no name ends with the token embedding's of the config's family.
-  Checkpoint(Weights weights, const ModelConfig& config);
+  Checkpoint(StoredTensors weights, const ModelConfig& config);
 
   bool has(const std::string& name) const;
 
   // The tensor of this name, once. Throws TENSOR_MISSING, TENSOR_SHAPE, TENSOR_DTYPE.
-  at::Tensor take(const std::string& name, at::IntArrayRef shape);
+  StoredTensor take(const std::string& name, at::IntArrayRef shape);
 
   // Leaves a tensor that repeats another one, such as a tied output embedding.
   void leave(const std::string& name);
@@ -33,7 +29,7 @@ class Checkpoint {
  private:
   std::string stored_name(const std::string& name) const;
 
-  Weights weights_;
+  StoredTensors weights_;
   std::string core_;    // how canonical names of the stack of blocks begin, "gpt_neox." or "transformer."
   std::string stored_;  // how they begin in the file
   std::string outer_;   // what stands before the name of the output embedding in the file

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "finite.h"
+#include "not_finite.h"
+
 namespace attention_bypass {
 
 namespace {
@@ -23,30 +26,41 @@ void keep(std::vector<Value>& values, const std::vector<int64_t>& rows) {
 
 Decoder::Decoder(std::shared_ptr<const Model> model, std::vector<TokenRow> prompts, Options options)
     : model_(std::move(model)),
-      prompts_(std::move(prompts)),
+      rows_(std::move(prompts)),
       options_(std::move(options)),
-      cache_(model_->config(), options_.plan, static_cast<int64_t>(prompts_.size()),
-             capacity(prompts_, options_.max_new_tokens), model_->options()) {
-  for (const auto& prompt : prompts_) positions_.push_back(static_cast<int64_t>(prompt.size()) - 1);
+      cache_(model_->config(), options_.plan, static_cast<int64_t>(rows_.size()),
+             capacity(rows_, options_.max_new_tokens), model_->options()) {
+  for (const auto& prompt : rows_) positions_.push_back(static_cast<int64_t>(prompt.size()) - 1);
   for (const auto seed : options_.seeds) random_.emplace_back(seed);
 }
 
 at::Tensor Decoder::next_hidden(Control& control) {
-  if (prompts_.empty()) {
+  if (begun_) {
+    TokenRow last;
+    for (const auto& row : rows_) last.push_back(row.back());
     for (auto& position : positions_) ++position;
-    const auto batch = TokenBatch::step(last_, positions_, model_->device());
+    const auto batch = TokenBatch::step(last, positions_, model_->device());
     return model_->forward(batch, options_.plan, &cache_, control).select(1, 0);
   }
-  const auto batch = TokenBatch::of(prompts_, model_->device());
-  prompts_.clear();
+  begun_ = true;
+  const auto batch = TokenBatch::of(rows_, model_->device());
   const auto hidden = model_->forward(batch, options_.plan, &cache_, control);
   const auto last = (at::tensor(batch.lengths, at::kLong) - 1).to(model_->device());
   return hidden.index({at::arange(hidden.size(0), last.options()), last});
 }
 
+void Decoder::require_finite(const at::Tensor& logits, Control& control) const {
+  if (all_finite(logits)) return;
+  for (size_t row = 0; row < rows_.size(); ++row) {
+    if (all_finite(logits[static_cast<int64_t>(row)])) continue;
+    throw_not_finite(*model_, rows_[row], options_.plan, "generation", control);
+  }
+}
+
 Decoder::Step Decoder::next(Control& control) {
   const c10::InferenceMode inference;
   const auto logits = model_->unembed(next_hidden(control));
+  require_finite(logits, control);
   Step step;
   if (options_.sampling.greedy()) {
     const auto best = logits.argmax(1).to(at::kCPU);
@@ -61,13 +75,13 @@ Decoder::Step Decoder::next(Control& control) {
   const auto tokens = at::tensor(step.tokens, at::kLong).to(logits.device()).unsqueeze(1);
   const auto chosen = (logits.gather(1, tokens).squeeze(1) - logits.logsumexp(1)).to(at::kCPU);
   step.log_probabilities.assign(chosen.data_ptr<float>(), chosen.data_ptr<float>() + chosen.numel());
-  last_ = step.tokens;
+  for (size_t row = 0; row < rows_.size(); ++row) rows_[row].push_back(step.tokens[row]);
   return step;
 }
 
 void Decoder::keep_rows(const std::vector<int64_t>& rows) {
   const c10::InferenceMode inference;
-  keep(last_, rows);
+  keep(rows_, rows);
   keep(positions_, rows);
   keep(random_, rows);
   cache_.keep_rows(at::tensor(rows, at::kLong).to(model_->device()));

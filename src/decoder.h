@@ -33,13 +33,14 @@ class Decoder {
 
  private:
   at::Tensor next_hidden(Control& control);
+  void require_finite(const at::Tensor& logits, Control& control) const;
 
   std::shared_ptr<const Model> model_;
-  std::vector<TokenRow> prompts_;  // until the first step has read them
+  std::vector<TokenRow> rows_;  // the prompts and what has been generated after them
+  bool begun_ = false;          // whether the prompts have been read
   Options options_;
   KeyValueCache cache_;
-  TokenRow last_;                   // the token that each row chose last
-  std::vector<int64_t> positions_;  // of these
+  std::vector<int64_t> positions_;  // of each row's last token
   std::vector<std::mt19937_64> random_;
 };
 

@@ -1,10 +1,14 @@
 #include "divergence.h"
 
 #include <algorithm>
+#include <iterator>
+#include <limits>
 #include <optional>
 
 #include "block_bound.h"
+#include "finite.h"
 #include "head_bypass.h"
+#include "not_finite.h"
 #include "operations.h"
 
 namespace attention_bypass {
@@ -37,6 +41,16 @@ at::Tensor visible(int64_t length, int64_t window, at::Device device) {
   return window == 0 ? seen : seen.logical_and(back < window);
 }
 
+bool finite(const Divergence& divergence) {
+  const auto all = [](const std::vector<double>& values) {
+    return all_finite(values.data(), std::ssize(values), at::kDouble);
+  };
+  return all(divergence.divergence) && all(divergence.divergence_bound) &&
+         std::all_of(divergence.blocks.begin(), divergence.blocks.end(), [&](const Divergence::Block& block) {
+           return all(block.stream) && all(block.distance) && all(block.bound) && all(block.contribution);
+         });
+}
+
 // A row under a plan.
 struct Bypassed {
   const BypassPlan& plan;
@@ -51,6 +65,7 @@ class Row {
  public:
   Row(const Model& model, const TokenRow& tokens, const std::vector<BypassPlan>& plans)
       : model_(model),
+        tokens_(tokens),
         batch_(TokenBatch::of(std::vector<TokenRow>{tokens}, model.device())),
         rotation_(model.rotation(batch_.positions)),
         visibility_(batch_.positions, batch_.key_positions, batch_.even),
@@ -66,9 +81,17 @@ class Row {
   // the longest row of the output embedding with the final norm's scale.
   void compare_outputs(const at::Tensor& embedding, const at::Tensor& longest, Control& control);
 
-  std::vector<Divergence> take() {
+  // Throws NOT_FINITE.
+  std::vector<Divergence> take(Control& control) {
     std::vector<Divergence> divergences;
-    for (auto& one : bypassed_) divergences.push_back(std::move(one.divergence));
+    for (auto& one : bypassed_) {
+      if (!finite(one.divergence)) {
+        const bool itself = !all_finite(stream_);
+        const BypassPlan plain(one.plan.size());
+        throw_not_finite(model_, tokens_, itself ? plain : one.plan, "measuring divergence", control);
+      }
+      divergences.push_back(std::move(one.divergence));
+    }
     return divergences;
   }
 
@@ -76,6 +99,7 @@ class Row {
   int64_t length() const { return stream_.size(1); }
 
   const Model& model_;
+  const TokenRow& tokens_;
   TokenBatch batch_;
   at::Tensor rotation_;
   Visibility visibility_;
@@ -101,7 +125,9 @@ void Row::pass(const Model::Block& block, size_t index, const std::optional<Bloc
                       visible(length(), block.window(), model_.device()));
       }
       const auto reached = one.radius + bound->attention(bypass, stream_, added, one.radius);
-      one.radius = (reached + bound->mlp(between, parallel ? one.radius : reached)) * (1 + rounding);
+      // No distance that float64 holds is larger than its largest number, so that this still is a bound.
+      one.radius = ((reached + bound->mlp(between, parallel ? one.radius : reached)) * (1 + rounding))
+                       .clamp_max(std::numeric_limits<double>::max());
       if (bypass.mode == BypassMode::zero && bypass.heads.empty()) {
         result.contribution = to_vector(added.norm(2, {-1}));
         result.contribution_bound = bound->any_attention() * (1 + rounding);
@@ -124,7 +150,7 @@ void Row::compare_outputs(const at::Tensor& embedding, const at::Tensor& longest
   std::vector<at::Tensor> reaches;
   for (auto& one : bypassed_) {
     const auto moved = normalized_radius(stream_, one.radius, model_.config().norm_epsilon);
-    const auto reach = longest * moved * (1 + rounding);
+    const auto reach = (longest * moved * (1 + rounding)).clamp_max(std::numeric_limits<double>::max() / 2);
     one.divergence.divergence_bound = to_vector(at::minimum(2 * reach, reach.square() / 2));
     reaches.push_back(reach);
   }
@@ -187,7 +213,7 @@ std::vector<std::vector<Divergence>> diverge(const Model& model, const std::vect
   std::vector<std::vector<Divergence>> divergences;
   for (auto& state : states) {
     state.compare_outputs(embedding, longest, control);
-    divergences.push_back(state.take());
+    divergences.push_back(state.take(control));
   }
   return divergences;
 }

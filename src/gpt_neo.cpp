@@ -56,8 +56,8 @@ def forward(self, x: Tensor, mask: Optional[Tensor]) -> Tensor:
 Architecture build_gpt_neo(ArchitectureBuilder& builder, Control& control) {
   const auto& config = builder.config;
   Architecture architecture;
-  const auto wte = builder.embedding("transformer.wte", config.vocabulary_size);
-  const auto wpe = builder.embedding("transformer.wpe", config.context_length);
+  const auto wte = builder.embedding("transformer.wte", config.vocabulary_size, false);
+  const auto wpe = builder.embedding("transformer.wpe", config.context_length, true);
 
   std::vector<torch::jit::Module> blocks;
   std::string walk;
@@ -106,7 +106,8 @@ def forward(self, hidden: Tensor, mask: Optional[Tensor]) -> Tensor:
     unembedding = builder.linear("lm_head", config.hidden_size, config.vocabulary_size, false);
     members.push_back(ScriptBuilder::module("lm_head", unembedding));
   }
-  architecture.output_embedding = unembedding.attr("weight").toTensor();
+  architecture.token_embedding = wte;
+  architecture.output_embedding = unembedding;
   architecture.root = builder.script.build("GPTNeoForCausalLM", members, R"(
 def embed(self, input_ids: Tensor, positions: Tensor) -> Tensor:
     return self.transformer.wte.forward(input_ids) + self.transformer.wpe.forward(positions)

@@ -94,7 +94,7 @@ def forward(self, x: Tensor, rotation: Tensor) -> Tensor:
 Architecture build_gpt_neox(ArchitectureBuilder& builder, Control& control) {
   const auto& config = builder.config;
   Architecture architecture;
-  const auto embed_in = builder.embedding("gpt_neox.embed_in", config.vocabulary_size);
+  const auto embed_in = builder.embedding("gpt_neox.embed_in", config.vocabulary_size, false);
 
   std::vector<torch::jit::Module> blocks;
   std::string walk;
@@ -146,7 +146,8 @@ def forward(self, hidden: Tensor, rotation: Tensor) -> Tensor:
     unembedding = builder.linear(stored, config.hidden_size, config.vocabulary_size, false);
     members.push_back(ScriptBuilder::module("embed_out", unembedding));
   }
-  architecture.output_embedding = unembedding.attr("weight").toTensor();
+  architecture.token_embedding = embed_in;
+  architecture.output_embedding = unembedding;
   architecture.root = builder.script.build("GPTNeoXForCausalLM", members, R"(
 def embed(self, input_ids: Tensor, positions: Tensor) -> Tensor:
     return self.gpt_neox.embed_in.forward(input_ids)

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "head_bypass.h"
+#include "not_finite.h"
 #include "single_query_attention.h"
 #include "vocabulary.h"
 
@@ -108,11 +109,18 @@ void LaneDecoder::step(Control& control) {
   }
   control.advance(operations);
   const auto best = best_tokens(model_, hidden.select(1, 0), control);
+  if (best.not_finite) refuse(lanes_[*best.not_finite], control);
   for (size_t lane = 0; lane < lanes_.size(); ++lane) {
     auto& working = lanes_[lane];
     ++working.position;
-    working.decoded[working.position - working.first] = best[lane];
+    working.decoded[working.position - working.first] = best.tokens[lane];
   }
+}
+
+void LaneDecoder::refuse(const Lane& lane, Control& control) const {
+  TokenRow tokens(lane.sequence->begin(), lane.sequence->begin() + lane.first);
+  tokens.insert(tokens.end(), lane.decoded, lane.decoded + (lane.position - lane.first) + 1);
+  throw_not_finite(model_, tokens, tree_.plan(lane.stem), "decoding", control);
 }
 
 const BlockBypass& LaneDecoder::bypass_of(size_t lane, int64_t block) const {

@@ -19,6 +19,7 @@ struct Lane {
   int64_t end;       // the length of the row's sequence
   int64_t* decoded;  // of the tokens from `first` on: up to `position` they are known
   int64_t first;
+  const TokenRow* sequence;
 };
 
 // Greedy decoding of rows under many plans as one batch, each lane with its own bypass and its own length.
@@ -47,6 +48,7 @@ class LaneDecoder {
                           int64_t window) const;
   at::Tensor mix_gathered(const Model::BlockAtWork& block, int64_t index, const std::vector<size_t>& lanes,
                           const at::Tensor& queries) const;
+  [[noreturn]] void refuse(const Lane& lane, Control& control) const;
   at::Tensor indices(const std::vector<size_t>& places) const;
   const BlockBypass& bypass_of(size_t lane, int64_t block) const;
 

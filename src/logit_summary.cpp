@@ -36,12 +36,14 @@ struct Totals {
         total(static_cast<size_t>(positions)),
         weighted(static_cast<size_t>(positions)),
         target(static_cast<size_t>(positions)),
+        doubt(static_cast<size_t>(positions)),
         best(static_cast<size_t>(positions)) {}
 
   std::vector<float> highest;
   std::vector<float> total;     // sum of exp(logit - highest)
   std::vector<float> weighted;  // sum of exp(logit - highest) (logit - highest)
   std::vector<float> target;    // the target's logit
+  std::vector<float> doubt;     // 0 if all logits are finite, else NaN
   std::vector<int32_t> best;
 };
 
@@ -59,6 +61,16 @@ void raise(const float* logits, int64_t tokens, int64_t positions, int32_t first
       highest[position] = higher ? row[position] : highest[position];
       best[position] = higher ? id : best[position];
     }
+  }
+}
+
+// A logit times zero is zero unless it is NaN or infinite.
+ATTENTION_BYPASS_VECTORIZED
+void add_doubt(const float* logits, int64_t tokens, int64_t positions, float* doubt) {
+  for (int64_t token = 0; token < tokens; ++token) {
+    const float* row = logits + token * positions;
+#pragma omp simd
+    for (int64_t position = 0; position < positions; ++position) doubt[position] += row[position] * 0.0F;
   }
 }
 
@@ -182,7 +194,10 @@ class Summary {
           std::copy(highest, highest + width, before);
           raise(logits.data(), tokens, width, static_cast<int32_t>(first + token), highest,
                 totals.best.data() + offset);
-          if (targets_.empty()) continue;
+          if (targets_.empty()) {
+            add_doubt(logits.data(), tokens, width, totals.doubt.data() + offset);
+            continue;
+          }
           add_up(logits.data(), tokens, width, before, highest, totals.total.data() + offset,
                  totals.weighted.data() + offset);
         }
@@ -270,7 +285,6 @@ LogitSummary summarize_logits(const Model& model, const at::Tensor& hidden,
         summary.add(panel, from, to, first, totals[static_cast<size_t>(thread)]);
       }
     });
-    model.release_output_embedding(first, tokens);
     control.advance(operations.head() * static_cast<double>(count) * static_cast<double>(tokens) /
                     static_cast<double>(vocabulary));
   }
@@ -282,9 +296,11 @@ LogitSummary summarize_logits(const Model& model, const at::Tensor& hidden,
     for (size_t thread = 1; thread < totals.size(); ++thread) {
       merge(all, position, totals[thread], position);
       target += totals[thread].target[position];
+      all.doubt[position] += totals[thread].doubt[position];
     }
     if (targets.empty()) {
       result.best.push_back(all.best[position]);
+      result.doubt.push_back(all.doubt[position]);
       continue;
     }
     const float margin = target - all.highest[position];

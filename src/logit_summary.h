@@ -15,6 +15,7 @@ struct LogitSummary {
   std::vector<float> log_likelihood;  // log p(target); empty without targets
   std::vector<float> entropy;         // of p; empty without targets
   std::vector<float> margin;  // the target's logit less the greatest of the others; empty without targets
+  std::vector<float> doubt;   // 0 if all logits are finite, else NaN; empty with targets, whose sums show it
 };
 
 // Whether summarize_logits works on this model's device.

@@ -1,5 +1,9 @@
 #include "model.h"
 
+#include <memory>
+#include <ostream>
+
+#include "file_sink.h"
 #include "head_bypass.h"
 #include "operations.h"
 
@@ -76,32 +80,40 @@ Model::Model(ModelConfig config, Architecture architecture, const Placement& pla
       embed_(root_.get_method("embed")),
       rotation_(root_.get_method("rotation")),
       final_norm_(architecture.final_norm.get_method("forward")),
+      token_embedding_(std::move(architecture.token_embedding)),
       output_embedding_(std::move(architecture.output_embedding)),
-      final_scale_(architecture.final_norm.attr("weight").toTensor()) {
+      final_scale_(architecture.final_norm.attr("weight").toTensor()),
+      offloaded_(std::move(architecture.offloaded)) {
+  const auto buffers = std::make_shared<MatrixBuffers>();
   for (const auto& parts : architecture.blocks) {
-    auto matrices = placement.offload ? OffloadedMatrices({parts.attention, parts.mlp}, placement.options)
+    auto matrices = placement.offload ? OffloadedMatrices({parts.attention, parts.mlp}, offloaded_,
+                                                          placement.options, buffers)
                                       : OffloadedMatrices();
     blocks_.push_back(Block(parts, config_.windows[blocks_.size()], placement.options, std::move(matrices)));
   }
 }
 
 at::Tensor Model::embed(const at::Tensor& ids, const at::Tensor& positions) const {
-  if (!placement_.offload) return call(embed_, ids, positions);
-  return call(embed_, ids.to(at::kCPU), positions.to(at::kCPU)).to(device());
+  const auto found = offloaded_.find(token_embedding_._ivalue().get());
+  if (found == offloaded_.end()) return call(embed_, ids, positions);
+  // Only the rows of the tokens that occur are read; ids become places among these.
+  const auto [tokens, places] = at::_unique(ids.to(at::kCPU), /*sorted=*/true, /*return_inverse=*/true);
+  const auto* begin = tokens.const_data_ptr<int64_t>();
+  auto module = token_embedding_;
+  module.setattr("weight", found->second.read_rows({begin, begin + tokens.numel()}, dtype()).to(device()));
+  return call(embed_, places.to(device()), positions);
 }
 
 at::Tensor Model::rotation(const at::Tensor& positions) const { return call(rotation_, positions); }
 
 at::Tensor Model::output_embedding(int64_t begin, int64_t count) const {
-  return output_embedding_.narrow(0, begin, count).to(options());
-}
-
-void Model::release_output_embedding(int64_t begin, int64_t count) const {
-  if (placement_.offload) release_pages(output_embedding_.narrow(0, begin, count));
+  const auto found = offloaded_.find(output_embedding_._ivalue().get());
+  if (found == offloaded_.end()) return output_embedding_.attr("weight").toTensor().narrow(0, begin, count);
+  return found->second.read_rows(begin, count, dtype()).to(device());
 }
 
 at::Tensor Model::forward(const TokenBatch& batch, const BypassPlan& plan, KeyValueCache* cache,
-                          Control& control) const {
+                          Control& control, const StreamObserver& observe) const {
   const c10::InferenceMode inference;
   if (cache != nullptr) cache->extend(batch.key_positions, batch.even);
   Visibility visibility(batch.positions, cache != nullptr ? cache->key_positions() : batch.key_positions,
@@ -109,6 +121,7 @@ at::Tensor Model::forward(const TokenBatch& batch, const BypassPlan& plan, KeyVa
   at::Tensor hidden = embed(batch.ids, batch.positions);
   const at::Tensor turns = rotation(batch.positions);
   const Operations operations(config_);
+  if (observe) observe(-1, hidden);
 
   for (int64_t index = 0; index < config_.block_count; ++index) {
     control.check();
@@ -129,6 +142,7 @@ at::Tensor Model::forward(const TokenBatch& batch, const BypassPlan& plan, KeyVa
     if (parallel_residual()) hidden.add_(at_work->mlp(hidden));
     if (contribution.defined()) hidden.add_(contribution);
     if (!parallel_residual()) hidden.add_(at_work->mlp(hidden));
+    if (observe) observe(index, hidden);
     control.advance(operations.block() * static_cast<double>(batch.ids.numel()));
   }
   control.check();
@@ -142,7 +156,10 @@ at::Tensor Model::unembed(const at::Tensor& hidden) const {
 
 void Model::save(const std::string& path, const std::map<std::string, std::string>& extra) const {
   const torch::jit::ExtraFilesMap files(extra.begin(), extra.end());
-  root_.save(path, files);
+  FileSink sink(path);
+  std::ostream out(&sink);
+  root_.save(out, files);
+  sink.finish();
 }
 
 }  // namespace attention_bypass

@@ -72,7 +72,7 @@ class Model {
   // A block with its weights at hand for as long as this lives.
   class BlockAtWork {
    public:
-    explicit BlockAtWork(const Block& block) : block_(block) { block_.matrices_.bring(); }
+    explicit BlockAtWork(const Block& block) : block_(block) { block_.matrices_.load(); }
     ~BlockAtWork() { block_.matrices_.release(); }
     BlockAtWork(const BlockAtWork&) = delete;
     BlockAtWork& operator=(const BlockAtWork&) = delete;
@@ -96,18 +96,20 @@ class Model {
   at::Tensor final_scale() const { return final_scale_; }
   // Rows begin to begin + count of the output embedding, where the model computes and in its dtype.
   at::Tensor output_embedding(int64_t begin, int64_t count) const;
-  // To be called when rows that were asked for are of no more use.
-  void release_output_embedding(int64_t begin, int64_t count) const;
+
+  // Called with the number of a block and the residual stream after it; -1 and the embedding before the
+  // first.
+  using StreamObserver = std::function<void(int64_t block, const at::Tensor& stream)>;
 
   // From tokens to the residual stream after the last block, (rows, longest, hidden size). With a cache, the
   // batch's tokens come behind those that the cache holds, and are added to it.
-  at::Tensor forward(const TokenBatch& batch, const BypassPlan& plan, KeyValueCache* cache,
-                     Control& control) const;
+  at::Tensor forward(const TokenBatch& batch, const BypassPlan& plan, KeyValueCache* cache, Control& control,
+                     const StreamObserver& observe = {}) const;
 
   // Logits in float32 from the residual stream, final norm included: (..., hidden size) -> (..., vocabulary).
   at::Tensor unembed(const at::Tensor& hidden) const;
 
-  // Writes the module as a TorchScript archive, with these files beside it.
+  // Writes the module as a TorchScript archive, with these extra files in it. Throws DISK_FULL, WRITE_FAILED.
   void save(const std::string& path, const std::map<std::string, std::string>& extra) const;
 
   // Attention and MLP both read the stream that came in, rather than the MLP what attention has added to.
@@ -129,7 +131,9 @@ class Model {
   Placement placement_;
   torch::jit::Module root_;
   torch::jit::Method embed_, rotation_, final_norm_;
-  at::Tensor output_embedding_, final_scale_;
+  torch::jit::Module token_embedding_, output_embedding_;
+  at::Tensor final_scale_;
+  OffloadedWeights offloaded_;
   std::vector<Block> blocks_;
 };
 

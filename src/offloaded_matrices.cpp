@@ -1,9 +1,6 @@
 #include "offloaded_matrices.h"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include <memory>
+#include <utility>
 
 namespace attention_bypass {
 
@@ -13,35 +10,38 @@ const char* const attribute = "weight";
 
 }  // namespace
 
-void release_pages(const at::Tensor& mapped) {
-  static const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  // Whole pages alone, since the neighbours' may be at work.
-  void* begin = mapped.data_ptr();
-  size_t space = mapped.nbytes();
-  if (std::align(page, page, begin, space) != nullptr) madvise(begin, space / page * page, MADV_DONTNEED);
-}
-
 OffloadedMatrices::OffloadedMatrices(const std::vector<torch::jit::Module>& modules,
-                                     const at::TensorOptions& options)
-    : options_(options) {
+                                     const OffloadedWeights& offloaded, const at::TensorOptions& options,
+                                     std::shared_ptr<MatrixBuffers> buffers)
+    : options_(options), buffers_(std::move(buffers)) {
   for (const auto& module : modules) {
     for (const auto& part : module.modules()) {
-      if (!part.hasattr(attribute)) continue;
-      const auto stored = part.attr(attribute).toTensor();
-      if (stored.dim() == 2) matrices_.push_back({part, stored});
+      const auto found = offloaded.find(part._ivalue().get());
+      if (found != offloaded.end()) matrices_.push_back({part, found->second});
     }
   }
 }
 
-void OffloadedMatrices::bring() const {
-  for (auto matrix : matrices_) matrix.owner.setattr(attribute, matrix.stored.to(options_));
+void OffloadedMatrices::load() const {
+  const auto as = c10::typeMetaToScalarType(options_.dtype());
+  const bool on_cpu = options_.device().is_cpu();
+  for (size_t index = 0; index < matrices_.size(); ++index) {
+    auto [owner, stored] = matrices_[index];
+    // A device converts faster than the CPU does, and gets fewer bytes of a smaller dtype.
+    const auto read_as = on_cpu ? as : stored.type;
+    if (index == buffers_->size()) buffers_->emplace_back();
+    auto& buffer = (*buffers_)[index];
+    if (!buffer.defined() || buffer.sizes() != at::IntArrayRef(stored.shape) ||
+        buffer.scalar_type() != read_as) {
+      buffer = at::empty(stored.shape, read_as);
+    }
+    stored.read_into(buffer);
+    owner.setattr(attribute, buffer.to(options_));
+  }
 }
 
 void OffloadedMatrices::release() const {
-  for (auto matrix : matrices_) {
-    matrix.owner.setattr(attribute, matrix.stored);
-    release_pages(matrix.stored);
-  }
+  for (auto matrix : matrices_) matrix.owner.setattr(attribute, at::empty({0, 0}, options_));
 }
 
 }  // namespace attention_bypass

@@ -2,31 +2,40 @@
 
 #include <torch/script.h>
 
+#include <map>
+#include <memory>
 #include <vector>
+
+#include "stored_tensor.h"
 
 namespace attention_bypass {
 
-// Gives the memory of a tensor in a mapped file back to the system, which reads it from the file again when
-// it is next needed. Nothing may have written to it.
-void release_pages(const at::Tensor& mapped);
+// The weights that stay in their files, by the modules that they belong to.
+using OffloadedWeights = std::map<const c10::ivalue::Object*, StoredTensor>;
 
-// The matrices of a block's modules that stay in mapped files, and are brought to where they are needed while
-// the block works.
+// Memory that blocks read their matrices into, one block after the other.
+using MatrixBuffers = std::vector<at::Tensor>;
+
+// The matrices of a block's modules that stay in files, and are read and copied to the device while the block
+// works.
 class OffloadedMatrices {
  public:
-  OffloadedMatrices() = default;  // of a block whose weights always are where they are needed
-  OffloadedMatrices(const std::vector<torch::jit::Module>& modules, const at::TensorOptions& options);
+  OffloadedMatrices() = default;  // of a block whose weights are in memory
+  OffloadedMatrices(const std::vector<torch::jit::Module>& modules, const OffloadedWeights& offloaded,
+                    const at::TensorOptions& options, std::shared_ptr<MatrixBuffers> buffers);
 
-  void bring() const;
+  // Throws what reading a stored tensor throws.
+  void load() const;
   void release() const;
 
  private:
   struct Matrix {
     torch::jit::Module owner;
-    at::Tensor stored;
+    StoredTensor stored;
   };
   std::vector<Matrix> matrices_;
   at::TensorOptions options_;
+  std::shared_ptr<MatrixBuffers> buffers_;
 };
 
 }  // namespace attention_bypass

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "lane_decoder.h"
+#include "not_finite.h"
 #include "plan_tree.h"
 #include "prompt_cache.h"
 #include "scored_rows.h"
@@ -115,6 +116,7 @@ class Journey {
       targets.insert(targets.end(), rows_.targets.begin(), rows_.targets.end());
     }
     const auto scores = score_tokens(model_, at::cat(read), targets, request_.scheme, control);
+    if (const auto position = scores.not_finite()) refuse(*position, control);
     std::vector<ScoringResult::Scores> stems(read.size());
     const auto count = static_cast<std::ptrdiff_t>(rows_.targets.size());
     for (size_t stem = 0; stem < stems.size(); ++stem) {
@@ -128,6 +130,15 @@ class Journey {
       stems[stem].predicted = part(scores.predicted);
     }
     return stems;
+  }
+
+  // position: among the scored tokens of all stems whose logits are not finite.
+  [[noreturn]] void refuse(size_t position, Control& control) const {
+    const auto stem = static_cast<int64_t>(position / rows_.targets.size());
+    const auto place = static_cast<int64_t>(position % rows_.targets.size());
+    const auto after = std::upper_bound(rows_.offsets.begin(), rows_.offsets.end(), place);
+    const auto sequence = static_cast<size_t>(after - rows_.offsets.begin() - 1);
+    throw_not_finite(model_, request_.scorable.sequences[sequence], tree_.plan(stem), "scoring", control);
   }
 
   // What is decoded begins as what was predicted; these lanes go on from their first mismatch. Each row is of
@@ -147,8 +158,8 @@ class Journey {
         }
         // A mismatch at the last token leaves nothing to decode.
         if (position + 1 < end) {
-          lanes.push_back(
-              {static_cast<int64_t>(stem), static_cast<int64_t>(row), position, end, decoded, first});
+          lanes.push_back({static_cast<int64_t>(stem), static_cast<int64_t>(row), position, end, decoded,
+                           first, &tokens});
         }
       }
     }

@@ -1,6 +1,8 @@
 #include "vocabulary.h"
 
 #include <algorithm>
+#include <cmath>
+#include <utility>
 
 #include "logit_summary.h"
 #include "operations.h"
@@ -85,12 +87,34 @@ TokenScores score_tokens(const Model& model, const at::Tensor& hidden, const std
   return scores;
 }
 
-std::vector<int64_t> best_tokens(const Model& model, const at::Tensor& hidden, Control& control) {
+std::optional<size_t> TokenScores::not_finite() const {
+  // Each is a sum over all logits, so that one that is not finite shows. Under the scheme a token may be
+  // impossible.
+  for (size_t position = 0; position < entropy.size(); ++position) {
+    if (!std::isfinite(log_likelihood[position]) || !std::isfinite(entropy[position])) return position;
+  }
+  return std::nullopt;
+}
+
+BestTokens best_tokens(const Model& model, const at::Tensor& hidden, Control& control) {
   const c10::InferenceMode inference;
-  if (can_summarize_logits(model)) return summarize_logits(model, hidden, {}, control).best;
-  std::vector<int64_t> best;
-  for_logits(model, hidden, control,
-             [&](const at::Tensor& logits, int64_t, int64_t) { append(best, logits.argmax(1)); });
+  BestTokens best;
+  std::vector<float> doubts;
+  if (can_summarize_logits(model)) {
+    auto summary = summarize_logits(model, hidden, {}, control);
+    best.tokens = std::move(summary.best);
+    doubts = std::move(summary.doubt);
+  } else {
+    for_logits(model, hidden, control, [&](const at::Tensor& logits, int64_t, int64_t) {
+      append(best.tokens, logits.argmax(1));
+      // NaN and infinity show in the least or the greatest.
+      const auto [least, greatest] = logits.aminmax(1);
+      append(doubts, (greatest - least) * 0);
+    });
+  }
+  const auto found =
+      std::find_if_not(doubts.begin(), doubts.end(), [](float value) { return std::isfinite(value); });
+  if (found != doubts.end()) best.not_finite = static_cast<size_t>(found - doubts.begin());
   return best;
 }
 

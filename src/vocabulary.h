@@ -25,6 +25,9 @@ struct TokenScores {
   std::vector<float> scheme_log_likelihood;  // log p(target) under the scheme
   std::vector<float> margin;                 // the target's logit less the greatest of the others
   std::vector<int64_t> predicted;            // argmax p, the lowest id where several are as good
+
+  // The first position whose logits are NaN or infinite.
+  std::optional<size_t> not_finite() const;
 };
 
 // Scores targets (n) from the residual stream at the positions before them (n, hidden size). The vocabulary
@@ -32,7 +35,12 @@ struct TokenScores {
 TokenScores score_tokens(const Model& model, const at::Tensor& hidden, const std::vector<int64_t>& targets,
                          const SamplingScheme& scheme, Control& control);
 
+struct BestTokens {
+  std::vector<int64_t> tokens;
+  std::optional<size_t> not_finite;  // the first position whose logits are NaN or infinite
+};
+
 // The most probable token after each position.
-std::vector<int64_t> best_tokens(const Model& model, const at::Tensor& hidden, Control& control);
+BestTokens best_tokens(const Model& model, const at::Tensor& hidden, Control& control);
 
 }  // namespace attention_bypass

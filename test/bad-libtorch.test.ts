@@ -2,7 +2,7 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import t, { type Test } from "tap";
-import { root, runScript } from "./support/child.ts";
+import { root, runCommand, runScript } from "./support/child.ts";
 import { fixture, temporaryFolder } from "./support/fixtures.ts";
 
 t.setTimeout(300_000);
@@ -85,6 +85,37 @@ t.test("libraries that do not load", async (t) => {
   isRefusal(t, await attempt(t, folder), "LIBTORCH_LOAD_FAILED", folder, "libc10.so");
   const partial = await pretended(t, config.libtorch, ["libtorch_cpu.so"]);
   isRefusal(t, await attempt(t, partial), "LIBTORCH_LOAD_FAILED", partial, "libc10.so");
+});
+
+const noRoot = process.getuid?.() === 0 ? false : "only root can become another user";
+
+t.test("a user without an entry in the password file and without HOME", { skip: noRoot }, async (t) => {
+  const { stdout } = await runScript(`
+    import { AttentionBypassError, diagnose } from "attention-bypass";
+    for (const name of ["HOME", "ATTENTION_BYPASS_LIBTORCH", "ATTENTION_BYPASS_CACHE", "XDG_CACHE_HOME"]) delete process.env[name];
+    process.setgid(54321);
+    process.setuid(54321);
+    const { attempts } = await diagnose();
+    console.log(JSON.stringify(attempts[0]));
+  `);
+  t.match(JSON.parse(stdout), { origin: "cache", refusal: /set HOME or ATTENTION_BYPASS_CACHE/ });
+});
+
+t.test("a machine without /proc", { skip: noRoot }, async (t) => {
+  const script = `
+    import { loadModel } from "attention-bypass";
+    await loadModel(${JSON.stringify(fixture("neox-serial"))}, { device: "cpu" }).catch(({ code, message }) => console.log(code, message));
+  `;
+  const hidden = ["unshare", "--mount", "sh", "-c", 'umount -l /proc && exec "$@"', "sh"];
+  const { code, stdout, stderr } = await runCommand([
+    ...hidden,
+    process.execPath,
+    "--input-type=module",
+    "--eval",
+    script,
+  ]);
+  if (code !== 0 && /unshare|umount/.test(stderr)) return t.pass("namespaces are not allowed here");
+  t.match(stdout, /^LIBTORCH_LOAD_FAILED expected \/proc\/cpuinfo, .* mount \/proc\n$/);
 });
 
 t.test("where the cache is", async (t) => {

@@ -33,7 +33,6 @@ const ids = [1, 2, 3, 4, 5, 6];
 const matrix = npyBytes("<i4", [2, 3], Int32Array.from(ids));
 
 const npy: [title: string, content: Uint8Array, ...said: string[]][] = [
-  ["nothing", Buffer.alloc(0)],
   ["text", Buffer.from("1 2 3\n4 5 6\n")],
   ["a zip", Buffer.from("PK\x03\x04 and so on")],
   ["a header that is cut off", matrix.subarray(0, 40)],
@@ -46,11 +45,6 @@ const npy: [title: string, content: Uint8Array, ...said: string[]][] = [
   ["float64", npyBytes("<f8", [2, 3], Float64Array.from(ids)), "f8"],
   ["float16", npyBytes("<f2", [2, 3], Uint16Array.from(ids)), "f2"],
   ["booleans", npyBytes("|b1", [2, 3], Uint8Array.from([0, 1, 0, 1, 0, 1])), "b1"],
-  [
-    "big-endian integers",
-    npyBytes(">i4", [2, 3], Buffer.from("000000010000000200000003000000040000000500000006", "hex")),
-    ">i4",
-  ],
   ["Python objects", npyBytes("|O", [2, 3], Uint8Array.from(ids))],
   ["one axis", npyBytes("<i4", [6], Int32Array.from(ids)), "(6)"],
   ["three axes", npyBytes("<i4", [1, 2, 3], Int32Array.from(ids)), "(1, 2, 3)"],
@@ -125,7 +119,7 @@ const line = '{"prefix": [1, 2], "suffix": [3]}\n';
 const jsonl: [title: string, content: string, code: ErrorCode, ...said: string[]][] = [
   ["no JSON", "no JSON\n", "SAMPLES_INVALID", "line 1", "JSON"],
   ["no JSON further down", `${line}\n${line}{"prefix": [1`, "SAMPLES_INVALID", "line 4", "JSON"],
-  ["a list", "[1, 2, 3]\n", "SAMPLES_INVALID", "line 1", "prefix", "an array of 3"],
+  ["a list of text", '["a", "b"]\n', "SAMPLES_INVALID", "line 1", "prefix", "an array of 2"],
   ["null", "null\n", "SAMPLES_INVALID", "line 1", "null"],
   ["other fields", `${line}{"context": [1, 2]}\n`, "SAMPLES_INVALID", "line 2", "{ prefix, suffix }", "{ text }"],
   ["a prefix alone", '{"prefix": [1, 2]}\n', "SAMPLES_INVALID", "line 1", "suffix"],
@@ -170,7 +164,15 @@ refusedFile(
 );
 refusedFile(".jsonl with nothing in it", "empty.jsonl", "", { prefixLength }, "INVALID_ARGUMENT", "at least one row");
 refusedFile(".jsonl of blank lines", "blank.jsonl", "\n \n", { prefixLength }, "INVALID_ARGUMENT", "at least one row");
-refusedFile(".jsonl that is binary", "binary.jsonl", matrix, { prefixLength }, "SAMPLES_INVALID", "line 1");
+refusedFile(".npy with nothing in it", "nothing.npy", "", { prefixLength }, "INVALID_ARGUMENT", "at least one row");
+refusedFile(
+  ".jsonl that is binary",
+  "binary.jsonl",
+  Buffer.from([1, 0, 2, 0, 3]),
+  { prefixLength },
+  "SAMPLES_INVALID",
+  "binary data",
+);
 
 t.test("samples that are not there", async (t) => {
   await mkdir(path.join(folder, "folder.npy"));

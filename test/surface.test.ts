@@ -24,7 +24,7 @@ t.test("the addon is what lib/native.ts says", async (t) => {
     Decoder: true,
     platform: true,
     freeMemory: true,
-    openArchive: true,
+    Traced: true,
     endAll: true,
   });
   t.same(Object.keys(addon).sort(), exported);

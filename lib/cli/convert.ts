@@ -1,12 +1,12 @@
 import { stat } from "node:fs/promises";
 import type { Command } from "commander";
 import { type ConvertOptions, convert } from "../convert.js";
-import { dtypeOption, modelHelp, tokenizerHelp } from "./model-options.js";
+import { dtypeOption, keyHelp, modelHelp, nonFiniteHelp, tokenizerHelp, trustHelp } from "./model-options.js";
 import { addJsonOption, type JsonOption, print, printJson } from "./output.js";
 import { pick } from "./pick.js";
 import { withProgress } from "./progress.js";
 
-type Options = Pick<ConvertOptions, "dtype" | "tokenizer"> & JsonOption;
+type Options = Pick<ConvertOptions, "allowNonFinite" | "dtype" | "key" | "tokenizer" | "trust"> & JsonOption;
 
 const examples = `
 The archive loads in every command here, and in Python with
@@ -21,7 +21,11 @@ Examples:
 
 async function convertModel(from: string, to: string, options: Options, signal: AbortSignal) {
   await withProgress("Converting", options, (onProgress) =>
-    convert(from, to, { ...pick(options, ["dtype", "tokenizer"]), signal, onProgress }),
+    convert(from, to, {
+      ...pick(options, ["allowNonFinite", "dtype", "key", "tokenizer", "trust"]),
+      signal,
+      onProgress,
+    }),
   );
   const { size: bytes } = await stat(to);
   if (options.json) await printJson({ path: to, bytes });
@@ -37,7 +41,10 @@ export function addConvert(program: Command, signal: AbortSignal): void {
     .argument("<to>", "archive to write, such as model.pt")
     .optionsGroup("Conversion options:")
     .addOption(dtypeOption("the checkpoint's own where its config says one, else float32"))
-    .option("--tokenizer <path>", tokenizerHelp);
+    .option("--tokenizer <path>", tokenizerHelp)
+    .option("--key <key>", keyHelp)
+    .option("--trust", trustHelp)
+    .option("--allow-non-finite", nonFiniteHelp);
   addJsonOption(command)
     .addHelpText("after", examples)
     .action((from: string, to: string, options: Options) => convertModel(from, to, options, signal));

@@ -1,5 +1,6 @@
 import { CommanderError } from "commander";
-import { AttentionBypassError, systemCode } from "../errors.js";
+import { AttentionBypassError, messageOf, systemCode } from "../errors.js";
+import { visible } from "../visible.js";
 import { exitCodes, unexpected } from "./exit-codes.js";
 import { withFlags } from "./option-names.js";
 
@@ -13,7 +14,7 @@ export interface Failure {
 const silent = (exitCode: number): Failure => ({ report: undefined, exitCode });
 
 function oneLine(message: string): string {
-  return message.trim().replace(/\s*\n\s*/g, " ");
+  return visible(message.trim().replace(/\s*[\r\n]\s*/g, " "));
 }
 
 /** What helps with a word that is taken for an option, or one too many. */
@@ -41,7 +42,7 @@ export function toFailure(error: unknown, args: readonly string[] = []): Failure
   }
   // Who reads our output has read enough.
   if (systemCode(error) === "EPIPE") return silent(0);
-  const message = oneLine(error instanceof Error ? error.message : String(error));
+  const message = oneLine(messageOf(error));
   if (error instanceof AttentionBypassError) {
     return { report: { code: error.code, message: withFlags(message) }, exitCode: exitCodes[error.code] };
   }

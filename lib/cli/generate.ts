@@ -5,7 +5,7 @@ import type { Model } from "../model.js";
 import { addBypassOptions, type BypassOptions, toBypass, withMeans } from "./bypass-options.js";
 import { readStandardInput, textOrTokens } from "./input.js";
 import { addModelOptions, type ModelOptions, modelHelp, openModel } from "./model-options.js";
-import { addJsonOption, type JsonOption, print, printJson } from "./output.js";
+import { addJsonOption, type JsonOption, print, printGenerated, printJson } from "./output.js";
 import { pick } from "./pick.js";
 import { append, decimal, tokenIds, wholeNumber } from "./values.js";
 
@@ -50,7 +50,7 @@ async function printStream(model: Model, prompt: string | number[], options: Gen
     if (text === undefined) {
       await print(`${separator}${token}`);
       separator = " ";
-    } else if (text !== "") await print(text);
+    } else if (text !== "") await printGenerated(text);
   }
   await print("\n");
 }

@@ -1,18 +1,29 @@
-import { readFile } from "node:fs/promises";
 import { addAbortSignal } from "node:stream";
-import { text } from "node:stream/consumers";
+import { readTextPlace, textBytes } from "../data/text.js";
+import { decodeUtf8, toUtf8 } from "../data/utf8.js";
 import { AttentionBypassError } from "../errors.js";
 
-export function readStandardInput(signal: AbortSignal): Promise<string> {
-  return text(addAbortSignal(signal, process.stdin));
+/** The text on standard input, in UTF-8. */
+export async function readStandardInput(signal: AbortSignal): Promise<string> {
+  const refuse = (received: string, wayOut: string) =>
+    new AttentionBypassError("SAMPLES_INVALID", `expected text on standard input but ${received}; ${wayOut}`);
+  const pieces: Buffer[] = [];
+  let length = 0;
+  for await (const piece of addAbortSignal(signal, process.stdin)) {
+    length += (piece as Buffer).length;
+    if (length > textBytes) throw refuse(`it has more than ${textBytes} bytes`, "give a part of it: head -c");
+    pieces.push(piece as Buffer);
+  }
+  try {
+    return decodeUtf8(Buffer.concat(pieces));
+  } catch (error) {
+    throw refuse((error as Error).message, toUtf8);
+  }
 }
 
-/** The text in a file, or on standard input for "-". */
-export async function readText(file: string, signal: AbortSignal): Promise<string> {
-  if (file === "-") return readStandardInput(signal);
-  return readFile(file, { encoding: "utf8", signal }).catch((error: Error) => {
-    throw new AttentionBypassError("FILE_NOT_FOUND", `expected text in ${file} but ${error.message}`, { cause: error });
-  });
+/** The text in a file or a folder, or on standard input for "-". */
+export function readText(file: string, signal: AbortSignal): Promise<string> {
+  return file === "-" ? readStandardInput(signal) : readTextPlace(file, signal);
 }
 
 /** Token ids, or what is read for the argument that stands for text: one of both must be given. */

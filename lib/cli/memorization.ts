@@ -7,10 +7,12 @@ import { addModelOptions, type ModelOptions, modelHelp, openModel } from "./mode
 import { addJsonOption, type JsonOption, print, printJson } from "./output.js";
 import { pick } from "./pick.js";
 import { withProgress } from "./progress.js";
+import { suffixesOption, toSamples } from "./sample-options.js";
 import { decimal, namesAmong, wholeNumber } from "./values.js";
 
 interface Options extends ModelOptions, BypassOptions, JsonOption {
   samples: string;
+  suffixes?: string;
   prefixLength?: number;
   rows?: number;
   metrics?: MemorizationMetric[];
@@ -40,7 +42,9 @@ Examples:
   $ attention-bypass memorization ./gpt-neo --samples memorized.npy \\
       --prefix-length 50 --bypass 7
   $ attention-bypass memorization ./gpt-neo --samples rows.jsonl --rows 100 \\
-      --metrics exactMatch,completionEntropy --json`;
+      --metrics exactMatch,completionEntropy --json
+  $ attention-bypass memorization ./gpt-neo --samples val_prefix.npy \\
+      --suffixes val_suffix.npy`;
 
 function rowsTable({ perRow }: MemorizationResult, metrics: readonly MemorizationMetric[]): string {
   return table([
@@ -54,7 +58,7 @@ async function memorization(path: string, options: Options, signal: AbortSignal)
   await using model = await openModel(path, options, signal);
   const bypassed = await withMeans(model, bypass, options, signal);
   const result = await withProgress("Scoring", options, (onProgress) =>
-    model.scoreMemorization(options.samples, {
+    model.scoreMemorization(toSamples(options), {
       ...pick(options, ["prefixLength", "rows", "metrics", "batchSize", "temperature", "topK"]),
       ...bypassed,
       signal,
@@ -82,8 +86,9 @@ export function addMemorization(program: Command, signal: AbortSignal): void {
     .optionsGroup("Memorization options:")
     .requiredOption(
       "--samples <file>",
-      '.npy array of token ids (rows, length), or JSON lines of {"prefix","suffix"} or {"text"}, text or token ids',
+      '.npy array of token ids (rows, length), or JSON lines or Parquet of {"prefix","suffix"} or {"text"}',
     )
+    .addOption(suffixesOption())
     .option(
       "--prefix-length <count>",
       "tokens of the prefix; not needed where samples say it themselves",

@@ -6,7 +6,9 @@ import { pick } from "./pick.js";
 import { log, tell, withProgress } from "./progress.js";
 import { wholeNumber } from "./values.js";
 
-export type ModelOptions = Pick<LoadModelOptions, "device" | "dtype" | "offload" | "threads" | "tokenizer">;
+const names = ["allowNonFinite", "device", "dtype", "key", "offload", "threads", "tokenizer", "trust"] as const;
+
+export type ModelOptions = Pick<LoadModelOptions, (typeof names)[number]>;
 
 export const modelHelp =
   "checkpoint folder of Hugging Face, archive made by convert, or traced TorchScript with config.json beside it";
@@ -20,6 +22,12 @@ export function dtypeOption(automatic: string): Option {
   ]);
 }
 
+export const keyHelp = "which model, where the weights hold several: what its tensors' names begin with, such as ema";
+
+export const trustHelp = "run the code of a traced module, in a limited process, to check its weights against it";
+
+export const nonFiniteHelp = "accept weights that are NaN or infinite";
+
 export const tokenizerHelp =
   "tokenizer.json, or a folder with it or with vocab.json and merges.txt (default: the model's own)";
 
@@ -30,13 +38,21 @@ export function addModelOptions(command: Command): Command {
     .addOption(dtypeOption("float32 on the CPU, the checkpoint's own on CUDA"))
     .option("--offload", "leave the weights in their files but for the block at work, where memory does not hold them")
     .option("--threads <count>", "threads on the CPU (default: libtorch's, one for each core)", wholeNumber(1))
-    .option("--tokenizer <path>", tokenizerHelp);
+    .option("--tokenizer <path>", tokenizerHelp)
+    .option("--key <key>", keyHelp)
+    .option("--trust", trustHelp)
+    .option("--allow-non-finite", nonFiniteHelp);
 }
 
 export async function openModel(path: string, options: ModelOptions & JsonOption, signal: AbortSignal): Promise<Model> {
   const model = await withProgress("Loading", options, (onProgress) =>
-    loadModel(path, { ...pick(options, ["device", "dtype", "offload", "threads", "tokenizer"]), signal, onProgress }),
+    loadModel(path, {
+      ...pick(options, names),
+      signal,
+      onProgress,
+    }),
   );
+  for (const notice of model.notices) tell(notice, options);
   const chosen = options.device === undefined || options.device === "auto";
   const line = `${path} in ${model.dtype} on ${model.device}, ${model.deviceReason}`;
   if (chosen) tell(line, options);

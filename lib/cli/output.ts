@@ -1,5 +1,7 @@
 import type { Command } from "commander";
-import { AttentionBypassError, systemCode } from "../errors.js";
+import { systemCode } from "../errors.js";
+import { writeFailure } from "../output-file.js";
+import { visible } from "../visible.js";
 
 export interface JsonOption {
   json?: boolean;
@@ -11,13 +13,22 @@ export function addJsonOption(command: Command): Command {
     .option("--json", "print one JSON document and nothing else; what is not there or not finite is null");
 }
 
-/** Writes to standard output, at the pace of who reads it. */
+/** Writes text to standard output, at the pace of who reads it. What a terminal would obey is shown as escapes. */
 export function print(text: string): Promise<void> {
+  return printRaw(visible(text));
+}
+
+/** Writes what a model generated: as it is to files and pipes, and to a terminal as `print` does. */
+export function printGenerated(text: string): Promise<void> {
+  return process.stdout.isTTY ? print(text) : printRaw(text);
+}
+
+function printRaw(text: string): Promise<void> {
   return new Promise((resolve, reject) => {
     process.stdout.write(text, (error) => {
       if (!error) return resolve();
       if (systemCode(error) === "EPIPE") return reject(error);
-      reject(new AttentionBypassError("WRITE_FAILED", `expected to write to standard output but ${error.message}`));
+      reject(writeFailure("standard output", error));
     });
   });
 }

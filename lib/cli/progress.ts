@@ -1,5 +1,6 @@
 import { SingleBar } from "cli-progress";
 import type { OperationOptions } from "../operation.js";
+import { visible } from "../visible.js";
 import type { JsonOption } from "./output.js";
 
 /** How often a log has a line about the progress. */
@@ -9,12 +10,12 @@ const onTerminal = () => process.stderr.isTTY;
 
 /** A line on a terminal. With --json stderr has only a failure. */
 export function tell(line: string, { json }: JsonOption): void {
-  if (!json && onTerminal()) process.stderr.write(`${line}\n`);
+  if (!json && onTerminal()) process.stderr.write(`${visible(line)}\n`);
 }
 
 /** A line in a log: where stderr is no terminal. */
 export function log(line: string, { json }: JsonOption): void {
-  if (!json && !onTerminal()) process.stderr.write(`attention-bypass: ${line}\n`);
+  if (!json && !onTerminal()) process.stderr.write(`attention-bypass: ${visible(line)}\n`);
 }
 
 function duration(seconds: number): string {

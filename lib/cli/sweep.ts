@@ -1,10 +1,10 @@
-import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { stringify } from "csv-stringify/sync";
 import { type Bypass, type BypassMode, bypassModes } from "../bypass.js";
 import { AttentionBypassError } from "../errors.js";
 import { type MemorizationMetric, memorizationMetrics } from "../memorization.js";
+import { requireWritable, writeOutput } from "../output-file.js";
 import { createReport } from "../report/report.js";
 import { reportFormat, writeReport } from "../report/write-report.js";
 import { sweepText } from "../result-text.js";
@@ -18,6 +18,7 @@ import { addJsonOption, type JsonOption, print, printJson } from "./output.js";
 import { type OutputFormat, outputFormat } from "./output-format.js";
 import { pick } from "./pick.js";
 import { withProgress } from "./progress.js";
+import { suffixesOption, toSamples } from "./sample-options.js";
 import { addTaskOptions, type TaskOptions, toTasks } from "./task-options.js";
 import { decimal, namesAmong, wholeNumber } from "./values.js";
 
@@ -28,6 +29,7 @@ interface Options extends ModelOptions, TaskOptions, JsonOption {
   mode?: BypassMode | "both";
   meanSamples?: string;
   samples?: string;
+  suffixes?: string;
   prefixLength?: number;
   rows?: number;
   metrics?: MemorizationMetric[];
@@ -83,18 +85,15 @@ function toText(result: SweepResult, format: OutputFormat): string {
   return format === "csv" ? stringify(sweepTable(result)) : sweepText(result);
 }
 
-async function write(file: string, text: string, flag: "a" | "w"): Promise<void> {
-  await writeFile(file, text, { flag }).catch((error: Error) => {
-    throw new AttentionBypassError("WRITE_FAILED", `expected to write ${file} but ${error.message}`, { cause: error });
-  });
-}
-
 async function sweep(model: string, options: Options, signal: AbortSignal) {
   const blocks = swept(options);
   const format = outputFormat(options);
   // Hours of work are not to end where nothing can be written.
   if (options.report !== undefined) reportFormat(options.report, "--report");
-  for (const file of [options.output, options.report]) if (file !== undefined) await write(file, "", "a");
+  for (const file of [options.output, options.report]) if (file !== undefined) await requireWritable(file);
+  if (options.suffixes !== undefined && options.samples === undefined) {
+    throw new AttentionBypassError("INVALID_ARGUMENT", "expected --samples with --suffixes but it is not given");
+  }
   const tasks = toTasks(options);
   if (tasks.length === 0 && options.samples === undefined && options.text === undefined) {
     throw new AttentionBypassError(
@@ -110,7 +109,8 @@ async function sweep(model: string, options: Options, signal: AbortSignal) {
       ...blocks,
       ...means,
       ...text,
-      ...pick(options, ["mode", "samples", "prefixLength", "rows", "metrics", "temperature", "topK"]),
+      ...(options.samples !== undefined && { samples: toSamples({ ...options, samples: options.samples }) }),
+      ...pick(options, ["mode", "prefixLength", "rows", "metrics", "temperature", "topK"]),
       ...pick(options, ["contextLength", "stride", "compareRows", "resume"]),
       ...(tasks.length > 0 && { tasks }),
       survey: options.survey ?? (options.report === undefined ? 0 : 8),
@@ -119,7 +119,7 @@ async function sweep(model: string, options: Options, signal: AbortSignal) {
       onProgress,
     }),
   );
-  if (options.output !== undefined) await write(options.output, toText(result, format), "w");
+  if (options.output !== undefined) await writeOutput(options.output, toText(result, format));
   else if (format === "json") await printJson(result);
   else await print(toText(result, format));
   // Last, so that a picture that can't be drawn does not cost the result.
@@ -162,8 +162,9 @@ export function addSweep(program: Command, signal: AbortSignal): void {
     )
     .addOption(meanSamplesOption)
     .optionsGroup("Measures, at least one:")
-    .option("--samples <file>", "what may be memorized: .npy or .jsonl, as for memorization")
-    .option("--text <file>", 'text to take the perplexity of; "-" reads standard input');
+    .option("--samples <file>", "what may be memorized: .npy, JSON lines or Parquet, as for memorization")
+    .addOption(suffixesOption())
+    .option("--text <file>", 'text to take the perplexity of, or a folder of .txt files; "-" reads standard input');
   addTaskOptions(command)
     .optionsGroup("Options of the measures:")
     .option("--prefix-length <count>", "tokens of the samples' prefixes", wholeNumber(1))

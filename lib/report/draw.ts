@@ -1,8 +1,9 @@
 import * as v from "valibot";
-import { AttentionBypassError } from "../errors.js";
+import { AttentionBypassError, messageOf } from "../errors.js";
 import { node } from "../node.js";
 import { validate } from "../validation.js";
 import type { Figure } from "./figure.js";
+import { figureSchema } from "./schema.js";
 
 const config = {
   font: "Helvetica, Arial, sans-serif",
@@ -33,9 +34,17 @@ function withOwnIds(svg: string): string {
 async function toSvg({ title, caption, spec }: Figure): Promise<string> {
   // Half a second to load, which who draws nothing need not wait for.
   const [vega, { compile }] = await Promise.all([import("vega"), import("vega-lite")]);
-  const whole = { config, description: `${title}. ${caption}`, ...spec } as Parameters<typeof compile>[0];
-  const view = new vega.View(vega.parse(compile(whole).spec), { renderer: "none" });
-  return withOwnIds(await view.toSVG().finally(() => view.finalize()));
+  try {
+    const whole = { config, description: `${title}. ${caption}`, ...spec } as Parameters<typeof compile>[0];
+    const view = new vega.View(vega.parse(compile(whole).spec), { renderer: "none" });
+    return withOwnIds(await view.toSVG().finally(() => view.finalize()));
+  } catch (error) {
+    throw new AttentionBypassError(
+      "INVALID_ARGUMENT",
+      `expected a specification that Vega-Lite draws for figure.spec but ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
 }
 
 async function toPng(svg: string): Promise<Uint8Array> {
@@ -60,7 +69,8 @@ const formatSchema = v.picklist(["svg", "png"], 'expected "svg" or "png"');
 export function drawFigure(figure: Figure, format: "svg"): Promise<string>;
 export function drawFigure(figure: Figure, format: "png"): Promise<Uint8Array>;
 export async function drawFigure(figure: Figure, format: "svg" | "png"): Promise<string | Uint8Array> {
+  const checked = validate(figureSchema, figure, "figure");
   validate(formatSchema, format, "format");
-  const svg = await toSvg(figure);
+  const svg = await toSvg(checked);
   return format === "svg" ? svg : toPng(svg);
 }

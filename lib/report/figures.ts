@@ -1,4 +1,5 @@
 import type { Interval } from "../bootstrap.js";
+import { largest } from "../statistics.js";
 import type { SweepResult } from "../sweep.js";
 import { ability, blockAxis, byMode, colours, type Figure, kinds, memorization, percentAxis } from "./figure.js";
 import { type Kept, quartileOf, type Relative, singleBlock, singleHead } from "./kept.js";
@@ -272,7 +273,7 @@ function byHead({ kept }: Relative): Figure[] {
   if (values.length === 0) return [];
   const whats = [...new Set(values.map(({ what }) => what))];
   const modes = [...new Set(values.map(({ mode }) => mode))];
-  const heads = 1 + Math.max(...values.map(({ head }) => head));
+  const heads = 1 + largest(values.map(({ head }) => head));
   const row = { field: "mode", type: "nominal", title: null };
   return [
     {

@@ -1,4 +1,5 @@
 import type { Report } from "./report.js";
+import { settingsText } from "./settings-text.js";
 import type { ReportTable } from "./tables.js";
 
 const cellText = (text: string) => text.replaceAll("|", "\\|");
@@ -15,7 +16,7 @@ export function toMarkdown(report: Report, images: ReadonlyMap<string, string> =
     const image = images.get(name);
     return image === undefined ? [] : [`## ${title}`, `![${title}](<${image}>)`, caption];
   });
-  const settings = ["```json", JSON.stringify(report.settings, null, 2), "```"].join("\n");
+  const settings = ["```json", settingsText(report), "```"].join("\n");
   return `${[
     `# ${report.title}`,
     report.description,

@@ -1,6 +1,7 @@
 import { drawFigure } from "./draw.js";
 import { fill, tableHtml } from "./html.js";
 import type { Report } from "./report.js";
+import { settingsText } from "./settings-text.js";
 
 const template = `<!doctype html>
 <html lang="en">
@@ -51,6 +52,6 @@ export async function toPage(report: Report): Promise<string> {
     report.figures.map(async (figure) => ({ ...figure, svg: await drawFigure(figure, "svg") })),
   );
   const tables = report.tables.map((table) => ({ title: table.title, html: tableHtml(table) }));
-  const settings = JSON.stringify(report.settings, null, 2);
+  const settings = settingsText(report);
   return fill(template, { ...report, figures, tables, settings });
 }

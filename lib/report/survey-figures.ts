@@ -1,3 +1,4 @@
+import { largest } from "../statistics.js";
 import type { SweepResult } from "../sweep.js";
 import { byMode, colours, type Figure, percentAxis } from "./figure.js";
 import { singleBlock } from "./kept.js";
@@ -112,7 +113,7 @@ function attention({ attention = [] }: SweepResult): Figure[] {
           },
           {
             width,
-            height: Math.min(24 * Math.max(...attention.map(({ heads }) => heads.length)), 360),
+            height: Math.min(24 * largest(attention.map(({ heads }) => heads.length)), 360),
             data: { values: heads },
             mark: "rect",
             encoding: {

@@ -1,5 +1,5 @@
 import { Bootstrap, type Interval } from "../bootstrap.js";
-import type { Measured } from "../statistics.js";
+import { largest, type Measured } from "../statistics.js";
 import type { SweepResult, SweepScores } from "../sweep.js";
 import { memorizationMetric, type Relative, rowValues } from "./kept.js";
 
@@ -31,7 +31,7 @@ export function withInterval(interval: Interval | undefined): string {
 
 /** A single question has no standard error. */
 const withError = ({ value, standardError }: Measured) =>
-  `${(100 * value).toFixed(1)}${Number.isFinite(standardError) ? ` ± ${(100 * standardError).toFixed(1)}` : ""}`;
+  `${(100 * value).toFixed(1)}${standardError === undefined ? "" : ` ± ${(100 * standardError).toFixed(1)}`}`;
 
 const plain = (value: number | undefined) =>
   value === undefined || !Number.isFinite(value) ? missing : value.toPrecision(4);
@@ -67,7 +67,9 @@ function measured({ base, variants }: SweepResult, { metric, kept }: Relative): 
     ...(base.perplexity ? [plain(scores.perplexity?.perplexity)] : []),
     ...tasks.map((name) => {
       const task = scores.tasks?.[name];
-      return task ? withError({ value: task.accuracy, standardError: task.standardErrors.accuracy }) : missing;
+      if (task === undefined) return missing;
+      const { accuracy: standardError } = task.standardErrors;
+      return withError({ value: task.accuracy, ...(standardError !== undefined && { standardError }) });
     }),
   ];
   const share = [...(metric === undefined ? [] : ["memorization kept"]), ...(tasks.length > 0 ? ["ability kept"] : [])];
@@ -134,7 +136,7 @@ function surveyed({ variants }: SweepResult): ReportTable[] {
 
 function attention({ attention = [] }: SweepResult): ReportTable[] {
   if (attention.length === 0) return [];
-  const heads = Math.max(...attention.map(({ heads }) => heads.length));
+  const heads = largest(attention.map(({ heads }) => heads.length));
   return [
     {
       title: "What attention adds, as a share of the stream after the block",

@@ -1,12 +1,12 @@
-import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import * as v from "valibot";
-import { AttentionBypassError } from "../errors.js";
+import { writeOutput, writeOutputs } from "../output-file.js";
 import { invalidArgument, pathText, validate } from "../validation.js";
 import { drawFigure } from "./draw.js";
 import type { Figure } from "./figure.js";
 import { toMarkdown } from "./markdown.js";
 import type { Report } from "./report.js";
+import { reportSchema } from "./schema.js";
 
 /** Options of `writeReport`. */
 export interface WriteReportOptions {
@@ -27,12 +27,6 @@ export function reportFormat(file: string, name = "file"): Format {
   return format;
 }
 
-async function save(file: string, content: string | Uint8Array): Promise<void> {
-  await writeFile(file, content).catch((error: Error) => {
-    throw new AttentionBypassError("WRITE_FAILED", `expected to write ${file} but ${error.message}`, { cause: error });
-  });
-}
-
 function figureOf({ figures }: Report, name: string | undefined): Figure {
   const figure = name === undefined ? figures[0] : figures.find((one) => one.name === name);
   if (figure !== undefined) return figure;
@@ -43,30 +37,32 @@ function figureOf({ figures }: Report, name: string | undefined): Figure {
 /** Markdown with its figures in files of their own beside it: NAME-by-block.svg and so on. */
 async function saveMarkdown(file: string, report: Report): Promise<void> {
   const images = new Map<string, string>();
+  const outputs: [string, string][] = [];
   for (const figure of report.figures) {
     const image = `${file.slice(0, -path.extname(file).length)}-${figure.name}.svg`;
-    await save(image, await drawFigure(figure, "svg"));
+    outputs.push([image, await drawFigure(figure, "svg")]);
     images.set(figure.name, path.basename(image));
   }
-  await save(file, toMarkdown(report, images));
+  await writeOutputs([[file, toMarkdown(report, images)], ...outputs]);
 }
 
 /**
  * Writes a report in the format that the file's name asks for: .html in one file, .md with its figures as SVG files
- * beside it, and .svg or .png for a single figure. Throws INVALID_ARGUMENT, WRITE_FAILED, and FONT_MISSING for a PNG on
- * a machine that has no font.
+ * beside it, and .svg or .png for a single figure. The files appear whole or not at all. Throws INVALID_ARGUMENT, DISK_FULL,
+ * WRITE_FAILED, and FONT_MISSING for a PNG on a machine that has no font.
  */
 export async function writeReport(report: Report, file: string, options: WriteReportOptions = {}): Promise<void> {
+  const checked = validate(reportSchema, report, "report") as Report;
   const format = reportFormat(file);
   const { figure } = validate(schema, options, "options");
   if (figure !== undefined && (format === ".html" || format === ".md")) {
     throw invalidArgument("options.figure", "nothing where the file holds the whole report", figure);
   }
-  if (format === ".md") return saveMarkdown(file, report);
+  if (format === ".md") return saveMarkdown(file, checked);
   if (format === ".html") {
     const { toPage } = await import("./page.js");
-    return save(file, await toPage(report));
+    return writeOutput(file, await toPage(checked));
   }
-  const drawn = figureOf(report, figure);
-  await save(file, format === ".svg" ? await drawFigure(drawn, "svg") : await drawFigure(drawn, "png"));
+  const drawn = figureOf(checked, figure);
+  await writeOutput(file, format === ".svg" ? await drawFigure(drawn, "svg") : await drawFigure(drawn, "png"));
 }

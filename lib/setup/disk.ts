@@ -1,5 +1,8 @@
 import { mkdir, statfs } from "node:fs/promises";
 import { AttentionBypassError, systemCode } from "../errors.js";
+import { writeFailure } from "../output-file.js";
+
+const ofWriting = ["ENOSPC", "EDQUOT", "EFBIG", "EACCES", "EROFS", "EPERM", "ENOTDIR", "EIO", "EEXIST"];
 
 const gibibytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 
@@ -20,13 +23,8 @@ export async function onDisk<Value>(place: string, work: () => Promise<Value>): 
   try {
     return await work();
   } catch (error) {
-    const code = systemCode(error);
-    if (code === "ENOSPC" || code === "EDQUOT") {
-      throw new AttentionBypassError("DISK_FULL", `expected room for ${place} but the disk is full`, { cause: error });
-    }
-    if (code === undefined || !["EACCES", "EROFS", "EPERM", "ENOTDIR", "EIO", "EEXIST"].includes(code)) throw error;
-    throw new AttentionBypassError("WRITE_FAILED", `expected to write ${place} but ${(error as Error).message}`, {
-      cause: error,
-    });
+    // Others may be of what is read meanwhile.
+    if (!ofWriting.includes(systemCode(error) ?? "")) throw error;
+    throw writeFailure(place, error);
   }
 }

@@ -1,0 +1,87 @@
+import type { ModelConfig } from "../config.js";
+import { AttentionBypassError } from "../errors.js";
+import { invalidArgument } from "../validation.js";
+import { quoted } from "./quoted.js";
+
+/** What tells a model by its names: its token embedding, and the name of what is not its head. */
+const families = {
+  "gpt-neox": { embedding: "embed_in.weight", core: "gpt_neox." },
+  "gpt-neo": { embedding: "wte.weight", core: "transformer." },
+} as const;
+
+/** Heads that training puts next to a language model. */
+const extraHeads = ["v_head.", "score."];
+/** As many names as a message shows. */
+const shownNames = 5;
+
+/** The tensors of one model, and what was left out of it. */
+export interface ChosenModel<Tensor> {
+  tensors: Tensor[];
+  notices: string[];
+}
+
+const listed = (names: readonly string[]) => {
+  const shown = names.slice(0, shownNames).map(quoted).join(", ");
+  return names.length > shownNames ? `${shown} and ${names.length - shownNames} more` : shown;
+};
+
+/** What stands before all names of each model, such as "model.", or "". */
+function prefixesOf(names: readonly string[], family: ModelConfig["family"]): string[] {
+  const { embedding, core } = families[family];
+  const inner = names
+    .filter((name) => name === embedding || name.endsWith(`.${embedding}`))
+    .map((name) => name.slice(0, -embedding.length));
+  const outer = inner.map((prefix) => {
+    const whole = prefix === core || prefix.endsWith(`.${core}`);
+    return whole ? prefix.slice(0, -core.length) : prefix;
+  });
+  return [...new Set(outer)];
+}
+
+function choosePrefix(prefixes: readonly string[], key: string | undefined, place: string): string {
+  const keys = prefixes.map((prefix) => prefix.slice(0, -1));
+  const found =
+    key === undefined ? prefixes : prefixes.filter((prefix) => prefix === `${key}.` || prefix.startsWith(`${key}.`));
+  // The model of plain names has the empty key, where it stands next to others.
+  const matches = key === "" ? prefixes.filter((prefix) => prefix === "") : found;
+  const [prefix, ...others] = matches;
+  if (prefix === undefined) throw invalidArgument("key", `${listed(keys)}, which ${place} holds,`, key);
+  if (others.length === 0) return prefix;
+  throw new AttentionBypassError(
+    "WEIGHTS_AMBIGUOUS",
+    `expected one model in ${place} but found ${matches.length}, named ${listed(matches.map((name) => name.slice(0, -1)))}; ` +
+      "choose one by the option key",
+  );
+}
+
+/**
+ * Chooses the tensors of one model among those of its files: the one there is, or the one whose names begin with the
+ * key. Throws TENSOR_MISSING, WEIGHTS_AMBIGUOUS, INVALID_ARGUMENT.
+ */
+export function chooseModel<Tensor extends { readonly name: string }>(
+  tensors: readonly Tensor[],
+  family: ModelConfig["family"],
+  key: string | undefined,
+  place: string,
+): ChosenModel<Tensor> {
+  const names = tensors.map(({ name }) => name);
+  const prefixes = prefixesOf(names, family);
+  if (prefixes.length === 0) {
+    const { embedding, core } = families[family];
+    throw new AttentionBypassError(
+      "TENSOR_MISSING",
+      `expected a tensor ${core}${embedding} in ${place} but found none among ${names.length} tensors` +
+        (names.length > 0 ? `: ${listed(names)}` : ""),
+    );
+  }
+  const prefix = choosePrefix(prefixes, key, place);
+  const inside = prefixes.filter((other) => other.length > prefix.length && other.startsWith(prefix));
+  const own = tensors.filter(({ name }) => name.startsWith(prefix) && !inside.some((other) => name.startsWith(other)));
+  const headOf = ({ name }: Tensor) => extraHeads.find((head) => name.startsWith(prefix + head));
+  const notices = extraHeads.flatMap((head) => {
+    const count = own.filter((tensor) => headOf(tensor) === head).length;
+    const what = count === 1 ? "1 tensor" : `${count} tensors`;
+    return count > 0 ? [`left out ${what} of the head ${prefix}${head} in ${place}`] : [];
+  });
+  return { tensors: own.filter((tensor) => headOf(tensor) === undefined), notices };
+}

@@ -1,0 +1,81 @@
+import { decompressed } from "./decompress.js";
+import { fileKind } from "./file-kind.js";
+import type { InputFile } from "./input-file.js";
+import { decodeUtf8, toUtf8 } from "./utf8.js";
+
+/** A line of a text file that is not blank. */
+export interface Line {
+  /** From 1. */
+  number: number;
+  text: string;
+}
+
+/** The most bytes of one line: as much as is parsed at once on the event loop. */
+export const lineBytes = 32 * 2 ** 20;
+
+const lineFeed = 10;
+const carriageReturn = 13;
+
+function toLine(file: InputFile, bytes: Buffer, number: number): Line | undefined {
+  let end = bytes.length;
+  while (end > 0 && bytes[end - 1] === carriageReturn) end--;
+  const line = bytes.subarray(0, end);
+  if (line.includes(carriageReturn)) {
+    throw file.refuse(
+      `line ${number} has a carriage return that does not end it, as in files whose lines end with CR only`,
+      "end lines with LF: tr '\\r' '\\n' < FILE > NEW",
+    );
+  }
+  try {
+    const text = decodeUtf8(line);
+    return text.trim() === "" ? undefined : { number, text };
+  } catch (error) {
+    throw file.refuse(`in line ${number} ${(error as Error).message}`, toUtf8);
+  }
+}
+
+/** The text of a file, plain or compressed, as bytes. */
+async function textBytes(file: InputFile): Promise<AsyncIterable<Buffer>> {
+  const kind = await fileKind(file);
+  if (kind === "gzip" || kind === "zstd") return decompressed(file, kind);
+  if (kind === "text") return file.chunks();
+  throw file.refuse(`it is ${kind}, not lines of text`, "write it as JSON lines");
+}
+
+/**
+ * The lines of a text file in UTF-8, plain or compressed with gzip or zstd, that are not blank. They end at LF only, so
+ * that other separators within a string stay in it; a CR before the LF is dropped. Nothing is read beyond the last line
+ * that is asked for.
+ */
+export async function* readLines(file: InputFile, signal?: AbortSignal): AsyncGenerator<Line, void, void> {
+  let number = 0;
+  let pieces: Buffer[] = [];
+  let length = 0;
+  const finish = (last: Buffer): Line | undefined => {
+    const bytes = pieces.length === 0 ? last : Buffer.concat([...pieces, last]);
+    pieces = [];
+    length = 0;
+    number++;
+    return bytes.length === 0 ? undefined : toLine(file, bytes, number);
+  };
+  for await (const chunk of await textBytes(file)) {
+    signal?.throwIfAborted();
+    let from = 0;
+    for (let to = chunk.indexOf(lineFeed); to >= 0; to = chunk.indexOf(lineFeed, from)) {
+      const line = finish(chunk.subarray(from, to));
+      from = to + 1;
+      if (line) yield line;
+    }
+    if (from === chunk.length) continue;
+    length += chunk.length - from;
+    if (length > lineBytes) {
+      throw file.refuse(
+        `line ${number + 1} is longer than ${lineBytes / 2 ** 20} MiB`,
+        "write one row a line, and shorten its text",
+      );
+    }
+    pieces.push(chunk.subarray(from));
+  }
+  const line = length === 0 ? undefined : finish(Buffer.alloc(0));
+  if (line) yield line;
+}

@@ -1,0 +1,116 @@
+import { Readable } from "node:stream";
+import type { Entry, ZipFile } from "yauzl";
+import { AttentionBypassError } from "../errors.js";
+import { bounded } from "./decompress.js";
+import type { ByteSource, InputFile } from "./input-file.js";
+
+/** The most members of a zip that are looked at: numpy writes one for each array. */
+const memberCount = 1000;
+
+/** Bytes that come one after the other, of which those before a position are dropped. */
+class ForwardBytes implements ByteSource {
+  #position = 0;
+  #rest: Buffer = Buffer.alloc(0);
+
+  constructor(
+    private readonly chunks: AsyncIterator<Buffer>,
+    readonly size: number,
+    private readonly ended: () => Error,
+  ) {}
+
+  async #take(length: number, keep: (piece: Buffer) => void): Promise<void> {
+    for (let left = length; left > 0; ) {
+      if (this.#rest.length === 0) {
+        const { done, value } = await this.chunks.next();
+        if (done) throw this.ended();
+        this.#rest = value;
+        continue;
+      }
+      const piece = this.#rest.subarray(0, left);
+      this.#rest = this.#rest.subarray(piece.length);
+      left -= piece.length;
+      keep(piece);
+    }
+    this.#position += length;
+  }
+
+  async read(position: number, length: number): Promise<Buffer> {
+    await this.#take(position - this.#position, () => {});
+    const pieces: Buffer[] = [];
+    await this.#take(length, (piece) => pieces.push(piece));
+    return Buffer.concat(pieces);
+  }
+}
+
+async function openZip(file: InputFile): Promise<ZipFile> {
+  // Only who has such a file waits for what reads it.
+  const { default: yauzl } = await import("yauzl");
+  class Reader extends yauzl.RandomAccessReader {
+    override _readStreamForRange(from: number, to: number): Readable {
+      return Readable.from(file.chunks(from, to), { objectMode: false });
+    }
+  }
+  return new Promise((resolve, reject) => {
+    const options = { lazyEntries: true, autoClose: false };
+    yauzl.fromRandomAccessReader(new Reader(), file.size, options, (error, zip) =>
+      error ? reject(error) : resolve(zip),
+    );
+  });
+}
+
+/** The arrays in a zip. */
+function arraysIn(zip: ZipFile): Promise<Entry[]> {
+  return new Promise((resolve, reject) => {
+    const arrays: Entry[] = [];
+    let seen = 0;
+    zip.on("error", reject);
+    zip.on("end", () => resolve(arrays));
+    zip.on("entry", (entry: Entry) => {
+      if (entry.fileName.endsWith(".npy")) arrays.push(entry);
+      if (++seen >= memberCount) resolve(arrays);
+      else zip.readEntry();
+    });
+    zip.readEntry();
+  });
+}
+
+const streamOf = (zip: ZipFile, entry: Entry): Promise<Readable> =>
+  new Promise((resolve, reject) => {
+    zip.openReadStream(entry, (error, stream) => (error ? reject(error) : resolve(stream)));
+  });
+
+/** The only array of an .npz file. Throws the purpose's code where it has none or several. */
+export async function openNpz(file: InputFile): Promise<ByteSource> {
+  const damaged = (error: unknown) =>
+    error instanceof AttentionBypassError
+      ? error
+      : file.refuse(`it is a zip that can't be read (${(error as Error).message})`);
+  try {
+    const zip = await openZip(file);
+    const arrays = await arraysIn(zip);
+    const [only, ...others] = arrays;
+    if (only === undefined) {
+      throw file.refuse("it is a zip archive with no .npy array in it", "give one of the files in it, extracted");
+    }
+    if (others.length > 0) {
+      const names = arrays
+        .slice(0, 8)
+        .map(({ fileName }) => JSON.stringify(fileName.slice(0, 60).replace(/\.npy$/, "")));
+      throw file.refuse(
+        `it holds ${arrays.length} arrays: ${names.join(", ")}${arrays.length > names.length ? ", …" : ""}`,
+        "save one as .npy, or two as { prefixes, suffixes }: numpy.save(NEW, numpy.load(FILE)[NAME])",
+      );
+    }
+    const chunks = bounded(file, await streamOf(zip, only));
+    const guarded = (async function* () {
+      try {
+        yield* chunks;
+      } catch (error) {
+        throw damaged(error);
+      }
+    })();
+    return new ForwardBytes(guarded, only.uncompressedSize, () => file.refuse("the array in it is cut off"));
+  } catch (error) {
+    throw damaged(error);
+  }
+}

@@ -1,0 +1,93 @@
+import type { Template } from "@huggingface/jinja";
+
+/** A row of a table: its columns by their names. */
+export type Row = Readonly<Record<string, unknown>>;
+
+/** How a row of one format becomes a question: as `formSchema` has it. */
+export interface Form {
+  needs: string[];
+  context?: string | undefined;
+  contexts?: string[] | undefined;
+  choices?: string | string[] | undefined;
+  continuation?: string | undefined;
+  gold?: string | undefined;
+  labels?: string | string[] | undefined;
+  replace: [string, string][];
+}
+
+/** Texts that may follow others, of which the one at `gold` is right. */
+export interface RenderedQuestion {
+  pairs: { context: string; continuation: string }[];
+  gold: number;
+  /** What the harness's normalized accuracy divides by: characters of each choice. */
+  characters: number[];
+}
+
+/** What is at a path in a row: names of its own fields only, with full stops between them. */
+function at(row: Row, place: string): unknown {
+  return place
+    .split(".")
+    .reduce<unknown>(
+      (value, key) =>
+        typeof value === "object" && value !== null && Object.hasOwn(value, key)
+          ? (value as Record<string, unknown>)[key]
+          : undefined,
+      row,
+    );
+}
+
+/** Makes questions of rows by one form. */
+export class Renderer {
+  readonly #templates = new Map<string, Template>();
+  readonly #replacements: [RegExp, string][];
+
+  constructor(
+    private readonly form: Form,
+    private readonly jinja: typeof import("@huggingface/jinja"),
+  ) {
+    this.#replacements = form.replace.map(([pattern, replacement]) => [new RegExp(pattern, "gu"), replacement]);
+  }
+
+  #text(source: string, row: Row): string {
+    let known = this.#templates.get(source);
+    if (!known) {
+      known = new this.jinja.Template(source);
+      this.#templates.set(source, known);
+    }
+    return known.render({ ...row });
+  }
+
+  #clean(text: string): string {
+    return this.#replacements.reduce((cleaned, [pattern, by]) => cleaned.replace(pattern, by), text);
+  }
+
+  #list(source: string | readonly string[], row: Row): string[] {
+    if (typeof source !== "string") return source.map((member) => this.#text(member, row));
+    const values = at(row, source);
+    if (Array.isArray(values)) return values.map(String);
+    throw new Error(`there is no list ${source}`);
+  }
+
+  #gold(row: Row, count: number): number {
+    const { gold = "0", labels } = this.form;
+    const label = this.#text(gold, row);
+    const place = labels === undefined ? Number(label) : this.#list(labels, row).indexOf(label);
+    if (label !== "" && Number.isInteger(place) && place >= 0 && place < count) return place;
+    throw new Error(`"${label}" is none of ${count} answers`);
+  }
+
+  render(row: Row): RenderedQuestion {
+    const { context = "", contexts, choices, continuation = "" } = this.form;
+    const before = (contexts ?? [context]).map((source) => this.#clean(this.#text(source, row)));
+    const after =
+      choices === undefined
+        ? [this.#clean(this.#text(continuation, row))]
+        : this.#list(choices, row).map((choice) => this.#clean(choice));
+    return {
+      pairs: before.flatMap((context) => after.map((continuation) => ({ context, continuation }))),
+      gold: this.#gold(row, before.length * after.length),
+      // Code points, as Python counts them.
+      characters: after.map((choice) => [...choice].length),
+    };
+  }
+}

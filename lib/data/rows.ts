@@ -1,0 +1,49 @@
+import { describe } from "../validation.js";
+import { fileKind } from "./file-kind.js";
+import type { InputFile } from "./input-file.js";
+import { type Line, readLines } from "./lines.js";
+import { readParquet } from "./parquet.js";
+
+/** A row of a file, with its place for messages. */
+export interface NamedRow {
+  name: string;
+  value: unknown;
+}
+
+function parse(file: InputFile, { number, text }: Line): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const isArray = number === 1 && text.trim() === "[";
+    throw file.refuse(
+      `line ${number} is not JSON (${(error as Error).message}): ${describe(text)}`,
+      isArray ? "write one row a line: jq -c '.[]' FILE > NEW" : "expected JSON lines, one row a line",
+    );
+  }
+}
+
+/** The first rows of a file, JSON lines or Parquet by its first bytes; all of them where `limit` is undefined. */
+export async function* readRows(
+  file: InputFile,
+  limit: number | undefined,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<NamedRow, void, void> {
+  const kind = await fileKind(file);
+  if (kind === "parquet") {
+    const rows = await readParquet(file, limit, signal);
+    for (const [index, value] of rows.entries()) yield { name: `row ${index} of ${file.path}`, value };
+    return;
+  }
+  if (kind === "npy" || kind === "zip") {
+    throw file.refuse(
+      `it is a${kind === "npy" ? " numpy array" : " zip archive"}`,
+      "write it as JSON lines or Parquet",
+    );
+  }
+  let count = 0;
+  if (limit === 0) return;
+  for await (const line of readLines(file, signal)) {
+    yield { name: `line ${line.number} of ${file.path}`, value: parse(file, line) };
+    if (++count === limit) return;
+  }
+}

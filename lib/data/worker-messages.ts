@@ -1,0 +1,16 @@
+import type { Form, RenderedQuestion, Row } from "./question-renderer.js";
+
+/** What the worker is asked for. */
+export type WorkerRequest =
+  /** The first rows of a Parquet file of so many bytes; answered with `Row[]`. */
+  | { parquet: { size: number; limit: number | undefined; most: number } }
+  /** The questions of rows; answered with `Rendering[]`. */
+  | { render: { form: Form; rows: readonly Row[] } }
+  /** Bytes that the worker asked for. */
+  | { bytes: Uint8Array };
+
+/** What the worker says: what was asked for, why there is none, or which bytes of the file it needs. */
+export type WorkerReply = { value: unknown } | { failure: string } | { read: { position: number; length: number } };
+
+/** A question, or why a row makes none. */
+export type Rendering = { question: RenderedQuestion } | { failure: string };

@@ -1,0 +1,20 @@
+import * as v from "valibot";
+
+const text = v.string();
+
+/** A figure's name becomes part of a file's. */
+const name = v.pipe(text, v.regex(/^[^/\\\p{Cc}]{1,100}$/u, "a name without slashes, of at most 100 characters,"));
+
+export const figureSchema = v.looseObject({ name, title: text, caption: text, spec: v.looseObject({}) });
+
+const tableSchema = v.looseObject({ title: text, head: v.array(text), rows: v.array(v.array(text)) });
+
+/** What a report must have to be written or shown; people add to it. */
+export const reportSchema = v.looseObject({
+  title: text,
+  description: text,
+  findings: v.array(text),
+  figures: v.array(figureSchema),
+  tables: v.array(tableSchema),
+  settings: v.record(text, v.unknown()),
+});

@@ -1,0 +1,61 @@
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+
+/**
+ * Makes OpenMP's threads sleep soon when they wait for each other. By default libgomp's run a loop of 300,000 rounds
+ * first, which on shared cores takes the time that the awaited thread needs. libgomp reads the second variable, Intel's
+ * runtime the first.
+ */
+const waitPolicy = ["OMP_WAIT_POLICY=passive", "GOMP_SPINCOUNT=1000"];
+
+/** What the user may set instead, each of which decides how threads wait. */
+const waitVariables = ["OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY"];
+
+/** The environment variables that libtorch is opened with, empty if the user has set how threads wait. */
+export function threadVariables(): readonly string[] {
+  return waitVariables.some((name) => process.env[name] !== undefined) ? [] : waitPolicy;
+}
+
+async function readText(file: string): Promise<string> {
+  return readFile(file, "utf8").catch(() => "");
+}
+
+/** The folder and all above it, up to the root, as paths below a mount. */
+function upwards(folder: string): string[] {
+  const above = path.posix.dirname(folder);
+  return above === folder ? [folder] : [folder, ...upwards(above)];
+}
+
+/** The cores' worth of time that one control group grants; infinite if it has no limit. */
+async function quotaOf(own: string): Promise<number> {
+  const second = (await readText(path.join(own, "cpu.max"))).split(" ");
+  const first = [
+    await readText(path.join(own, "cpu.cfs_quota_us")),
+    await readText(path.join(own, "cpu.cfs_period_us")),
+  ];
+  const quotas = [second, first].map(([quota, period]) => Number(quota || Number.NaN) / Number(period || Number.NaN));
+  return Math.min(...quotas.filter((quota) => quota > 0), Number.POSITIVE_INFINITY);
+}
+
+/**
+ * How many cores' worth of time the process's control groups (versions 1 and 2) grant it, which Node.js 20 and libtorch
+ * do not look at; infinite if there is no limit.
+ */
+export async function cpuQuota(mount = "/sys/fs/cgroup", ownGroups = "/proc/self/cgroup"): Promise<number> {
+  // A container sees its own group as the root; outside one, the group's path is in /proc, which may be missing.
+  const groups = [...(await readText(ownGroups)).matchAll(/^\d+:([^:]*):(\/.*)$/gm)].flatMap(
+    ([, controllers = "", group = "/"]) => {
+      if (controllers === "") return upwards(group);
+      if (!controllers.split(",").includes("cpu")) return [];
+      return upwards(group).map((folder) => path.posix.join(controllers, folder));
+    },
+  );
+  const folders = new Set(["/", "/cpu", "/cpu,cpuacct", ...groups]);
+  return Math.min(...(await Promise.all([...folders].map((folder) => quotaOf(path.join(mount, folder))))));
+}
+
+/** The number of threads without `threads`: libtorch's own, or as many as the CPU quota can keep busy if that is less. */
+export async function defaultThreads(libtorchs: number): Promise<number> {
+  if (process.env.OMP_NUM_THREADS ?? process.env.MKL_NUM_THREADS) return libtorchs;
+  return Math.min(libtorchs, Math.max(1, Math.ceil(await cpuQuota())));
+}

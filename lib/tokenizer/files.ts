@@ -1,0 +1,191 @@
+import { readFile, stat } from "node:fs/promises";
+import path from "node:path";
+import * as v from "valibot";
+import { AttentionBypassError } from "../errors.js";
+import { validate, wholeNumber } from "../validation.js";
+import type { AddedToken } from "./added-tokens.js";
+import {
+  addedTokenFields,
+  checkAddedTokens,
+  checkTokenizerJson,
+  type Step,
+  type TokenizerJson,
+} from "./tokenizer-json.js";
+
+/** The largest published tokenizer.json, of 262,000 tokens, has half of it. */
+const mostBytes = 2 ** 26;
+
+function invalid(message: string): AttentionBypassError {
+  return new AttentionBypassError("TOKENIZER_INVALID", message);
+}
+
+/** The text of a file; undefined where there is none. */
+async function readOptional(file: string): Promise<string | undefined> {
+  const found = await stat(file).catch(() => undefined);
+  if (!found) return undefined;
+  if (!found.isFile() || found.size > mostBytes) {
+    throw invalid(
+      `expected a file of at most ${mostBytes} bytes in ${file} but received ${found.isFile() ? found.size : "none"}`,
+    );
+  }
+  try {
+    return (await readFile(file, "utf8")).replace(/^\uFEFF/, "");
+  } catch (error) {
+    throw invalid(`expected to read ${file} but ${(error as Error).message}`);
+  }
+}
+
+function parse(text: string, name: string): Record<string, unknown> {
+  try {
+    const json: unknown = JSON.parse(text);
+    if (typeof json === "object" && json !== null && !Array.isArray(json)) return json as Record<string, unknown>;
+  } catch {
+    // Refused below.
+  }
+  throw invalid(`expected a JSON object in ${name}`);
+}
+
+async function parseOptional(folder: string, name: string): Promise<Record<string, unknown> | undefined> {
+  const file = path.join(folder, name);
+  const text = await readOptional(file);
+  return text === undefined ? undefined : parse(text, file);
+}
+
+const endOfText = "<|endoftext|>";
+
+function specialToken(content: string, id: number): AddedToken {
+  return { id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
+}
+
+/** GPT-2's vocab.json and merges.txt in the form of a tokenizer.json. */
+function byteLevelTokenizer(vocabulary: Record<string, unknown>, merges: string): object {
+  const byteLevel = { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true };
+  const id = Object.hasOwn(vocabulary, endOfText) ? (vocabulary[endOfText] as number) : undefined;
+  const lines = merges.split(/\r?\n/).filter((line) => line !== "" && !line.startsWith("#version"));
+  return {
+    added_tokens: id === undefined ? [] : [specialToken(endOfText, id)],
+    normalizer: null,
+    pre_tokenizer: byteLevel,
+    post_processor: null,
+    decoder: byteLevel,
+    model: { type: "BPE", vocab: vocabulary, merges: lines, unk_token: null, fuse_unk: false, byte_fallback: false },
+  };
+}
+
+const specialNames = [
+  "bos_token",
+  "eos_token",
+  "unk_token",
+  "sep_token",
+  "pad_token",
+  "cls_token",
+  "mask_token",
+] as const;
+const named = v.nullish(v.union([v.string(), addedTokenFields], "text, or an object with content"));
+const namedFields = Object.fromEntries(specialNames.map((name) => [name, named]));
+
+const settings = v.looseObject({
+  add_prefix_space: v.nullish(v.boolean()),
+  added_tokens_decoder: v.nullish(v.record(v.string(), addedTokenFields)),
+  additional_special_tokens: v.nullish(v.array(v.union([v.string(), addedTokenFields]))),
+  ...namedFields,
+});
+type Settings = v.InferOutput<typeof settings>;
+type Named = v.InferOutput<typeof named>;
+
+const addedTokensFile = v.record(v.string(), wholeNumber(0));
+
+/** Puts a setting of tokenizer_config.json into each step that has it. */
+function withPrefixSpace(step: Step | null, add_prefix_space: boolean): Step | null {
+  if (step?.type === "ByteLevel") return { ...step, add_prefix_space };
+  if (step?.type !== "Sequence" || !Array.isArray(step.pretokenizers)) return step;
+  return { ...step, pretokenizers: step.pretokenizers.map((inner: Step) => withPrefixSpace(inner, add_prefix_space)) };
+}
+
+/** The tokens of tokenizer_config.json's added_tokens_decoder, or of added_tokens.json, which came before it. */
+function addedTokens(
+  config: Settings,
+  legacy: Record<string, number> | undefined,
+  specials: Set<string>,
+): AddedToken[] {
+  const decoder = config.added_tokens_decoder;
+  if (decoder) return Object.entries(decoder).map(([id, token]) => ({ ...token, id: Number(id) }));
+  return Object.entries(legacy ?? {}).map(([content, id]) => {
+    const special = specials.has(content);
+    return { ...specialToken(content, id), special, normalized: !special };
+  });
+}
+
+/** Adds what transformers reads beside a tokenizer: tokenizer_config.json and added_tokens.json. */
+async function withSettings(json: TokenizerJson, folder: string): Promise<TokenizerJson> {
+  const [given, legacy] = await Promise.all(
+    ["tokenizer_config.json", "added_tokens.json"].map((name) => parseOptional(folder, name)),
+  );
+  if (!given && !legacy) return json;
+  const name = path.join(folder, given ? "tokenizer_config.json" : "added_tokens.json");
+  const config = validate(settings, given ?? {}, name, "TOKENIZER_INVALID");
+  const legacyTokens =
+    legacy && validate(addedTokensFile, legacy, path.join(folder, "added_tokens.json"), "TOKENIZER_INVALID");
+  const specials = [...specialNames.map((key) => config[key] as Named), ...(config.additional_special_tokens ?? [])]
+    .filter((token) => token != null)
+    .map((token) => (typeof token === "string" ? specialToken(token, -1) : { ...token, special: true }));
+  const contents = new Set(specials.map(({ content }) => content));
+  const tokens = [...json.added_tokens, ...addedTokens(config, legacyTokens, contents)];
+  const vocabulary = (json.model as { vocab?: Record<string, number> }).vocab ?? {};
+  const known = new Set(tokens.map(({ content }) => content));
+  let free = Object.keys(vocabulary).length;
+  for (const { id } of tokens) free = Math.max(free, id + 1);
+  for (const token of specials) {
+    if (known.has(token.content)) continue;
+    known.add(token.content);
+    const id = Object.hasOwn(vocabulary, token.content) ? (vocabulary[token.content] as number) : free++;
+    tokens.push({ ...token, id });
+  }
+  return {
+    ...json,
+    pre_tokenizer:
+      config.add_prefix_space == null
+        ? json.pre_tokenizer
+        : withPrefixSpace(json.pre_tokenizer, config.add_prefix_space),
+    added_tokens: checkAddedTokens(tokens, vocabulary, name),
+  };
+}
+
+/** The tokenizer of the files of a folder; undefined where there is none. */
+async function readFolder(folder: string): Promise<TokenizerJson | undefined> {
+  const name = path.join(folder, "tokenizer.json");
+  const text = await readOptional(name);
+  if (text !== undefined) return withSettings(checkTokenizerJson(parse(text, name), name), folder);
+  const vocabulary = await readOptional(path.join(folder, "vocab.json"));
+  const merges = await readOptional(path.join(folder, "merges.txt"));
+  if (vocabulary === undefined || merges === undefined) return undefined;
+  const vocabularyName = path.join(folder, "vocab.json");
+  const json = byteLevelTokenizer(parse(vocabulary, vocabularyName), merges);
+  return withSettings(checkTokenizerJson(json, vocabularyName), folder);
+}
+
+/** The tokenizer beside a model; undefined where there is none. Throws TOKENIZER_INVALID. */
+export async function findTokenizer(folder: string): Promise<TokenizerJson | undefined> {
+  return readFolder(folder);
+}
+
+/**
+ * Reads a tokenizer from a tokenizer.json, or from a folder with one or with vocab.json and merges.txt.
+ * Throws FILE_NOT_FOUND, TOKENIZER_INVALID.
+ */
+export async function readTokenizer(place: string): Promise<TokenizerJson> {
+  const found = await stat(place).catch(() => undefined);
+  if (!found) throw new AttentionBypassError("FILE_NOT_FOUND", `expected a tokenizer in ${place} but there is none`);
+  if (!found.isDirectory()) return parseTokenizer((await readOptional(place)) ?? "", place);
+  const inFolder = await readFolder(place);
+  if (inFolder) return inFolder;
+  throw new AttentionBypassError(
+    "FILE_NOT_FOUND",
+    `expected tokenizer.json, or vocab.json and merges.txt, in ${place} but found neither`,
+  );
+}
+
+/** The text of a tokenizer.json. Throws TOKENIZER_INVALID. */
+export function parseTokenizer(text: string, name: string): TokenizerJson {
+  return checkTokenizerJson(parse(text, name), name);
+}

@@ -1,0 +1,184 @@
+import * as v from "valibot";
+import { AttentionBypassError } from "../errors.js";
+import { describe, validate, wholeNumber } from "../validation.js";
+import type { AddedToken } from "./added-tokens.js";
+
+/** A stated limit of what is read of a tokenizer; each is several times what published ones have. */
+const highestToken = 2 ** 24;
+const longestAddedToken = 1024;
+const mostSteps = 64;
+
+/** A step of a tokenizer, such as a normalizer, in the words of a tokenizer.json. */
+export type Step = { readonly type: string } & Readonly<Record<string, unknown>>;
+
+/** Byte-pair encoding, with its merges divided. */
+export interface BytePairModel {
+  readonly type: "BPE";
+  readonly vocab: Readonly<Record<string, number>>;
+  readonly merges: readonly (readonly [left: string, right: string])[];
+  readonly ignore_merges: boolean;
+}
+
+/** A tokenizer.json that has been checked. */
+export interface TokenizerJson {
+  readonly added_tokens: readonly AddedToken[];
+  readonly normalizer: Step | null;
+  readonly pre_tokenizer: Step | null;
+  readonly decoder: Step | null;
+  readonly model: BytePairModel | Step;
+}
+
+const flag = (fallback: boolean) => v.nullish(v.boolean(), fallback);
+const tokenId = wholeNumber(0);
+
+export const addedTokenFields = v.pipe(
+  v.looseObject({
+    content: v.pipe(
+      v.string(),
+      v.check((text: string) => text.length <= longestAddedToken, `text of at most ${longestAddedToken} characters`),
+    ),
+    single_word: flag(false),
+    lstrip: flag(false),
+    rstrip: flag(false),
+    normalized: v.nullish(v.boolean()),
+    special: flag(false),
+  }),
+  v.transform(({ content, single_word, lstrip, rstrip, normalized, special }) => {
+    return { content, single_word, lstrip, rstrip, special, normalized: normalized ?? !special };
+  }),
+);
+
+const step = v.nullish(v.looseObject({ type: v.string() }));
+
+const fields = v.looseObject({
+  added_tokens: v.nullish(v.array(v.looseObject({ id: tokenId })), []),
+  normalizer: step,
+  pre_tokenizer: step,
+  decoder: step,
+  model: v.looseObject({ type: v.nullish(v.string()) }),
+});
+
+function invalid(message: string): AttentionBypassError {
+  return new AttentionBypassError("TOKENIZER_INVALID", message);
+}
+
+/** All the steps of a pipeline in the order in which they run, from sequences in sequences too. */
+export function stepsOf(part: Step | null, name: string): Step[] {
+  const steps: Step[] = [];
+  const left: unknown[] = [part];
+  for (let next = left.pop(); left.length > 0 || next != null; next = left.pop()) {
+    if (typeof next !== "object" || next === null) continue;
+    const one = next as Step;
+    const inner = one.type === "Sequence" ? (one.normalizers ?? one.pretokenizers ?? one.decoders) : undefined;
+    if (Array.isArray(inner)) left.push(...[...inner.slice(0, mostSteps + 1)].reverse());
+    else steps.push(one);
+    if (steps.length > mostSteps || left.length > mostSteps) {
+      throw invalid(`expected at most ${mostSteps} steps in a part of the tokenizer in ${name} but received more`);
+    }
+  }
+  return steps;
+}
+
+function checkVocabulary(vocabulary: unknown, name: string): Record<string, number> {
+  if (typeof vocabulary !== "object" || vocabulary === null || Array.isArray(vocabulary)) {
+    throw invalid(`expected an object for model.vocab in ${name} but received ${describe(vocabulary)}`);
+  }
+  for (const [token, id] of Object.entries(vocabulary)) checkId(id, describe(token), name);
+  return vocabulary as Record<string, number>;
+}
+
+function checkId(id: unknown, token: string, name: string): void {
+  if (Number.isInteger(id) && (id as number) >= 0 && (id as number) < highestToken) return;
+  throw invalid(
+    `expected an id from 0 to ${highestToken - 1} for the token ${token} in ${name} but received ${describe(id)}`,
+  );
+}
+
+function checkMerges(merges: unknown, name: string): [string, string][] {
+  if (!Array.isArray(merges)) {
+    throw invalid(`expected a list for model.merges in ${name} but received ${describe(merges)}`);
+  }
+  return merges.map((merge: unknown, index) => {
+    const parts = typeof merge === "string" ? merge.split(" ") : merge;
+    if (Array.isArray(parts) && parts.length === 2 && parts.every((part) => typeof part === "string" && part !== "")) {
+      return parts as [string, string];
+    }
+    throw invalid(`expected two tokens for model.merges[${index}] in ${name} but received ${describe(merge)}`);
+  });
+}
+
+/** Settings of byte-pair encoding that only tokenizers without bytes have; the library runs these. */
+const otherSettings = ["unk_token", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback"] as const;
+
+/** The model part: byte-pair encoding in a form of its own, other kinds as they are. */
+function checkModel(model: Record<string, unknown>, name: string): BytePairModel | Step {
+  const type = model.type ?? (model.merges === undefined ? undefined : "BPE");
+  if (typeof model.dropout === "number" && model.dropout > 0) {
+    throw invalid(`expected no model.dropout in ${name}, which makes tokens random, but received ${model.dropout}`);
+  }
+  if (type !== "BPE") return model as Step;
+  const vocab = checkVocabulary(model.vocab, name);
+  const merges = checkMerges(model.merges, name);
+  if (otherSettings.some((key) => model[key])) return { ...model, type: "BPE", vocab, merges };
+  return { type: "BPE", vocab, merges, ignore_merges: model.ignore_merges === true };
+}
+
+export function isBytePair(model: BytePairModel | Step): model is BytePairModel {
+  return model.type === "BPE" && otherSettings.every((key) => !(model as Step)[key]);
+}
+
+/** The tokens of a vocabulary that have one of these ids. */
+function* ownTokens(vocabulary: Readonly<Record<string, unknown>> | undefined, ids: ReadonlySet<number>) {
+  for (const [token, id] of Object.entries(vocabulary ?? {})) {
+    if (ids.has(id as number)) yield [id as number, token] as const;
+  }
+}
+
+/** Added tokens by id, later ones in place of earlier ones of the same content. Refuses ids that contradict others. */
+export function checkAddedTokens(
+  tokens: readonly AddedToken[],
+  vocabulary: Readonly<Record<string, unknown>> | undefined,
+  name: string,
+): AddedToken[] {
+  const byContent = new Map<string, AddedToken>();
+  const byId = new Map<number, string>(ownTokens(vocabulary, new Set(tokens.map(({ id }) => id))));
+  for (const token of tokens) {
+    if (token.content === "") continue;
+    const shown = describe(token.content);
+    checkId(token.id, shown, name);
+    const inVocabulary = vocabulary && Object.hasOwn(vocabulary, token.content) ? vocabulary[token.content] : undefined;
+    const known = byContent.get(token.content)?.id ?? inVocabulary;
+    if (known !== undefined && known !== token.id) {
+      throw invalid(
+        `expected one id for the token ${shown} in ${name} but received ${describe(known)} and ${token.id}`,
+      );
+    }
+    const other = byId.get(token.id);
+    if (other !== undefined && other !== token.content) {
+      throw invalid(
+        `expected one token for the id ${token.id} in ${name} but received ${describe(other)} and ${shown}`,
+      );
+    }
+    byContent.set(token.content, token);
+    byId.set(token.id, token.content);
+  }
+  return [...byContent.values()];
+}
+
+/** Checks the content of a tokenizer.json, of which messages speak as `name`. Throws TOKENIZER_INVALID. */
+export function checkTokenizerJson(json: unknown, name: string): TokenizerJson {
+  const checked = validate(fields, json, name, "TOKENIZER_INVALID");
+  const model = checkModel(checked.model, name);
+  const parts = {
+    normalizer: (checked.normalizer ?? null) as Step | null,
+    pre_tokenizer: (checked.pre_tokenizer ?? null) as Step | null,
+    decoder: (checked.decoder ?? null) as Step | null,
+  };
+  for (const part of Object.values(parts)) stepsOf(part, name);
+  const added = checked.added_tokens.map((token, index) => {
+    const rest = validate(addedTokenFields, token, `added_tokens[${index}] in ${name}`, "TOKENIZER_INVALID");
+    return { ...rest, id: token.id };
+  });
+  const vocabulary = isBytePair(model) ? model.vocab : undefined;
+  return { ...parts, model, added_tokens: checkAddedTokens(added, vocabulary, name) };
+}

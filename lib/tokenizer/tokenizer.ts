@@ -1,0 +1,120 @@
+import { AttentionBypassError } from "../errors.js";
+import { node } from "../node.js";
+import { describe, invalidArgument } from "../validation.js";
+import { EncodingThread } from "./encoding-thread.js";
+import { loadLibrary } from "./library.js";
+import { Pipeline } from "./pipeline.js";
+import { checkTokenizerJson, type TokenizerJson } from "./tokenizer-json.js";
+
+/** Text up to this many characters takes a few milliseconds and is encoded on the thread that asks. */
+const shortText = 10_000;
+/** Characters of short texts that are encoded before other work of the process gets a turn. */
+const charactersPerTurn = 100_000;
+/** How long a tokenizer with patterns of its own may hold the thread that calls `encode` or `decode`. */
+const longestHold = 1000;
+const highestToken = 2 ** 31 - 1;
+
+/** Text to token ids and back, without any tokens added. */
+export class Tokenizer {
+  readonly #pipeline: Pipeline;
+  readonly #thread: EncodingThread;
+  #charactersOfTurn = 0;
+
+  /** @internal Use `createTokenizer`. */
+  constructor(
+    pipeline: Pipeline,
+    json: TokenizerJson,
+    /** The name used in error messages. */
+    readonly name: string,
+  ) {
+    this.#pipeline = pipeline;
+    this.#thread = new EncodingThread(json, name);
+  }
+
+  /**
+   * Token ids of a text, with no special tokens added. Runs on the calling thread, whatever the length of the text;
+   * `encodeAsync` does not. Throws INVALID_ARGUMENT, TOKENIZER_INVALID.
+   */
+  encode(text: string): number[] {
+    if (typeof text !== "string") throw invalidArgument("text", "text", text);
+    return this.#run("encode text", () => this.#pipeline.encode(text));
+  }
+
+  /**
+   * Returns the same as `encode`; long text is encoded on another thread, and an abort ends that.
+   * Throws INVALID_ARGUMENT, TOKENIZER_INVALID, OUT_OF_MEMORY.
+   */
+  async encodeAsync(text: string, { signal }: { signal?: AbortSignal | undefined } = {}): Promise<ArrayLike<number>> {
+    if (typeof text !== "string") throw invalidArgument("text", "text", text);
+    signal?.throwIfAborted();
+    if (!this.#pipeline.bounded || text.length > shortText) return this.#thread.encode(text, signal);
+    this.#charactersOfTurn += text.length;
+    if (this.#charactersOfTurn > charactersPerTurn) {
+      this.#charactersOfTurn = 0;
+      await new Promise(setImmediate);
+      signal?.throwIfAborted();
+    }
+    return this.encode(text);
+  }
+
+  /** @internal The least number of tokens that any text of this many characters has. */
+  fewestTokens(characters: number): number {
+    return Math.ceil(characters / this.#pipeline.charactersPerToken);
+  }
+
+  /**
+   * The text of token ids. Bytes that are no whole character come out as U+FFFD, ids without a token as nothing.
+   * Throws INVALID_ARGUMENT, TOKEN_OUT_OF_RANGE, TOKENIZER_INVALID.
+   */
+  decode(tokens: ArrayLike<number>): string {
+    const given: unknown = tokens;
+    if (!Array.isArray(given) && (!ArrayBuffer.isView(given) || given instanceof DataView)) {
+      throw invalidArgument("tokens", "an array of token ids", given);
+    }
+    const ids = Array.from(tokens as ArrayLike<number | bigint>, Number);
+    const wrong = ids.findIndex((id) => !Number.isInteger(id) || id < 0 || id > highestToken);
+    if (wrong >= 0) {
+      throw new AttentionBypassError(
+        "TOKEN_OUT_OF_RANGE",
+        `expected token ids from 0 to ${highestToken} for tokens but received ${describe(tokens[wrong])} at position ${wrong}`,
+      );
+    }
+    return this.#run("decode tokens", () => this.#pipeline.decode(ids));
+  }
+
+  /** Runs work of the pipeline; with an end to it where the tokenizer's own patterns could take forever. */
+  #run<Value>(what: string, work: () => Value): Value {
+    try {
+      return this.#pipeline.bounded ? work() : withinTime(work);
+    } catch (error) {
+      throw new AttentionBypassError(
+        "TOKENIZER_INVALID",
+        `expected the tokenizer of ${this.name} to ${what} but ${(error as Error).message}`,
+        { cause: error },
+      );
+    }
+  }
+}
+
+/** Ends work that takes too long, regular expressions included. */
+function withinTime<Value>(work: () => Value): Value {
+  const { vm } = node;
+  const context = vm.createContext({ work });
+  return vm.runInContext("work()", context, { timeout: longestHold }) as Value;
+}
+
+/** Takes the content of a tokenizer.json, and the name used in error messages. Throws TOKENIZER_INVALID. */
+export async function createTokenizer(json: object, name: string): Promise<Tokenizer> {
+  const checked = checkTokenizerJson(json, name);
+  const library = await loadLibrary();
+  try {
+    return new Tokenizer(new Pipeline(library, checked, name), checked, name);
+  } catch (error) {
+    if (error instanceof AttentionBypassError) throw error;
+    throw new AttentionBypassError(
+      "TOKENIZER_INVALID",
+      `the tokenizer in ${name} can't be used: ${(error as Error).message}`,
+      { cause: error },
+    );
+  }
+}

@@ -1,0 +1,104 @@
+// Runs tests on addons that are compiled with sanitizers, in a copy of this checkout in build-sanitized/, so that the
+// addons in use stay as they are:
+//   node scripts/sanitize.mjs [--sanitize address,undefined] [--build-only] [test files]
+// Fails if a test fails or if a sanitizer reports something. libtorch itself is not instrumented.
+import { spawnSync } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { parseArgs } from "node:util";
+
+const root = path.join(import.meta.dirname, "..");
+const work = path.join(root, "build-sanitized");
+const copy = path.join(work, "attention-bypass");
+const reports = path.join(work, "reports");
+
+/** The tests that reach the readers of weights and the binding's conversions, and the project's threads. */
+const standardTests = [
+  "bad-arguments",
+  "bad-tensors",
+  "bad-weights",
+  "concurrency",
+  "heads",
+  "parity",
+  "refused-calls",
+  "sampling",
+].map((name) => `test/${name}.test.ts`);
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    sanitize: { type: "string", default: "address,undefined" },
+    "build-only": { type: "boolean", default: false },
+  },
+});
+
+const capture = (command, args, options = {}) =>
+  spawnSync(command, args, { cwd: root, encoding: "utf8", maxBuffer: 2 ** 28, ...options }).stdout.trim();
+
+/** Takes over the files of the checkout, and leaves what was compiled before, which CMake then makes up to date. */
+function copyCheckout() {
+  mkdirSync(copy, { recursive: true });
+  const files = capture("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).split("\0");
+  for (const name of files.filter((name) => name !== "" && existsSync(path.join(root, name)))) {
+    const target = path.join(copy, name);
+    // Times are kept, so that only what has changed is compiled again.
+    cpSync(path.join(root, name), target, { preserveTimestamps: true });
+  }
+  const gone = capture("git", ["ls-files", "-z", "--deleted"]).split("\0");
+  for (const name of gone.filter((name) => name !== "")) rmSync(path.join(copy, name), { force: true });
+  for (const folder of ["src", "binding"]) {
+    for (const name of readdirSync(path.join(copy, folder))) {
+      if (!existsSync(path.join(root, folder, name))) rmSync(path.join(copy, folder, name));
+    }
+  }
+  cpSync(path.join(root, "dist"), path.join(copy, "dist"), { recursive: true, preserveTimestamps: true });
+  const link = (from, to) => existsSync(to) || (existsSync(from) && symlinkSync(from, to));
+  link(path.join(root, "node_modules"), path.join(copy, "node_modules"));
+  link(path.join(root, ".cache"), path.join(copy, ".cache"));
+  link(path.join(root, "..", "shared"), path.join(work, "shared"));
+}
+
+/** Compiles the addons in the copy; returns the exit code. */
+async function compile() {
+  const { pinned, pinnedSeries } = await import("./compile.mjs");
+  const { findLibtorch } = await import("../dist/libtorch.js");
+  const { found } = await findLibtorch(pinned, [pinnedSeries]);
+  if (!found) throw new Error("expected a libtorch; run `npm run setup` first");
+  const { compileAddons, addonFolder } = await import(path.join(copy, "scripts", "compile.mjs"));
+  const status = compileAddons(found.folder, pinnedSeries, "inherit", [`--CDSANITIZE=${values.sanitize}`]);
+  if (status === 0) writeFileSync(path.join(addonFolder(pinnedSeries), "libtorch.txt"), found.folder);
+  return status;
+}
+
+/** The environment in which Node can open what is compiled with sanitizers. */
+function surroundings() {
+  const library = (name) => capture("c++", [`-print-file-name=${name}`]);
+  const kind = values.sanitize.includes("thread") ? "libtsan.so" : "libasan.so";
+  const suppressions = path.join(copy, "scripts", "sanitizer-suppressions");
+  // What Node, V8 and libtorch keep until the process ends is no leak of ours; test/memory.test.ts watches that.
+  const common = `log_path=${path.join(reports, "report")}:print_stacktrace=1`;
+  return {
+    ...process.env,
+    CI: "",
+    // libstdc++ must be there when the runtime looks for the functions of exceptions.
+    LD_PRELOAD: `${library(kind)} ${library("libstdc++.so.6")}`,
+    ASAN_OPTIONS: `${common}:detect_leaks=0:allocator_may_return_null=1`,
+    UBSAN_OPTIONS: `${common}:suppressions=${path.join(suppressions, "undefined.txt")}`,
+    TSAN_OPTIONS: `${common}:suppressions=${path.join(suppressions, "thread.txt")}:exitcode=0`,
+  };
+}
+
+function runTests() {
+  rmSync(reports, { recursive: true, force: true });
+  mkdirSync(reports, { recursive: true });
+  const tests = positionals.length > 0 ? positionals : standardTests;
+  const tap = path.join(copy, "node_modules", ".bin", "tap");
+  const { status } = spawnSync(tap, ["--jobs=1", ...tests], { cwd: copy, stdio: "inherit", env: surroundings() });
+  const found = readdirSync(reports);
+  for (const name of found) console.log(`\n${name}:\n${readFileSync(path.join(reports, name), "utf8").slice(0, 6000)}`);
+  console.log(`${tests.length} test files, ${found.length} reports by sanitizers (${values.sanitize})`);
+  return status !== 0 || found.length > 0 ? 1 : 0;
+}
+
+copyCheckout();
+process.exitCode = (await compile()) || (values["build-only"] ? 0 : runTests());
