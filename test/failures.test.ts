@@ -85,7 +85,7 @@ allow(150e6);
 codes.push(await outcome(model.logits(Array(64).fill(row))));
 codes.push(await outcome(model.logits([[1, 2, 3]])));
 allow(60e6);
-codes.push(await outcome(loadModel(folder, { ...here, dtype: "bfloat16" })));
+codes.push(await outcome(loadModel(folder, here)));
 codes.push(await outcome(model.logits([[1, 2, 3]])));
 allow(0);
 codes.push(await outcome(model.logits(Array(8).fill(row))));
