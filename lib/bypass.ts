@@ -141,6 +141,11 @@ function meanOf(
   });
 }
 
+/** All blocks' means as the addon takes them, whether they are needed or not. Throws INVALID_ARGUMENT. */
+export function meanRows(means: AttentionMeans, config: ModelConfig, name: string): Float32Array[] {
+  return Array.from({ length: config.blockCount }, (_, block) => meanOf(means, block, config, name));
+}
+
 /** A plan that bypasses nothing. */
 export function plainPlan({ blockCount }: ModelConfig): NativePlan {
   return Array.from({ length: blockCount }, () => ({

@@ -44,7 +44,9 @@ export async function encodeAllAhead<Value>(
   name: string,
   options: EncodeAheadOptions,
 ): Promise<Value> {
+  // Calls with token ids alone are queued at once, in the order in which they are made.
   if (!Array.isArray(value)) return (await encodeAhead(value, context, name, options)) as Value;
+  if (!hasText(value)) return value;
   // What a text or a row can't be ends the list: the call refuses it, and an array may be longer than it has elements.
   const encoded: unknown[] = [];
   for (let index = 0; index < value.length; index++) {
@@ -53,6 +55,16 @@ export async function encodeAllAhead<Value>(
     encoded.push(await encodeAhead(row, context, `${name}[${index}]`, options));
   }
   return encoded as Value;
+}
+
+/** Whether a list of rows has text among them. */
+function hasText(values: readonly unknown[]): boolean {
+  for (let index = 0; index < values.length; index++) {
+    const row = elementOf(values, index);
+    if (typeof row === "string") return true;
+    if (typeof row !== "object" || row === null) return false;
+  }
+  return false;
 }
 
 /** An element; undefined where reading it fails, which is for the call to say. */

@@ -73,9 +73,7 @@ export class Model {
    * CONTEXT_TOO_LONG and those of `Bypass`.
    */
   logits(tokens: string | Tokens | readonly (string | Tokens)[], options?: LogitsOptions): Promise<Logits> {
-    return this.#gate.enter(async () =>
-      logits(this.#session, await this.#encoded(tokens, "tokens", options, true), options),
-    );
+    return this.#gate.enter(async () => logits(this.#session, await this.#encoded(tokens, "tokens", options), options));
   }
 
   /**
@@ -89,7 +87,7 @@ export class Model {
     options: GenerationOptions = {},
   ): Promise<Generation | Generation[]> {
     return this.#gate.enter(async () => {
-      const prompt = await this.#encoded(given, Array.isArray(given) ? "prompts" : "prompt", options, true);
+      const prompt = await this.#encoded(given, Array.isArray(given) ? "prompts" : "prompt", options);
       if (isBatch(prompt, "prompt")) return generateBatch(this.#session, prompt, options);
       return generateOne(this.#session, prompt, options);
     });
@@ -102,7 +100,7 @@ export class Model {
   async *stream(prompt: string | Tokens, options: GenerationOptions = {}): AsyncGenerator<GenerationPiece, void, void> {
     const reader = this.#gate.admit();
     try {
-      const encoded = await this.#encoded(prompt, "prompt", options, true);
+      const encoded = await reader.step(() => this.#encoded(prompt, "prompt", options));
       yield* streamOne(this.#session, encoded, options, reader);
     } finally {
       reader.leave();
@@ -158,7 +156,7 @@ export class Model {
    */
   divergence(tokens: string | Tokens, options: DivergenceOptions): Promise<Divergence> {
     return this.#gate.enter(async () => {
-      const encoded = await this.#encoded(tokens, "tokens", options, true);
+      const encoded = await this.#encoded(tokens, "tokens", options);
       return withText(await divergence(this.#session, encoded, options), divergenceText);
     });
   }
@@ -174,9 +172,9 @@ export class Model {
   }
 
   /** Text as tokens, before the call looks at them, so that long text does not hold the event loop. */
-  #encoded<Given>(given: Given, name: string, options: unknown, fits: boolean): Promise<Given> {
-    const signal = reading("options", () => (options as OperationOptions | null | undefined)?.signal);
-    return encodeAllAhead(given, this.#session, name, { signal, fits });
+  #encoded<Given>(given: Given, name: string, options: OperationOptions | undefined): Promise<Given> {
+    const signal: unknown = reading("options", () => options?.signal);
+    return encodeAllAhead(given, this.#session, name, { signal, fits: true });
   }
 
   /**

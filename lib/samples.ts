@@ -8,10 +8,10 @@ import { mostRows } from "./data/row-limit.js";
 import { readRows } from "./data/rows.js";
 import { AttentionBypassError, type ErrorCode } from "./errors.js";
 import {
+  encodeOrCheck,
   isTypedTokens,
   joinTokens,
   requireContext,
-  requireTokenizer,
   type TokenContext,
   type Tokens,
   toTokenIds,
@@ -102,13 +102,13 @@ function shape(row: object): string {
 }
 
 /** A sample from ids, `{ prefix, suffix }` or `{ text }`; other fields are for those who wrote them. */
-function toSample(
+async function toSample(
   row: unknown,
   name: string,
   code: ErrorCode,
-  prefixLength: number | undefined,
+  { prefixLength, signal }: SampleOptions,
   context: TokenContext,
-): Sample {
+): Promise<Sample> {
   if (Array.isArray(row) && row.every((value) => typeof value === "number")) {
     return split(toTokenIds(row, context.config, name), prefixLength, name);
   }
@@ -126,15 +126,11 @@ function toSample(
         `expected text for ${name} but received half of a surrogate pair (\\ud800 to \\udfff), which is no character; mend the text`,
       );
     }
-    return toTokenIds(
-      typeof value === "string" ? requireTokenizer(context.tokenizer, name).encode(value) : value,
-      context.config,
-      name,
-    );
+    return encodeOrCheck(value, context, name, signal);
   };
-  if ("text" in fields) return split(encode(fields.text), prefixLength, name);
-  const prefix = encode(fields.prefix);
-  const suffix = encode(fields.suffix);
+  if ("text" in fields) return split(await encode(fields.text), prefixLength, name);
+  const prefix = await encode(fields.prefix);
+  const suffix = await encode(fields.suffix);
   if (prefix.length === 0 || suffix.length === 0) {
     throw new AttentionBypassError(code, `expected a prefix and a suffix of at least a token in ${name}`);
   }
@@ -235,7 +231,7 @@ async function readFile(path: string, options: SampleOptions, context: TokenCont
   const samples: Sample[] = [];
   for await (const { name, value } of readRows(file, options.rows, options.signal)) {
     if (samples.length === mostRows) throw tooMany(file);
-    samples.push(toSample(value, name, "SAMPLES_INVALID", options.prefixLength, context));
+    samples.push(await toSample(value, name, "SAMPLES_INVALID", options, context));
   }
   return samples;
 }
@@ -262,7 +258,7 @@ export async function readSamples(samples: Samples, options: SampleOptions, cont
     read.push(
       ids
         ? split(toTokenIds(row as ArrayLike<number | bigint>, context.config, name), prefixLength, name)
-        : toSample(row, name, "INVALID_ARGUMENT", prefixLength, context),
+        : await toSample(row, name, "INVALID_ARGUMENT", options, context),
     );
   }
   return read;

@@ -142,7 +142,12 @@ const generation = {
   stopAtEndOfText: true,
   bypass: { blocks: [0] },
 };
-const mean = { blocks: [0], heads: { 1: [0] }, mode: "mean", means: { blocks: [new Array(32).fill(0), [], []] } };
+const mean = {
+  blocks: [0],
+  heads: { 1: [0] },
+  mode: "mean",
+  means: { blocks: [0, 1, 2].map(() => new Array(model.config.hiddenSize).fill(0)) },
+};
 const measured = { prefixLength: 1, rows: 1, metrics: ["exactMatch"], temperature: 1, topK: 1 };
 
 /** Each public call with good arguments. What it is called with in their place must not do any work of length. */

@@ -127,6 +127,13 @@ export function isBytePair(model: BytePairModel | Step): model is BytePairModel 
   return model.type === "BPE" && otherSettings.every((key) => !(model as Step)[key]);
 }
 
+/** The tokens of a vocabulary that have one of these ids. */
+function* ownTokens(vocabulary: Readonly<Record<string, unknown>> | undefined, ids: ReadonlySet<number>) {
+  for (const [token, id] of Object.entries(vocabulary ?? {})) {
+    if (ids.has(id as number)) yield [id as number, token] as const;
+  }
+}
+
 /** Added tokens by id, later ones in place of earlier ones of the same content. Refuses ids that contradict others. */
 export function checkAddedTokens(
   tokens: readonly AddedToken[],
@@ -134,7 +141,7 @@ export function checkAddedTokens(
   name: string,
 ): AddedToken[] {
   const byContent = new Map<string, AddedToken>();
-  const byId = new Map<number, string>();
+  const byId = new Map<number, string>(ownTokens(vocabulary, new Set(tokens.map(({ id }) => id))));
   for (const token of tokens) {
     if (token.content === "") continue;
     const shown = describe(token.content);
