@@ -87,7 +87,14 @@ t.test(`${calls} calls`, async (t) => {
   t.ok(samples.length >= 4, `${samples.length} samples`);
   // The first fifth fills what is kept once, such as compiled code.
   const [first, last] = [samples[0], samples.at(-1)] as [Record<string, number>, Record<string, number>];
-  for (const [name, most] of Object.entries({ resident: 25, heap: 3, external: 2, listeners: 0, threads: 1, files: 0 })) {
+  for (const [name, most] of Object.entries({
+    resident: 25,
+    heap: 3,
+    external: 2,
+    listeners: 0,
+    threads: 1,
+    files: 0,
+  })) {
     const grown = (last[name] as number) - (first[name] as number);
     t.ok(grown <= most, `${name} grows by ${Math.round(100 * grown) / 100}, at most ${most}`, { samples });
   }
