@@ -67,7 +67,7 @@ for (const [dtype, size] of [
     const [from, to] = header[query]!.data_offsets;
     const end = from + 96 * 32 * size;
     for (const row of Object.values(header)) {
-      if (row.data_offsets[0] >= to)
+      if ((row.data_offsets?.[0] ?? 0) >= to)
         row.data_offsets = row.data_offsets.map((place) => place + end - to) as [number, number];
     }
     header[query] = { dtype, shape: [96, 32], data_offsets: [from, end] };
