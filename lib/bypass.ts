@@ -118,17 +118,17 @@ function meanOf(
   name: string,
 ): Float32Array {
   if (means === undefined) throw invalidArgument(`${name}.means`, 'the means that the mode "mean" needs', means);
-  const values = means.blocks[block];
-  if (means.blocks.length !== blockCount || values?.length !== hiddenSize) {
-    const expected = `${blockCount} blocks of ${hiddenSize} numbers each`;
-    const received = `${means.blocks.length} of ${values?.length ?? "none"}`;
-    throw new AttentionBypassError(
-      "INVALID_ARGUMENT",
-      `expected ${expected} for ${name}.means.blocks but received ${received}`,
-    );
-  }
   const place = `${name}.means.blocks[${block}]`;
   return reading(place, () => {
+    const values = means.blocks[block];
+    if (means.blocks.length !== blockCount || values?.length !== hiddenSize) {
+      const expected = `${blockCount} blocks of ${hiddenSize} numbers each`;
+      const received = `${means.blocks.length} of ${values?.length ?? "none"}`;
+      throw new AttentionBypassError(
+        "INVALID_ARGUMENT",
+        `expected ${expected} for ${name}.means.blocks but received ${received}`,
+      );
+    }
     const mean = new Float32Array(hiddenSize);
     for (let index = 0; index < hiddenSize; index++) {
       const value: unknown = values[index];
@@ -139,6 +139,11 @@ function meanOf(
     }
     return mean;
   });
+}
+
+/** All blocks' means as the addon takes them, whether they are needed or not. Throws INVALID_ARGUMENT. */
+export function meanRows(means: AttentionMeans, config: ModelConfig, name: string): Float32Array[] {
+  return Array.from({ length: config.blockCount }, (_, block) => meanOf(means, block, config, name));
 }
 
 /** A plan that bypasses nothing. */

@@ -1,6 +1,6 @@
 import { AttentionBypassError } from "./errors.js";
-import type { TokenContext, Tokens } from "./tokens.js";
-import { isAbortSignal } from "./validation.js";
+import type { Boxed, TokenContext, Tokens } from "./tokens.js";
+import { isAbortSignal, reading } from "./validation.js";
 
 /** How text is encoded for a call. */
 interface EncodeAheadOptions {
@@ -29,12 +29,12 @@ export async function encodeAhead<Value>(
   context: TokenContext,
   name: string,
   { signal, fits }: EncodeAheadOptions,
-): Promise<Value | Tokens> {
+): Promise<Boxed<Value | Tokens>> {
   const { tokenizer } = context;
-  if (typeof value !== "string" || value === "" || !tokenizer) return value;
+  if (typeof value !== "string" || value === "" || !tokenizer) return { value };
   if (fits) requireFit(value, context, name);
   const ids = await tokenizer.encodeAsync(value, { signal: isAbortSignal(signal) ? signal : undefined });
-  return ids.length === 0 ? value : Int32Array.from(ids);
+  return { value: ids.length === 0 ? value : Int32Array.from(ids) };
 }
 
 /** Does the same for a text, or for every text of a list. */
@@ -43,16 +43,32 @@ export async function encodeAllAhead<Value>(
   context: TokenContext,
   name: string,
   options: EncodeAheadOptions,
-): Promise<Value> {
-  if (!Array.isArray(value)) return (await encodeAhead(value, context, name, options)) as Value;
+): Promise<Boxed<Value>> {
+  if (!reading(name, () => Array.isArray(value))) {
+    return (await encodeAhead(value, context, name, options)) as Boxed<Value>;
+  }
+  const rows = value as readonly unknown[];
+  const count = reading(name, () => rows.length);
+  // Calls with token ids alone are queued at once, in the order in which they are made.
+  if (!hasText(rows, count)) return { value };
   // What a text or a row can't be ends the list: the call refuses it, and an array may be longer than it has elements.
   const encoded: unknown[] = [];
-  for (let index = 0; index < value.length; index++) {
-    const row = elementOf(value, index);
-    if (typeof row !== "string" && (typeof row !== "object" || row === null)) return value;
-    encoded.push(await encodeAhead(row, context, `${name}[${index}]`, options));
+  for (let index = 0; index < count; index++) {
+    const row = elementOf(rows, index);
+    if (typeof row !== "string" && (typeof row !== "object" || row === null)) return { value };
+    encoded.push((await encodeAhead(row, context, `${name}[${index}]`, options)).value);
   }
-  return encoded as Value;
+  return { value: encoded as Value };
+}
+
+/** Whether a list of rows has text among them. */
+function hasText(values: readonly unknown[], count: number): boolean {
+  for (let index = 0; index < count; index++) {
+    const row = elementOf(values, index);
+    if (typeof row === "string") return true;
+    if (typeof row !== "object" || row === null) return false;
+  }
+  return false;
 }
 
 /** An element; undefined where reading it fails, which is for the call to say. */

@@ -43,7 +43,7 @@ export function hashFile(file: NativeFile, signal: AbortSignal | undefined): Pro
 /** The SHA-256 of lists of numbers as 32-bit floats, the lowest byte first. */
 export function hashNumbers(lists: readonly ArrayLike<number>[]): string {
   const hash = node.crypto.createHash("sha256");
-  for (const list of lists) hash.update(new Uint8Array(Float32Array.from(list, Number).buffer));
+  for (const list of lists) hash.update(new Uint8Array(Float32Array.from(list).buffer));
   return hash.digest("hex");
 }
 

@@ -12,15 +12,10 @@ function search(value: unknown, place: string, depth: number, seen: Set<object>)
   if (typeof value !== "object" || depth > deepest || seen.has(value)) return undefined;
   seen.add(value);
   if (types.isTypedArray(value)) return value.every(isNumber) ? undefined : place;
-  if (Array.isArray(value)) {
-    for (let index = 0; index < value.length; index++) {
-      const found = search(value[index], `${place}[${index}]`, depth + 1, seen);
-      if (found !== undefined) return found;
-    }
-    return undefined;
-  }
-  for (const [key, member] of Object.entries(value)) {
-    const found = search(member, place === "" ? key : `${place}.${key}`, depth + 1, seen);
+  // By its keys: an array from outside may be longer than it has elements.
+  for (const key of Object.keys(value)) {
+    const inside = Array.isArray(value) ? `${place}[${key}]` : place === "" ? key : `${place}.${key}`;
+    const found = search((value as Record<string, unknown>)[key], inside, depth + 1, seen);
     if (found !== undefined) return found;
   }
   return undefined;

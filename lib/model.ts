@@ -30,7 +30,7 @@ import { type SweepOptions, type SweepResult, sweep } from "./sweep.js";
 import type { Task } from "./task.js";
 import { withText } from "./text-form.js";
 import type { Tokenizer } from "./tokenizer/tokenizer.js";
-import { isBatch, type Tokens } from "./tokens.js";
+import { type Boxed, isBatch, type Tokens } from "./tokens.js";
 import { reading } from "./validation.js";
 
 /**
@@ -74,7 +74,7 @@ export class Model {
    */
   logits(tokens: string | Tokens | readonly (string | Tokens)[], options?: LogitsOptions): Promise<Logits> {
     return this.#gate.enter(async () =>
-      logits(this.#session, await this.#encoded(tokens, "tokens", options, true), options),
+      logits(this.#session, (await this.#encoded(tokens, "tokens", options)).value, options),
     );
   }
 
@@ -89,7 +89,8 @@ export class Model {
     options: GenerationOptions = {},
   ): Promise<Generation | Generation[]> {
     return this.#gate.enter(async () => {
-      const prompt = await this.#encoded(given, Array.isArray(given) ? "prompts" : "prompt", options, true);
+      const name = reading("prompt", () => Array.isArray(given)) ? "prompts" : "prompt";
+      const { value: prompt } = await this.#encoded(given, name, options);
       if (isBatch(prompt, "prompt")) return generateBatch(this.#session, prompt, options);
       return generateOne(this.#session, prompt, options);
     });
@@ -102,8 +103,8 @@ export class Model {
   async *stream(prompt: string | Tokens, options: GenerationOptions = {}): AsyncGenerator<GenerationPiece, void, void> {
     const reader = this.#gate.admit();
     try {
-      const encoded = await this.#encoded(prompt, "prompt", options, true);
-      yield* streamOne(this.#session, encoded, options, reader);
+      const { value } = await reader.step(() => this.#encoded(prompt, "prompt", options));
+      yield* streamOne(this.#session, value, options, reader);
     } finally {
       reader.leave();
     }
@@ -158,8 +159,8 @@ export class Model {
    */
   divergence(tokens: string | Tokens, options: DivergenceOptions): Promise<Divergence> {
     return this.#gate.enter(async () => {
-      const encoded = await this.#encoded(tokens, "tokens", options, true);
-      return withText(await divergence(this.#session, encoded, options), divergenceText);
+      const { value } = await this.#encoded(tokens, "tokens", options);
+      return withText(await divergence(this.#session, value, options), divergenceText);
     });
   }
 
@@ -174,9 +175,9 @@ export class Model {
   }
 
   /** Text as tokens, before the call looks at them, so that long text does not hold the event loop. */
-  #encoded<Given>(given: Given, name: string, options: unknown, fits: boolean): Promise<Given> {
+  #encoded<Given>(given: Given, name: string, options: unknown): Promise<Boxed<Given>> {
     const signal = reading("options", () => (options as OperationOptions | null | undefined)?.signal);
-    return encodeAllAhead(given, this.#session, name, { signal, fits });
+    return encodeAllAhead(given, this.#session, name, { signal, fits: true });
   }
 
   /**

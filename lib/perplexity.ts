@@ -101,8 +101,9 @@ export async function toWindows(
   const beginning =
     options.beginningToken === undefined ? [] : toTokenIds([options.beginningToken], config, "options.beginningToken");
   const { signal } = options;
-  const encoded = await encodeAhead(await toText(text, signal), session, "text", { signal, fits: false });
-  const tokens = joinTokens(beginning, toRow(encoded, session, "text"));
+  const given = await toText(text, signal);
+  const encoded = await encodeAhead(given.value, session, "text", { signal, fits: false });
+  const tokens = joinTokens(beginning, toRow(encoded.value, session, "text"));
   if (tokens.length < 2) throw invalidArgument("text", "at least two tokens", text);
   return windows(tokens, contextLength, stride).map((window) => ({ ...window, decode: false, settle: false }));
 }

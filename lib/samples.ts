@@ -8,10 +8,10 @@ import { mostRows } from "./data/row-limit.js";
 import { readRows } from "./data/rows.js";
 import { AttentionBypassError, type ErrorCode } from "./errors.js";
 import {
+  encodeOrCheck,
   isTypedTokens,
   joinTokens,
   requireContext,
-  requireTokenizer,
   type TokenContext,
   type Tokens,
   toTokenIds,
@@ -80,19 +80,26 @@ function readFields(row: object, name: string, code: ErrorCode): v.InferOutput<t
     );
   }
   const mask = (row as { attention_mask?: unknown }).attention_mask;
-  if (Array.isArray(mask) && mask.some((value) => value !== 1)) {
+  if (Array.isArray(mask) && !allOnes(mask)) {
     throw new AttentionBypassError(
       code,
       `expected no padding in ${name} but its attention_mask is not 1 everywhere; leave the padding tokens out`,
     );
   }
   const [whole] = wholes;
-  const fields = v.safeParse(rowFields, whole === undefined ? row : { text: (row as Record<string, unknown>)[whole] });
+  const given = whole === undefined ? row : { text: (row as Record<string, unknown>)[whole] };
+  const fields = v.safeParse(rowFields, given, { abortEarly: true });
   if (fields.success) return fields.output;
   throw new AttentionBypassError(
     code,
     `expected token ids, { prefix, suffix } or { text } for ${name} but received ${shape(row)}`,
   );
+}
+
+/** Holes are no ones; `every` would pass over them. */
+function allOnes(mask: readonly unknown[]): boolean {
+  for (const value of mask) if (value !== 1) return false;
+  return true;
 }
 
 /** A row as a message shows it: the names of its fields. */
@@ -102,13 +109,13 @@ function shape(row: object): string {
 }
 
 /** A sample from ids, `{ prefix, suffix }` or `{ text }`; other fields are for those who wrote them. */
-function toSample(
+async function toSample(
   row: unknown,
   name: string,
   code: ErrorCode,
-  prefixLength: number | undefined,
+  { prefixLength, signal }: SampleOptions,
   context: TokenContext,
-): Sample {
+): Promise<Sample> {
   if (Array.isArray(row) && row.every((value) => typeof value === "number")) {
     return split(toTokenIds(row, context.config, name), prefixLength, name);
   }
@@ -126,15 +133,11 @@ function toSample(
         `expected text for ${name} but received half of a surrogate pair (\\ud800 to \\udfff), which is no character; mend the text`,
       );
     }
-    return toTokenIds(
-      typeof value === "string" ? requireTokenizer(context.tokenizer, name).encode(value) : value,
-      context.config,
-      name,
-    );
+    return encodeOrCheck(value, context, name, signal);
   };
-  if ("text" in fields) return split(encode(fields.text), prefixLength, name);
-  const prefix = encode(fields.prefix);
-  const suffix = encode(fields.suffix);
+  if ("text" in fields) return split(await encode(fields.text), prefixLength, name);
+  const prefix = await encode(fields.prefix);
+  const suffix = await encode(fields.suffix);
   if (prefix.length === 0 || suffix.length === 0) {
     throw new AttentionBypassError(code, `expected a prefix and a suffix of at least a token in ${name}`);
   }
@@ -235,7 +238,7 @@ async function readFile(path: string, options: SampleOptions, context: TokenCont
   const samples: Sample[] = [];
   for await (const { name, value } of readRows(file, options.rows, options.signal)) {
     if (samples.length === mostRows) throw tooMany(file);
-    samples.push(toSample(value, name, "SAMPLES_INVALID", options.prefixLength, context));
+    samples.push(await toSample(value, name, "SAMPLES_INVALID", options, context));
   }
   return samples;
 }
@@ -247,22 +250,23 @@ async function readFile(path: string, options: SampleOptions, context: TokenCont
 export async function readSamples(samples: Samples, options: SampleOptions, context: TokenContext): Promise<Sample[]> {
   const { rows, prefixLength } = options;
   if (typeof samples === "string") return readFile(samples, options, context);
-  if (!Array.isArray(samples)) {
-    const pair = v.safeParse(pairSchema, samples);
+  if (!reading("samples", () => Array.isArray(samples))) {
+    const pair = reading("samples", () => v.safeParse(pairSchema, samples));
     if (pair.success) return readPair(pair.output, options, context);
     throw invalidArgument("samples", "rows, the path of a file, or { prefixes, suffixes } with two", samples);
   }
-  const count = reading("samples", () => samples.length);
+  const given = samples as readonly SampleRow[];
+  const count = reading("samples", () => given.length);
   const read: Sample[] = [];
   // Not `map`, which leaves out what a sparse array does not have.
   for (let index = 0; index < Math.min(count, rows ?? count); index++) {
     const name = `samples[${index}]`;
-    const row: unknown = reading(name, () => samples[index]);
+    const row: unknown = reading(name, () => given[index]);
     const ids = reading(name, () => Array.isArray(row) || types.isTypedArray(row));
     read.push(
       ids
         ? split(toTokenIds(row as ArrayLike<number | bigint>, context.config, name), prefixLength, name)
-        : toSample(row, name, "INVALID_ARGUMENT", prefixLength, context),
+        : await toSample(row, name, "INVALID_ARGUMENT", options, context),
     );
   }
   return read;

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { packageVersion } from "./addon.js";
 import type { BlockAttention } from "./attention.js";
 import { encodeTasks, toBenchmarkResult } from "./benchmark.js";
-import { type AttentionMeans, type Bypass, meansSchema, plainPlan } from "./bypass.js";
+import { type AttentionMeans, type Bypass, meanRows, meansSchema, plainPlan } from "./bypass.js";
 import type { ModelConfig } from "./config.js";
 import type { TextFile } from "./data/text-argument.js";
 import type { Dtype } from "./dtype.js";
@@ -37,7 +37,7 @@ import {
 } from "./sweep-variants.js";
 import { type EncodedTask, type Task, type TaskScores, taskSchema } from "./task.js";
 import type { Tokens } from "./tokens.js";
-import { invalidArgument, longCall, pathText, reading, validate, wholeNumber } from "./validation.js";
+import { invalidArgument, longCall, pathText, validate, wholeNumber } from "./validation.js";
 
 /** Options of `model.sweep`: what to bypass, and what to measure; of samples, a text and tasks at least one. */
 export interface SweepOptions<Metric extends MemorizationMetric = MemorizationMetric> extends OperationOptions {
@@ -275,7 +275,7 @@ async function describeSettings(
   return {
     over: withoutMeans(checked.over as SweptBlocks),
     mode: checked.mode as SweptModes,
-    ...(means.length > 0 && { means: means.map(({ blocks }) => reading("means", () => hashNumbers(blocks))) }),
+    ...(means.length > 0 && { means: means.map((own) => hashNumbers(meanRows(own, config, "means"))) }),
     device,
     dtype,
     versions: { "attention-bypass": packageVersion, libtorch: session.libtorch },

@@ -5,7 +5,7 @@ import type { RowScores, ScoredRow } from "./scoring.js";
 import type { Session } from "./session.js";
 import { exponentialOf, largest, type Measured, meanWithError } from "./statistics.js";
 import { type QuestionKind, type RowOptions, readDefinition, readTaskRows, renderTask } from "./task-definition.js";
-import { isTypedTokens, joinTokens, requireTokenizer, type Tokens, toTokenIds } from "./tokens.js";
+import { encodeOrCheck, isTypedTokens, joinTokens, type Tokens } from "./tokens.js";
 import { describe, invalidArgument, pathText, reading, wholeNumber } from "./validation.js";
 
 /** A question whose answer is one of several continuations. Text needs a tokenizer. */
@@ -150,22 +150,23 @@ async function askOwn({ name, questions }: QuestionTask, options: RowOptions): P
  * with a space between, spaces at the context's end belong to the continuation, what is longer than the context alone
  * is the continuation, and of what is longer than the model's context the beginning is left out.
  */
-function encode(
+async function encode(
   context: string | Tokens,
   continuation: string | Tokens,
-  { config, tokenizer }: Session,
+  session: Session,
   name: string,
-): { tokens: Int32Array; first: number; truncated: boolean } {
+  signal: AbortSignal | undefined,
+): Promise<{ tokens: Int32Array; first: number; truncated: boolean }> {
+  const { config } = session;
   // The space before it would be a token, whose probability says nothing of an answer.
   if (continuation === "") throw invalidArgument(name, "choices that are not empty", continuation);
-  const ids = (value: string | Tokens) =>
-    toTokenIds(typeof value === "string" ? requireTokenizer(tokenizer, name).encode(value) : value, config, name);
+  const ids = (value: string | Tokens) => encodeOrCheck(value, session, name, signal);
   const before = typeof context === "string" ? context.trimEnd() : context;
-  let prefix = ids(before);
+  let prefix = await ids(before);
   let tokens =
     typeof context === "string" && typeof continuation === "string"
-      ? ids(`${context} ${continuation}`)
-      : joinTokens(prefix, ids(typeof continuation === "string" ? ` ${continuation}` : continuation));
+      ? await ids(`${context} ${continuation}`)
+      : joinTokens(prefix, await ids(typeof continuation === "string" ? ` ${continuation}` : continuation));
   const [end] = config.endTokens;
   if (before === "" && end !== undefined) {
     prefix = Int32Array.of(end);
@@ -206,15 +207,17 @@ export async function encodeTask(task: Task, session: Session, signal?: AbortSig
   const questions: readonly Asked[] = defined.questions;
   if (questions.length === 0) throw invalidArgument(`the task ${name}`, "at least one question", []);
   let truncated = 0;
-  const rows = questions.flatMap((question, index) =>
-    question.pairs.map(({ context, continuation }): ScoredRow => {
-      const encoded = encode(context, continuation, session, `question ${index} of the task ${name}`);
+  const rows: ScoredRow[] = [];
+  for (const [index, question] of questions.entries()) {
+    const place = `question ${index} of the task ${name}`;
+    for (const { context, continuation } of question.pairs) {
+      const encoded = await encode(context, continuation, session, place, signal);
       if (encoded.truncated) truncated++;
       const { tokens, first } = encoded;
       // What greedy generation gives counts where there is no other choice.
-      return { tokens, first, group: question, decode: false, settle: kind === "continuation" };
-    }),
-  );
+      rows.push({ tokens, first, group: question, decode: false, settle: kind === "continuation" });
+    }
+  }
   const counted = questions.map(({ pairs, gold, characters }) => ({ gold, characters, count: pairs.length }));
   return { name, group, kind, questions: counted, truncated, rows };
 }

@@ -9,6 +9,11 @@ import { describe, invalidArgument, reading } from "./validation.js";
 /** Token ids of one row. */
 export type Tokens = readonly number[] | Int32Array | BigInt64Array;
 
+/** What a caller has given, in a box, since a promise that resolves with it would wait for what looks like a promise. */
+export interface Boxed<Value> {
+  value: Value;
+}
+
 /** What is needed to read what callers give as tokens. */
 export interface TokenContext {
   config: ModelConfig;
@@ -78,6 +83,18 @@ export function joinTokens(first: ArrayLike<number>, second: ArrayLike<number>):
 
 /** How long the longest row is. */
 export const longestOf = (rows: readonly Int32Array[]): number => largest(rows.map((row) => row.length));
+
+/** The ids of text, encoded without holding the event loop for long, or of ids. */
+export async function encodeOrCheck(
+  value: string | Tokens,
+  { config, tokenizer }: TokenContext,
+  name: string,
+  signal?: AbortSignal | undefined,
+): Promise<Int32Array> {
+  const ids =
+    typeof value === "string" ? await requireTokenizer(tokenizer, name).encodeAsync(value, { signal }) : value;
+  return toTokenIds(ids, config, name);
+}
 
 /** One row of tokens from ids or text; not empty. */
 export function toRow(value: string | Tokens, { config, tokenizer }: TokenContext, name: string): Int32Array {

@@ -12,7 +12,7 @@ const parts = {
   "Loading a model": "device load-model model config dtype operation tokens tokenizer embedded-model convert",
   "What to bypass": "bypass",
   Generating: "generation logits",
-  "Memorization and perplexity": "memorization samples perplexity",
+  "Memorization and perplexity": "memorization samples perplexity text-argument",
   "Tasks and benchmarks": "benchmark task task-definition",
   "The sweep": "sweep sweep-variants precision fingerprint",
   "Reports and recommendations": "report figure tables draw write-report show recommend bootstrap",

@@ -1,11 +1,14 @@
 // Runs tests on addons that are compiled with sanitizers, in a copy of this checkout in build-sanitized/, so that the
 // addons in use stay as they are:
-//   node scripts/sanitize.mjs [--sanitize address,undefined] [--build-only] [test files]
-// Fails if a test fails or if a sanitizer reports something. libtorch itself is not instrumented.
+//   node scripts/sanitize.mjs [--sanitize address,undefined] [--build-only] [--minutes 1] [test files]
+// Without test files: those of the readers and the binding, then mutated files and hostile calls, then libFuzzer on the
+// reader of tensors where clang is installed. Fails if something fails or if a sanitizer reports something. libtorch itself
+// is not instrumented.
 import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { pinned, pinnedSeries } from "./compile.mjs";
 
 const root = path.join(import.meta.dirname, "..");
 const work = path.join(root, "build-sanitized");
@@ -28,6 +31,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     sanitize: { type: "string", default: "address,undefined" },
+    minutes: { type: "string", default: "1" },
     "build-only": { type: "boolean", default: false },
   },
 });
@@ -58,12 +62,16 @@ function copyCheckout() {
   link(path.join(root, "..", "shared"), path.join(work, "shared"));
 }
 
-/** Compiles the addons in the copy; returns the exit code. */
-async function compile() {
-  const { pinned, pinnedSeries } = await import("./compile.mjs");
+async function libtorch() {
   const { findLibtorch } = await import("../dist/libtorch.js");
   const { found } = await findLibtorch(pinned, [pinnedSeries]);
   if (!found) throw new Error("expected a libtorch; run `npm run setup` first");
+  return found;
+}
+
+/** Compiles the addons in the copy; returns the exit code. */
+async function compile() {
+  const found = await libtorch();
   const { compileAddons, addonFolder } = await import(path.join(copy, "scripts", "compile.mjs"));
   const status = compileAddons(found.folder, pinnedSeries, "inherit", [`--CDSANITIZE=${values.sanitize}`]);
   if (status === 0) writeFileSync(path.join(addonFolder(pinnedSeries), "libtorch.txt"), found.folder);
@@ -74,7 +82,6 @@ async function compile() {
 function surroundings() {
   const library = (name) => capture("c++", [`-print-file-name=${name}`]);
   const kind = values.sanitize.includes("thread") ? "libtsan.so" : "libasan.so";
-  const suppressions = path.join(copy, "scripts", "sanitizer-suppressions");
   // What Node, V8 and libtorch keep until the process ends is no leak of ours; test/memory.test.ts watches that.
   const common = `log_path=${path.join(reports, "report")}:print_stacktrace=1`;
   return {
@@ -83,22 +90,87 @@ function surroundings() {
     // libstdc++ must be there when the runtime looks for the functions of exceptions.
     LD_PRELOAD: `${library(kind)} ${library("libstdc++.so.6")}`,
     ASAN_OPTIONS: `${common}:detect_leaks=0:allocator_may_return_null=1`,
-    UBSAN_OPTIONS: `${common}:suppressions=${path.join(suppressions, "undefined.txt")}`,
-    TSAN_OPTIONS: `${common}:suppressions=${path.join(suppressions, "thread.txt")}:exitcode=0`,
+    UBSAN_OPTIONS: common,
+    TSAN_OPTIONS: common,
   };
 }
 
+const run = (command, args, env) => spawnSync(command, args, { cwd: copy, stdio: "inherit", env }).status ?? 1;
+
 function runTests() {
-  rmSync(reports, { recursive: true, force: true });
-  mkdirSync(reports, { recursive: true });
   const tests = positionals.length > 0 ? positionals : standardTests;
   const tap = path.join(copy, "node_modules", ".bin", "tap");
-  const { status } = spawnSync(tap, ["--jobs=1", ...tests], { cwd: copy, stdio: "inherit", env: surroundings() });
+  return run(tap, ["--jobs=1", ...tests], surroundings());
+}
+
+/** Mutated files and hostile calls reach conversions that no test thinks of. */
+function runFuzzer() {
+  const fuzz = path.join(copy, "scripts", "fuzz.mjs");
+  const begin = [fuzz, "--jobs", "1", "--minutes", values.minutes, "--kept", path.join(work, "fuzz")];
+  const runs = [begin, [...begin, "--calls"]];
+  return runs.map((args) => run(process.execPath, args, surroundings())).find((status) => status !== 0) ?? 0;
+}
+
+/** Compiles the target of libFuzzer, which reads tensors without Node, and runs it. */
+async function runLibFuzzer() {
+  const clang = ["clang++", "clang++-14", "clang++-15", "clang++-16"].find(
+    (name) => !spawnSync(name, ["--version"]).error,
+  );
+  if (clang === undefined) {
+    console.log("libFuzzer is left out: there is no clang");
+    return 0;
+  }
+  const { folder } = await libtorch();
+  const target = path.join(work, "stored_tensor");
+  const include = path.join(folder, "include");
+  const sources = [
+    "test/fuzz-cpp/stored_tensor.cpp",
+    ...["stored_tensor", "weight_file", "finite"].map((name) => `src/${name}.cpp`),
+  ];
+  const compiled = run(clang, [
+    ...[
+      "-std=c++20",
+      "-O1",
+      "-g1",
+      "-fsanitize=fuzzer,address,undefined",
+      "-fno-sanitize=vptr",
+      "-DATTENTION_BYPASS_ONE_VERSION",
+    ],
+    ...["-Isrc", "-isystem", include, "-isystem", path.join(include, "torch", "csrc", "api", "include"), ...sources],
+    ...[
+      "-o",
+      target,
+      `-L${path.join(folder, "lib")}`,
+      "-ltorch_cpu",
+      "-lc10",
+      `-Wl,-rpath,${path.join(folder, "lib")}`,
+    ],
+  ]);
+  if (compiled !== 0) return compiled;
+  const seconds = Math.round(60 * Number(values.minutes));
+  return run(target, [
+    `-max_total_time=${seconds}`,
+    "-rss_limit_mb=3072",
+    "-timeout=10",
+    `-artifact_prefix=${work}/`,
+    "-print_final_stats=1",
+  ]);
+}
+
+function reported() {
   const found = readdirSync(reports);
   for (const name of found) console.log(`\n${name}:\n${readFileSync(path.join(reports, name), "utf8").slice(0, 6000)}`);
-  console.log(`${tests.length} test files, ${found.length} reports by sanitizers (${values.sanitize})`);
-  return status !== 0 || found.length > 0 ? 1 : 0;
+  console.log(`${found.length} reports by sanitizers (${values.sanitize})`);
+  return found.length;
+}
+
+async function check() {
+  rmSync(reports, { recursive: true, force: true });
+  mkdirSync(reports, { recursive: true });
+  const statuses = [runTests()];
+  if (positionals.length === 0) statuses.push(runFuzzer(), await runLibFuzzer());
+  return reported() > 0 || statuses.some((status) => status !== 0) ? 1 : 0;
 }
 
 copyCheckout();
-process.exitCode = (await compile()) || (values["build-only"] ? 0 : runTests());
+process.exitCode = (await compile()) || (values["build-only"] ? 0 : await check());

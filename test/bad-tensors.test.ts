@@ -5,7 +5,7 @@ import path from "node:path";
 import t from "tap";
 import { runScript } from "./support/child.ts";
 import { copyOf, fixture } from "./support/fixtures.ts";
-import { type HeaderRow, refusesToLoad, spoiled, withConfig, withHeader } from "./support/spoil.ts";
+import { type HeaderRow, refusesToLoad, safetensors, spoiled, withConfig, withHeader } from "./support/spoil.ts";
 
 t.setTimeout(300_000);
 
@@ -52,11 +52,28 @@ for (const tensor of [query, embedding, "embed_out.weight", "gpt_neox.final_laye
   });
   spoiled(`no ${tensor}`, "neox-serial", spoil, "TENSOR_MISSING", tensor);
 }
-for (const dtype of ["I32", "U8", "F8_E4M3", "none"]) {
-  const spoil = withHeader((header) => {
-    const row = header[query] as HeaderRow;
-    row.dtype = dtype;
-  });
+for (const [dtype, size] of [
+  ["I32", 4],
+  ["U8", 1],
+  ["F8_E4M3", 1],
+  ["none", 4],
+] as const) {
+  /** Gives the tensor a dtype of another size, and the bytes that it then has. */
+  const spoil = async (folder: string) => {
+    const file = path.join(folder, "model.safetensors");
+    const bytes = await readFile(file);
+    const begin = 8 + Number(bytes.readBigUInt64LE());
+    const header: Record<string, HeaderRow> = JSON.parse(bytes.subarray(8, begin).toString("utf8"));
+    const [from, to] = header[query]!.data_offsets;
+    const end = from + 96 * 32 * size;
+    for (const row of Object.values(header)) {
+      if (row.data_offsets[0] >= to)
+        row.data_offsets = row.data_offsets.map((place) => place + end - to) as [number, number];
+    }
+    header[query] = { dtype, shape: [96, 32], data_offsets: [from, end] };
+    const data = Buffer.concat([bytes.subarray(begin, begin + end), bytes.subarray(begin + to)]);
+    await writeFile(file, safetensors(JSON.stringify(header), data));
+  };
   spoiled(`a tensor of dtype ${dtype}`, "neox-serial", spoil, "TENSOR_DTYPE", query);
 }
 const layers = (count: number) => withConfig((config) => (config.num_hidden_layers = count));

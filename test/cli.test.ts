@@ -408,8 +408,6 @@ const failures: [exitCode: number, code: string, ...args: string[]][] = [
   [2, invalid, "memorization", model, "--samples", "x.npy", "--metrics", "luck"],
   [3, "FILE_NOT_FOUND", "memorization", model, "--samples", "x.npy"],
   [2, invalid, "sweep", model],
-  [2, invalid, "sweep", "nowhere", "--samples", "x.npy", "--output", "sweep.out"],
-  [2, invalid, "sweep", "nowhere", "--samples", "x.npy", "--output", "sweep.json", "--csv"],
   [2, invalid, "convert", model, "x.safetensors"],
   [2, invalid, "convert", model, "x.gguf"],
   [2, invalid, "sweep", model, "--samples", "x.npy", "--over", "layers"],
@@ -489,6 +487,10 @@ t.test("messages name the options of the command line, and say what to do", asyn
   await says(
     /ends in \.json, \.csv or \.txt for --output but received sweep\.out; rename it, or add --json or --csv/,
     ...[...["sweep", model, "--samples", "x.npy", "--output", "sweep.out"]],
+  );
+  await says(
+    /ends in \.csv beside --csv but received sweep\.json; leave one/,
+    ...["sweep", model, "--samples", "x.npy", "--output", "sweep.json", "--csv"],
   );
   await says(/for --report but received "report.pdf"/, "sweep", model, "--samples", "x.npy", "--report", "report.pdf");
   await says(/for --output but received "report.pdf"/, "report", sweepFile, "--output", "report.pdf");

@@ -126,11 +126,12 @@ t.test("end tokens of generation_config.json", { skip: twoEnds === undefined && 
   for (const from of [folder, archive]) {
     const model = await loadModel(from, { device: "cpu" });
     t.same(model.config.endTokens, [0, 88], from);
-    const onward = await model.generate([5, 6, 7], { maxNewTokens: 40, stopAtEndOfText: false });
+    const onward = await model.generate([1, 2], { maxNewTokens: 40, stopAtEndOfText: false });
     const end = onward.tokens.findIndex((token) => token === 0 || token === 88);
-    const { tokens, finishReason } = await model.generate([5, 6, 7], { maxNewTokens: 40 });
-    t.same(tokens, end < 0 ? onward.tokens : onward.tokens.slice(0, end + 1), "generation stops there");
-    t.equal(finishReason, end < 0 ? "length" : "end-of-text");
+    t.ok(end > 0, "the model does write one");
+    const { tokens, finishReason } = await model.generate([1, 2], { maxNewTokens: 40 });
+    t.same(tokens, onward.tokens.slice(0, end + 1), "generation stops there");
+    t.equal(finishReason, "end-of-text");
     await model.dispose();
   }
   await writeFile(path.join(folder, "generation_config.json"), '{"eos_token_id": 7}');

@@ -21,7 +21,10 @@ export interface ChosenModel<Tensor> {
 }
 
 const listed = (names: readonly string[]) => {
-  const shown = names.slice(0, shownNames).map(quoted).join(", ");
+  const shown = names
+    .slice(0, shownNames)
+    .map((name) => quoted(name))
+    .join(", ");
   return names.length > shownNames ? `${shown} and ${names.length - shownNames} more` : shown;
 };
 

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { AttentionBypassError } from "../errors.js";
 import { validate, wholeNumber } from "../validation.js";
-import { quoted } from "./quoted.js";
+import { longestMessage, quoted } from "./quoted.js";
 import { type RegularFile, readBytes } from "./regular-file.js";
 import type { StoredTensor } from "./stored-tensor.js";
 import { bitsOf, checkLayout, contiguousStrides, elementCount, mostTensors } from "./tensor-layout.js";
@@ -53,7 +53,7 @@ function parseHeader(text: string, file: string): [string, unknown][] {
     json = JSON.parse(text);
   } catch (error) {
     throw invalid(
-      `expected a safetensors header of JSON in ${file} but parsing says ${quoted((error as Error).message)}`,
+      `expected a safetensors header of JSON in ${file} but parsing says ${quoted((error as Error).message, longestMessage)}`,
     );
   }
   if (typeof json !== "object" || json === null || Array.isArray(json)) {

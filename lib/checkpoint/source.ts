@@ -6,7 +6,7 @@ import { AttentionBypassError, systemCode } from "../errors.js";
 import type { NativeSource } from "../native.js";
 import { validate } from "../validation.js";
 import { chooseModel } from "./choose-model.js";
-import { quoted } from "./quoted.js";
+import { longestMessage, quoted } from "./quoted.js";
 import { readSmallText } from "./regular-file.js";
 import { withHeadOfWeights } from "./tied-head.js";
 import { archiveMark } from "./torch-archive.js";
@@ -78,7 +78,7 @@ async function readIndex(file: string): Promise<string[]> {
   try {
     json = JSON.parse(text);
   } catch (error) {
-    throw invalid(`parsing its JSON says ${quoted((error as Error).message)}`);
+    throw invalid(`parsing its JSON says ${quoted((error as Error).message, longestMessage)}`);
   }
   const names = new Set(Object.values(validate(indexFields, json, file, "WEIGHTS_INVALID").weight_map));
   if (names.size > mostShards) throw invalid(`it names ${names.size} files, and at most ${mostShards} are read`);

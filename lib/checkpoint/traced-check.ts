@@ -16,7 +16,7 @@ import { toNativeRows } from "../tokens.js";
 import type { TracedRequest } from "../traced-process.js";
 
 /** Seconds of wall-clock time that a module has for each row, its loading included. */
-const secondsForRow = 120;
+const secondsForRow = 60;
 /** Seconds of processor time that a module has in all. */
 const processorSeconds = 1800;
 /** Bytes that a module may take beside what its weights take several times over. */

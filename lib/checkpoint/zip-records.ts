@@ -1,6 +1,6 @@
 import type { Readable } from "node:stream";
 import type { Entry, ZipFile } from "yauzl";
-import { quoted } from "./quoted.js";
+import { longestMessage, quoted } from "./quoted.js";
 import { type RegularFile, readBytes } from "./regular-file.js";
 
 /** An archive that is refused. The message completes "expected … but". */
@@ -117,7 +117,7 @@ export class ZipRecords {
 
 function asZipError(error: unknown): unknown {
   if (error instanceof ZipError || !(error instanceof Error)) return error;
-  return new ZipError(`reading it says ${quoted(error.message)}`);
+  return new ZipError(`reading it says ${quoted(error.message, longestMessage)}`);
 }
 
 /** Refuses records that lie over each other, so that all together hold no more than the file. */

@@ -29,7 +29,7 @@ function flagOf(path: string): string {
 /** A message of the library with the names of the command line's options in place of its own. */
 export function withFlags(message: string): string {
   return message
-    .replace(/\boptions\.(\w+(?:\.\w+|\[\d+\])*)/g, (_, path: string) => flagOf(path))
+    .replace(/\b(?:options\.|(?<= for )(?=bypass\b))(\w+(?:\.\w+|\[\d+\])*)/g, (_, path: string) => flagOf(path))
     .replace(/ for (\w+) but received /g, (found, name: string) => {
       const flag = argumentsByName[name];
       return flag === undefined ? found : ` for ${flag} but received `;

@@ -28,10 +28,15 @@ Examples:
       --limit-tokens 5000 --bypass 5,6,7 --json`;
 
 /** Text is left to the model, which tells those who gave it no tokenizer, unless tokens must be counted. */
-function firstTokens(text: string | number[], model: Model, limit: number | undefined): string | number[] {
+async function firstTokens(
+  text: string | number[],
+  model: Model,
+  limit: number | undefined,
+  signal: AbortSignal,
+): Promise<string | number[]> {
   if (limit === undefined) return text;
-  const tokens = typeof text === "string" ? model.tokenizer?.encode(text) : text;
-  return tokens?.slice(0, limit) ?? text;
+  const tokens = typeof text === "string" ? await model.tokenizer?.encodeAsync(text, { signal }) : text;
+  return tokens ? Array.from(tokens).slice(0, limit) : text;
 }
 
 async function perplexity(path: string, file: string | undefined, options: Options, signal: AbortSignal) {
@@ -39,8 +44,9 @@ async function perplexity(path: string, file: string | undefined, options: Optio
   const text = await textOrTokens("a file", file, options.tokens, (name) => readText(name, signal));
   await using model = await openModel(path, options, signal);
   const bypassed = await withMeans(model, bypass, options, signal);
+  const tokens = await firstTokens(text, model, options.limitTokens, signal);
   const result = await withProgress("Predicting", options, (onProgress) =>
-    model.perplexity(firstTokens(text, model, options.limitTokens), {
+    model.perplexity(tokens, {
       ...pick(options, ["contextLength", "stride", "beginningToken"]),
       ...bypassed,
       signal,

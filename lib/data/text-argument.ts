@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import * as v from "valibot";
-import type { Tokens } from "../tokens.js";
-import { invalidArgument, pathText, validate } from "../validation.js";
+import type { Boxed, Tokens } from "../tokens.js";
+import { invalidArgument, pathText, reading, validate } from "../validation.js";
 import { readTextPlace } from "./text.js";
 
 /** A text that stands in a file. */
@@ -29,11 +29,12 @@ async function isPath(text: string): Promise<boolean> {
 }
 
 /** A text or token ids, with the text of a file in place of `{ file }`. Throws INVALID_ARGUMENT, FILE_NOT_FOUND, SAMPLES_INVALID. */
-export async function toText(text: string | Tokens | TextFile, signal?: AbortSignal): Promise<string | Tokens> {
+export async function toText(text: string | Tokens | TextFile, signal?: AbortSignal): Promise<Boxed<string | Tokens>> {
   if (typeof text === "string") {
-    if (!(await isPath(text))) return text;
+    if (!(await isPath(text))) return { value: text };
     throw invalidArgument("text", "{ file } to read a file, or token ids to score the name of one,", text);
   }
-  if (isTokens(text) || typeof text !== "object" || text === null) return text;
-  return readTextPlace(validate(schema, text, "text").file, signal);
+  if (reading("text", () => isTokens(text)) || typeof text !== "object" || text === null)
+    return { value: text as Tokens };
+  return { value: await readTextPlace(validate(schema, text, "text").file, signal) };
 }

@@ -72,7 +72,12 @@ export class EncodingThread {
     const file = path.join(packageRoot, "dist", "encode-worker.js");
     const workerData: EncodeWorkerData = { json: this.json, name: this.name };
     const { Worker } = node.workerThreads;
-    const worker = new Worker(file, { workerData, resourceLimits: { maxOldGenerationSizeMb: mostMemoryMb } });
+    const worker = new Worker(file, {
+      workerData,
+      // What the process loads at its start, such as a compiler for its own sources, is not for this thread.
+      execArgv: [],
+      resourceLimits: { maxOldGenerationSizeMb: mostMemoryMb },
+    });
     worker.on("message", (answer: EncodeAnswer) => {
       if (worker !== this.#worker) return;
       if ("ids" in answer) this.#finish((job) => job.resolve(answer.ids));

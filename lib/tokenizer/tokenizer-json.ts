@@ -7,6 +7,8 @@ import type { AddedToken } from "./added-tokens.js";
 const highestToken = 2 ** 24;
 const longestAddedToken = 1024;
 const mostSteps = 64;
+/** How many times longer the replacements of a part can make a text, one after the other. */
+const mostGrowth = 1024;
 
 /** A step of a tokenizer, such as a normalizer, in the words of a tokenizer.json. */
 export type Step = { readonly type: string } & Readonly<Record<string, unknown>>;
@@ -79,6 +81,23 @@ export function stepsOf(part: Step | null, name: string): Step[] {
   return steps;
 }
 
+/** Refuses replacements that make a text longer and longer, by which a few steps would fill any memory. */
+function checkGrowth(part: Step | null, name: string): void {
+  let growth = 1;
+  for (const { type, content, pattern } of stepsOf(part, name)) {
+    if (type !== "Replace" || typeof content !== "string") continue;
+    const literal = (pattern as { String?: unknown } | null | undefined)?.String;
+    const replaced = typeof literal === "string" && literal !== "" ? literal.length : undefined;
+    // A regular expression may match nothing, before each character and behind the last.
+    growth *= Math.max(1, replaced === undefined ? content.length + 1 : content.length / replaced);
+  }
+  if (growth <= mostGrowth) return;
+  throw invalid(
+    `expected the replacements in ${name} to make a text at most ${mostGrowth} times longer but they can make it ` +
+      `${growth} times longer`,
+  );
+}
+
 function checkVocabulary(vocabulary: unknown, name: string): Record<string, number> {
   if (typeof vocabulary !== "object" || vocabulary === null || Array.isArray(vocabulary)) {
     throw invalid(`expected an object for model.vocab in ${name} but received ${describe(vocabulary)}`);
@@ -127,6 +146,13 @@ export function isBytePair(model: BytePairModel | Step): model is BytePairModel 
   return model.type === "BPE" && otherSettings.every((key) => !(model as Step)[key]);
 }
 
+/** The tokens of a vocabulary that have one of these ids. */
+function* ownTokens(vocabulary: Readonly<Record<string, unknown>> | undefined, ids: ReadonlySet<number>) {
+  for (const [token, id] of Object.entries(vocabulary ?? {})) {
+    if (ids.has(id as number)) yield [id as number, token] as const;
+  }
+}
+
 /** Added tokens by id, later ones in place of earlier ones of the same content. Refuses ids that contradict others. */
 export function checkAddedTokens(
   tokens: readonly AddedToken[],
@@ -134,7 +160,7 @@ export function checkAddedTokens(
   name: string,
 ): AddedToken[] {
   const byContent = new Map<string, AddedToken>();
-  const byId = new Map<number, string>();
+  const byId = new Map<number, string>(ownTokens(vocabulary, new Set(tokens.map(({ id }) => id))));
   for (const token of tokens) {
     if (token.content === "") continue;
     const shown = describe(token.content);
@@ -167,7 +193,7 @@ export function checkTokenizerJson(json: unknown, name: string): TokenizerJson {
     pre_tokenizer: (checked.pre_tokenizer ?? null) as Step | null,
     decoder: (checked.decoder ?? null) as Step | null,
   };
-  for (const part of Object.values(parts)) stepsOf(part, name);
+  for (const part of Object.values(parts)) checkGrowth(part, name);
   const added = checked.added_tokens.map((token, index) => {
     const rest = validate(addedTokenFields, token, `added_tokens[${index}] in ${name}`, "TOKENIZER_INVALID");
     return { ...rest, id: token.id };

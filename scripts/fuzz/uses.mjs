@@ -83,7 +83,9 @@ export const uses = {
     // Each is asked, whatever the other says.
     for (const ask of [() => recommend(sweep), () => createReport(sweep)]) {
       try {
-        results.push(ask());
+        // Settings are repeated as they came.
+        const { settings, ...result } = ask();
+        results.push(result);
       } catch (error) {
         if (error?.name !== "AttentionBypassError") throw error;
         thrown = error;

@@ -1,6 +1,6 @@
-// Loaded before everything else by LD_PRELOAD, this makes memory or a disk run out when a test says so. What it is to do
-// stands in a file of 64-bit numbers that both map: [0] which of the next allocations fails, counted down, 0 for none;
-// [1] how many have failed; [2] how many bytes fit yet into $FAILING_FOLDER.
+// Loaded before everything else by LD_PRELOAD, this makes memory or a disk run out when a test says so. It reads what to
+// do from a file of 64-bit numbers that it maps: [0] which of the next allocations fails, counted down, 0 for none;
+// [1] how many have failed; [2] how many bytes still fit into $FAILING_FOLDER.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -26,9 +26,15 @@ volatile int64_t* state() {
   return mapped;
 }
 
-bool fails() {
+// Whether code is libtorch's allocator: Node itself ends where it gets no memory.
+bool takes_for_tensors(const void* code) {
+  Dl_info found;
+  return dladdr(code, &found) != 0 && strstr(found.dli_fname, "libc10") != nullptr;
+}
+
+bool fails(const void* caller) {
   const auto at = state();
-  if (at == nullptr || at[0] <= 0 || --at[0] != 0) return false;
+  if (at == nullptr || at[0] <= 0 || !takes_for_tensors(caller) || --at[0] != 0) return false;
   ++at[1];
   return true;
 }
@@ -79,7 +85,7 @@ ssize_t first(int file, const iovec* parts, int count, Write write_part) {
 // libtorch takes the memory of tensors by this.
 extern "C" int posix_memalign(void** memory, size_t alignment, size_t size) noexcept {
   static const auto take = real<int (*)(void**, size_t, size_t)>("posix_memalign");
-  return fails() ? ENOMEM : take(memory, alignment, size);
+  return fails(__builtin_return_address(0)) ? ENOMEM : take(memory, alignment, size);
 }
 
 extern "C" ssize_t write(int file, const void* bytes, size_t count) {

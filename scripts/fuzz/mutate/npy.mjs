@@ -37,7 +37,7 @@ function mutateHeader(header, random) {
 }
 
 export function mutateNpy(bytes, random) {
-  if (random.chance(0.25)) return mutateBytes(bytes, random);
+  if (random.chance(0.25) || bytes.length < 64) return mutateBytes(bytes, random);
   const end = 10 + bytes.readUInt16LE(8);
   const header = mutateHeader(bytes.subarray(10, end).toString("latin1").trimEnd(), random);
   const wide = header.length > 60_000 || random.chance(0.1);

@@ -5,7 +5,8 @@ import { mutateJson } from "./json.mjs";
 
 export function mutateSafetensors(bytes, random) {
   if (random.chance(0.25)) return mutateBytes(bytes, random);
-  const end = 8 + Number(bytes.readBigUInt64LE());
+  const end = bytes.length < 8 ? Number.POSITIVE_INFINITY : 8 + Number(bytes.readBigUInt64LE());
+  if (end > bytes.length) return mutateBytes(bytes, random);
   const header = mutateJson(bytes.subarray(8, end), random);
   const length = Buffer.alloc(8);
   const stated = random.chance(0.05) ? BigInt(Math.trunc(random.pick(numbers))) : BigInt(header.length);

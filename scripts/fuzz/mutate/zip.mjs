@@ -41,9 +41,19 @@ const lies = [
   },
 ];
 
+/** None where an earlier mutation has left no archive. */
+function entriesOf(bytes) {
+  try {
+    return readZip(bytes);
+  } catch {
+    return [];
+  }
+}
+
 export function mutateZip(bytes, random) {
   if (random.chance(0.15)) return mutateBytes(bytes, random);
-  const entries = readZip(bytes);
+  const entries = entriesOf(bytes);
+  if (entries.length === 0) return mutateBytes(bytes, random);
   const described = entries.flatMap(({ name }, index) =>
     kinds.some(([pattern]) => pattern.test(name)) ? [index] : [],
   );
