@@ -24,7 +24,7 @@ export const errorCodes = [
   "TOKENIZER_MISSING",
   /** A tokenizer file that can't be used. */
   "TOKENIZER_INVALID",
-  /** A samples file that can't be used. */
+  /** A file of samples or of a text that can't be used. */
   "SAMPLES_INVALID",
   /** A file to resume a sweep from that is none, or that is broken. */
   "CHECKPOINT_INVALID",

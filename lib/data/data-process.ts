@@ -69,6 +69,7 @@ async function answer(request: Exclude<DataRequest, { bytes: Uint8Array }>): Pro
 }
 
 function serve(): void {
+  reply({ ready: true });
   parentPort?.on("message", (request: DataRequest) => {
     if ("bytes" in request) {
       waiting.shift()?.(request.bytes);
@@ -92,7 +93,8 @@ function supervise(): void {
     send({ failure: full ? `it takes more memory than the ${heapMebibytes} MiB that it may` : error.message });
   });
   process.on("message", (request: DataRequest) => worker.postMessage(request));
-  process.on("disconnect", () => process.exit());
+  // An ordinary exit waits for the thread.
+  process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
 }
 
 if (isMainThread) supervise();

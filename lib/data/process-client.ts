@@ -7,9 +7,12 @@ import type { DataReply, DataRequest } from "./process-messages.js";
 /** Reads bytes for the process, which opens no file itself. */
 export type BytesReader = (position: number, length: number) => Promise<Uint8Array>;
 
+/** Milliseconds that starting may take, on a machine that is very busy. */
+const startDeadline = 60_000;
+
 /** Limits of one request. */
 export interface RequestLimits {
-  /** Milliseconds after which the process is killed. */
+  /** Milliseconds after which a started process is killed. */
   deadline: number;
   signal: AbortSignal | undefined;
 }
@@ -25,6 +28,8 @@ export class DataProcess implements Disposable {
     { stdio: ["ignore", "ignore", "ignore", "ipc"], serialization: "advanced" },
   );
 
+  #started = false;
+
   constructor() {
     // Failures are told to the request that they end, by `exit`; those of sending come with an error too.
     this.#child.on("error", () => {});
@@ -37,6 +42,12 @@ export class DataProcess implements Disposable {
     return new Promise((resolve, reject) => {
       const listeners = {
         message: (reply: DataReply) => {
+          if ("ready" in reply) {
+            this.#started = true;
+            clearTimeout(timer);
+            timer = within(deadline);
+            return;
+          }
           if ("value" in reply) return end(() => resolve(reply.value));
           if ("failure" in reply) return fail(new Error(reply.failure));
           const { position, length } = reply.read;
@@ -48,10 +59,12 @@ export class DataProcess implements Disposable {
           fail(new Error(`it takes more memory than it may, or ends its process otherwise (${name ?? code})`)),
       };
       const abort = () => fail(signal?.reason);
-      const timer = setTimeout(
-        () => fail(new Error(`it takes longer than the ${Math.round(deadline / 1000)} s that it may`)),
-        deadline,
-      );
+      const within = (milliseconds: number) =>
+        setTimeout(
+          () => fail(new Error(`it takes longer than the ${Math.round(milliseconds / 1000)} s that it may`)),
+          milliseconds,
+        );
+      let timer = within(this.#started ? deadline : startDeadline);
       function end(settle: () => void): void {
         clearTimeout(timer);
         signal?.removeEventListener("abort", abort);

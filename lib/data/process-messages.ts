@@ -9,8 +9,12 @@ export type DataRequest =
   /** Bytes that the process asked for. */
   | { bytes: Uint8Array };
 
-/** What the process says: what was asked for, why there is none, or which bytes of the file it needs. */
-export type DataReply = { value: unknown } | { failure: string } | { read: { position: number; length: number } };
+/** What the process says: that it has started, what was asked for, why there is none, or which bytes of the file it needs. */
+export type DataReply =
+  | { ready: true }
+  | { value: unknown }
+  | { failure: string }
+  | { read: { position: number; length: number } };
 
 /** A question, or why a row makes none. */
 export type Rendering = { question: RenderedQuestion } | { failure: string };
