@@ -1,6 +1,6 @@
-// Binds functions whose newest versions only newer systems have to versions that all have, so that an addon that was
-// compiled on a newer system loads wherever libtorch does: glibc 2.28 and GLIBCXX 3.4.22. If an addon needs one more,
-// scripts/oldest-libraries.mjs names it.
+// Binds functions whose newest versions only newer systems have to versions that all have, so that an addon
+// that was compiled on a newer system loads wherever libtorch does: glibc 2.28 and GLIBCXX 3.4.22. If an
+// addon needs one more, scripts/oldest-libraries.mjs names it.
 
 #include <sys/stat.h>
 
@@ -16,7 +16,8 @@
 #define STAT_LAYOUT 0
 #endif
 
-// Declares a function that the addon's other parts find under a library's name, and that nothing outside sees.
+// Declares a function that the addon's other parts find under a library's name, and that nothing outside
+// sees.
 #define IN_PLACE_OF(symbol) __asm__(symbol) __attribute__((visibility("hidden")))
 // Declares a library's function in the version given.
 #define OLDER(name, symbol, version) __asm__(".symver " #name ", " symbol "@" version)

@@ -14,16 +14,17 @@
 
 namespace {
 
-// Adds variables to the process's environment for as long as it lives, so that a library can read them when it is
-// opened and child processes do not inherit them. It swaps the table and does not use setenv: other threads may be
-// reading the old one.
+// Adds variables to the process's environment for as long as it lives, so that a library can read them when
+// it is opened and child processes do not inherit them. It swaps the table and does not use setenv: other
+// threads may be reading the old one.
 class AddedVariables final {
  public:
   // Texts such as "NAME=value".
   explicit AddedVariables(const std::vector<std::string>& variables) : lock_(mutex()), before_(environ) {
     if (variables.empty()) return;
     Table& table = tables().emplace_back(Table{variables, {}});
-    for (char** entry = before_; entry != nullptr && *entry != nullptr; entry++) table.entries.push_back(*entry);
+    for (char** entry = before_; entry != nullptr && *entry != nullptr; entry++)
+      table.entries.push_back(*entry);
     for (std::string& text : table.texts) table.entries.push_back(text.data());
     table.entries.push_back(nullptr);
     added_ = table.entries.data();

@@ -1,8 +1,8 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import path from "node:path";
 import binding from "#binding";
 import { AttentionBypassError } from "./errors.js";
-import { findLibtorch, type Libtorch, libtorchNotFound, nvidiaDriver } from "./libtorch.js";
+import { findLibtorch, isThere, type Libtorch, libtorchNotFound, nvidiaDriver } from "./libtorch.js";
 import { explainLoadFailure, glibcVersion, loadFailure } from "./load-failure.js";
 import type { Addon, NativePlatform } from "./native.js";
 import { defaultThreads, threadVariables } from "./threads.js";
@@ -56,7 +56,7 @@ let loaded: Promise<LoadedAddon> | undefined;
 function noDevice(refusal: string, { cuda }: Libtorch): string {
   const visible = process.env.CUDA_VISIBLE_DEVICES;
   if (cuda) return visible === undefined ? refusal : `${refusal} (CUDA_VISIBLE_DEVICES is "${visible}")`;
-  if (!existsSync(nvidiaDriver)) return refusal;
+  if (!isThere(nvidiaDriver, false)) return refusal;
   return `${refusal} (an NVIDIA driver is here; \`npx attention-bypass setup --device cuda\` brings a build that uses it)`;
 }
 
@@ -80,7 +80,7 @@ function loadNative<Loaded>(what: string, load: () => Loaded): Loaded {
  * another libtorch in the system's folders decides which one it gets.
  */
 async function open(libtorch: Libtorch): Promise<LoadedAddon> {
-  if (!existsSync(processors)) {
+  if (!isThere(processors, true)) {
     throw new AttentionBypassError(
       "LIBTORCH_LOAD_FAILED",
       `expected ${processors}, from which libtorch learns what the processor can do, but it is not there; mount /proc`,

@@ -150,6 +150,18 @@ async function* candidates(version: string): AsyncGenerator<[LibtorchOrigin, str
   yield ["system", "/usr"];
 }
 
+/**
+ * Whether a file is there, or `unknown` if the host does not let this process look: Deno refuses all of /proc unless every
+ * permission is given.
+ */
+export function isThere(file: string, unknown: boolean): boolean {
+  try {
+    return existsSync(file);
+  } catch {
+    return unknown;
+  }
+}
+
 /** Where NVIDIA's driver says which it is, as long as it is loaded. */
 export const nvidiaDriver = "/proc/driver/nvidia/version";
 
@@ -161,7 +173,7 @@ export const nvidiaDriver = "/proc/driver/nvidia/version";
 export async function findLibtorch(
   version: string,
   series: readonly string[],
-  wantsCuda = existsSync(nvidiaDriver),
+  wantsCuda = isThere(nvidiaDriver, false),
 ): Promise<LibtorchSearch> {
   const attempts: LibtorchAttempt[] = [];
   const attempt = async (origin: LibtorchOrigin, folder: string): Promise<Libtorch | undefined> => {

@@ -73,8 +73,11 @@ void WeightFile::require_unchanged() const {
     throw Error("WEIGHTS_INVALID",
                 "expected a regular file " + path_ + " but found a folder, a pipe or a device");
   }
-  const Identity now{found.st_dev, found.st_ino, static_cast<uint64_t>(found.st_size),
-                     int64_t{found.st_mtim.tv_sec} * 1'000'000'000 + found.st_mtim.tv_nsec};
+  Identity now{found.st_dev, found.st_ino, static_cast<uint64_t>(found.st_size),
+               int64_t{found.st_mtim.tv_sec} * 1'000'000'000 + found.st_mtim.tv_nsec};
+  // Some hosts, such as Deno, tell times in whole milliseconds only.
+  constexpr int64_t millisecond = 1'000'000;
+  if (expected_.modified % millisecond == 0) now.modified -= now.modified % millisecond;
   if (now == expected_) return;
   throw Error(
       "WEIGHTS_CHANGED",

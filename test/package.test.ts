@@ -9,6 +9,7 @@ import { promisify } from "node:util";
 import t, { type Test } from "tap";
 import { temporaryFolder } from "./support/fixtures.ts";
 import { canExecuteNotebooks, noJupyter, readCells } from "./support/notebook.ts";
+import { pack } from "./support/pack.ts";
 import { noPython, python } from "./support/python.ts";
 
 t.setTimeout(1_200_000);
@@ -30,15 +31,7 @@ for (const [name, target] of Object.entries({
 /** Threads of several processes on few cores wait for each other. */
 const environment = { ...process.env, PATH: at("bin"), OMP_NUM_THREADS: "1" };
 
-interface Packed {
-  filename: string;
-  size: number;
-  files: { path: string; size: number }[];
-}
-
-await run(process.execPath, [path.join(root, "scripts", "prebuild.mjs")], { cwd: root, maxBuffer: 2 ** 26 });
-const { stdout: listing } = await run("npm", ["pack", "--json", "--pack-destination", folder], { cwd: root });
-const [packed] = JSON.parse(listing) as [Packed];
+const packed = await pack(folder);
 await writeFile(at("package.json"), '{ "name": "somebody", "private": true }');
 await run("npm", ["install", "--ignore-scripts", "--no-audit", "--no-fund", at(packed.filename)], {
   cwd: folder,
