@@ -143,7 +143,9 @@ t.test("both families' tokenizers", { skip: !interpreter ? noPython : !places.gp
   const all = [...texts, ...marked];
   const work = path.join(folder, "work.json");
   await writeFile(work, JSON.stringify({ tokenizers, texts: all.map(wellFormed) }));
-  const expected = await reference<Record<string, [number[], string][]>>(interpreter as string, "encode_texts.py", [work]);
+  const expected = await reference<Record<string, [number[], string][]>>(interpreter as string, "encode_texts.py", [
+    work,
+  ]);
   for (const [name, place] of Object.entries(tokenizers)) {
     const tokenizer = await createTokenizer(await readTokenizer(place as string), name);
     const wrong = all.flatMap((text, index) => {
@@ -163,7 +165,9 @@ t.test("long texts, on another thread", { skip: !interpreter ? noPython : !place
   const long = ["a".repeat(100_000), "\n".repeat(150_000), `x${" ".repeat(30_000)}y`, texts.map(wellFormed).join(" ")];
   const work = path.join(folder, "work.json");
   await writeFile(work, JSON.stringify({ tokenizers: places, texts: long }));
-  const expected = await reference<Record<string, [number[], string][]>>(interpreter as string, "encode_texts.py", [work]);
+  const expected = await reference<Record<string, [number[], string][]>>(interpreter as string, "encode_texts.py", [
+    work,
+  ]);
   for (const [name, place] of Object.entries(places)) {
     const tokenizer = await createTokenizer(await readTokenizer(place as string), name);
     const ids = await Promise.all(long.map((text) => tokenizer.encodeAsync(text)));
