@@ -21,6 +21,8 @@ const notRun: readonly [command: RegExp, reason: string][] = [
   [/^(huggingface-cli|hf) download\b/, "needs a network"],
   [/^(tslab install|jupyter lab)$/, "test/package.test.ts runs a notebook"],
   [/^npm run check-cuda\b/, "needs a GPU; test/check-cuda.test.ts rehearses it"],
+  [/^deno run\b/, "test/hosts.test.ts runs it"],
+  [/^npx esbuild\b/, "test/hosts.test.ts runs it"],
   [/^docker\b/, "needs Docker and a network"],
   [/^nvidia-smi\b/, "needs a GPU"],
   [/^python scripts\/embedded\/corpus\.py\b/, "test/embedded.test.ts runs it"],
