@@ -11,6 +11,18 @@ const withoutCommonJs = [/^vega/, /^d3-/, /^hyparquet/, "hysnappy", "fzstd"];
 // The bundler's helpers, which the entry would export to the other chunks, and so to everybody.
 const codeSplitting = { groups: [{ name: "runtime", test: /rolldown[/:]runtime/ }] };
 
+/**
+ * Contexts of node:vm, as Vitest's vmThreads, lack Symbol.dispose and Symbol.asyncDispose on Node.js 20; compiled `using`
+ * falls back on registered symbols, and so must the methods. In the JavaScript only: types know the one name.
+ */
+const registeredSymbols = {
+  name: "registered-symbols",
+  renderChunk(code: string, { fileName }: { fileName: string }) {
+    if (!/\.c?js$/.test(fileName)) return null;
+    return code.replace(/\[(Symbol\.(?:dispose|asyncDispose))\]\(/g, '[$1 ?? Symbol.for("$1")](');
+  },
+};
+
 const shared = {
   platform: "node",
   target: "node20",
@@ -18,7 +30,7 @@ const shared = {
   // Several builds share the folder; scripts/setup.mjs empties it.
   clean: false,
   fixedExtension: false,
-  plugins: [bundledLicences()],
+  plugins: [bundledLicences(), registeredSymbols],
   inputOptions: { checks: { pluginTimings: false } },
   outputOptions: { codeSplitting },
   deps: { neverBundle: ["#binding"], alwaysBundle: neededAtOnce, onlyBundle: false },

@@ -33,7 +33,9 @@ function withOwnIds(svg: string): string {
 
 async function toSvg({ title, caption, spec }: Figure): Promise<string> {
   // Half a second to load, which who draws nothing need not wait for.
-  const [vega, { compile }] = await Promise.all([import("vega"), import("vega-lite")]);
+  // One after the other: hosts that link modules themselves, as Jest and Vitest, trip over parts that both share.
+  const vega = await import("vega");
+  const { compile } = await import("vega-lite");
   try {
     const whole = { config, description: `${title}. ${caption}`, ...spec } as Parameters<typeof compile>[0];
     const view = new vega.View(vega.parse(compile(whole).spec), { renderer: "none" });
