@@ -5,8 +5,11 @@ import { node } from "./node.js";
 
 const fullDisk = ["ENOSPC", "EDQUOT"];
 
-/** What a failure to write to a place is: DISK_FULL, WRITE_FAILED, or what it already says itself. */
-export function writeFailure(place: string, error: unknown): AttentionBypassError {
+/**
+ * What a failure to write to a place is: DISK_FULL, WRITE_FAILED, or what it already says itself. `unfinished` is the name
+ * that the file had until then, which means nothing to the caller.
+ */
+export function writeFailure(place: string, error: unknown, unfinished?: string): AttentionBypassError {
   const code = systemCode(error) ?? "";
   if (code === "DISK_FULL" || fullDisk.includes(code)) {
     return new AttentionBypassError("DISK_FULL", `expected room for ${place} but the disk is full`, { cause: error });
@@ -14,9 +17,9 @@ export function writeFailure(place: string, error: unknown): AttentionBypassErro
   // The addon does not know the name that the file is to have.
   const own = error instanceof AttentionBypassError && code !== "WRITE_FAILED" && code !== "LIBTORCH_FAILED";
   if (own) return error;
-  return new AttentionBypassError("WRITE_FAILED", `expected to write ${place} but ${messageOf(error)}`, {
-    cause: error,
-  });
+  const said = unfinished === undefined ? messageOf(error) : messageOf(error).replaceAll(unfinished, place);
+  const whole = code === "WRITE_FAILED" ? said : `expected to write ${place} but ${said}`;
+  return new AttentionBypassError("WRITE_FAILED", whole, { cause: error });
 }
 
 /** A file that is to appear whole or not at all. */
@@ -70,7 +73,7 @@ export async function writeWhole(name: string, write: (file: string) => Promise<
     await rename(unfinished, place);
   } catch (error) {
     if (unfinished !== undefined) await remove(unfinished);
-    throw writeFailure(name, error);
+    throw writeFailure(name, error, unfinished);
   }
 }
 
@@ -104,7 +107,7 @@ export async function requireWritable(name: string): Promise<void> {
     trial = nameBeside(place);
     await writeFile(trial, "");
   } catch (error) {
-    throw writeFailure(name, error);
+    throw writeFailure(name, error, trial);
   } finally {
     if (trial !== undefined) await remove(trial);
   }

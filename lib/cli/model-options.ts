@@ -52,10 +52,13 @@ export async function openModel(path: string, options: ModelOptions & JsonOption
       onProgress,
     }),
   );
-  for (const notice of model.notices) tell(notice, options);
   const chosen = options.device === undefined || options.device === "auto";
   const line = `${path} in ${model.dtype} on ${model.device}, ${model.deviceReason}`;
   if (chosen) tell(line, options);
   log(line, options);
+  for (const notice of model.notices) {
+    tell(notice, options);
+    log(notice, options);
+  }
   return model;
 }
