@@ -9,7 +9,7 @@ import { plainSampling, type RowScores, type ScoredRow } from "./scoring.js";
 import type { Session } from "./session.js";
 import { scoreRows } from "./settled-scoring.js";
 import { joinTokens, type Tokens, toRow, toTokenIds } from "./tokens.js";
-import { invalidArgument, longCall, validate, wholeNumber } from "./validation.js";
+import { invalidArgument, longCall, reading, validate, wholeNumber } from "./validation.js";
 
 /** Options of `model.perplexity`. */
 export interface PerplexityOptions extends OperationOptions {
@@ -101,8 +101,10 @@ export async function toWindows(
   const beginning =
     options.beginningToken === undefined ? [] : toTokenIds([options.beginningToken], config, "options.beginningToken");
   const { signal } = options;
-  const given = await toText(text, signal);
-  const encoded = await encodeAhead(given.value, session, "text", { signal, fits: false });
+  // Token ids are queued at once, in the order in which calls are made.
+  const ids = reading("text", () => Array.isArray(text) || ArrayBuffer.isView(text));
+  const given = ids ? { value: text as Tokens } : await toText(text, signal);
+  const encoded = ids ? given : await encodeAhead(given.value, session, "text", { signal, fits: false });
   const tokens = joinTokens(beginning, toRow(encoded.value, session, "text"));
   if (tokens.length < 2) throw invalidArgument("text", "at least two tokens", text);
   return windows(tokens, contextLength, stride).map((window) => ({ ...window, decode: false, settle: false }));

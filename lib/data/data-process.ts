@@ -65,7 +65,11 @@ async function render(form: Form, rows: readonly Row[]): Promise<Rendering[]> {
 async function answer(request: Exclude<DataRequest, { bytes: Uint8Array }>): Promise<unknown> {
   if ("render" in request) return render(request.render.form, request.render.rows);
   const { size, limit, most } = request.parquet;
-  return readParquet(size, limit, most);
+  return readParquet(size, limit, most).catch((error: unknown) => {
+    // What the reader says when it meets what no Parquet file has means nothing to anybody else.
+    const internal = error instanceof TypeError || error instanceof RangeError;
+    throw internal ? new Error("its parts contradict each other") : error;
+  });
 }
 
 function serve(): void {

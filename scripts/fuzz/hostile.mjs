@@ -127,7 +127,8 @@ export const hostile = (random) => random.pick(random.chance(0.5) ? simple : obj
 
 /** Whether it is an object whose parts may be replaced one by one. */
 const isPlain = (value) =>
-  Array.isArray(value) ||
+  // A copy of a longer one would take the fuzzer's own memory.
+  (Array.isArray(value) && value.length <= 1_000_000) ||
   (typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype);
 
 /** A good argument in which something is hostile. */
