@@ -108,7 +108,7 @@ export type ErrorCode = (typeof errorCodes)[number];
 const longestMessage = 10_000;
 
 function oneLine(message: string): string {
-  const line = visible(message.replace(/\s*[\r\n]\s*/g, " ").trim());
+  const line = visible(message.replace(/\s*[\t\r\n]\s*/g, " ").trim());
   return line.length > longestMessage ? `${line.slice(0, longestMessage)}…` : line;
 }
 

@@ -1,6 +1,7 @@
+import * as v from "valibot";
 import { AttentionBypassError } from "../errors.js";
 import { node } from "../node.js";
-import { describe, invalidArgument } from "../validation.js";
+import { describe, invalidArgument, longCall, reading, validate } from "../validation.js";
 import { EncodingThread } from "./encoding-thread.js";
 import { loadLibrary } from "./library.js";
 import { Pipeline } from "./pipeline.js";
@@ -13,6 +14,8 @@ const charactersPerTurn = 100_000;
 /** How long a tokenizer with patterns of its own may hold the thread that calls `encode` or `decode`. */
 const longestHold = 1000;
 const highestToken = 2 ** 31 - 1;
+
+const encodeOptions = v.strictObject({ signal: longCall.signal });
 
 /** Text to token ids and back, without any tokens added. */
 export class Tokenizer {
@@ -44,8 +47,9 @@ export class Tokenizer {
    * Returns the same as `encode`; long text is encoded on another thread, and an abort ends that.
    * Throws INVALID_ARGUMENT, TOKENIZER_INVALID, OUT_OF_MEMORY.
    */
-  async encodeAsync(text: string, { signal }: { signal?: AbortSignal | undefined } = {}): Promise<ArrayLike<number>> {
+  async encodeAsync(text: string, options: { signal?: AbortSignal | undefined } = {}): Promise<ArrayLike<number>> {
     if (typeof text !== "string") throw invalidArgument("text", "text", text);
+    const { signal } = validate(encodeOptions, options, "options");
     signal?.throwIfAborted();
     if (!this.#pipeline.bounded || text.length > shortText) return this.#thread.encode(text, signal);
     this.#charactersOfTurn += text.length;
@@ -59,6 +63,7 @@ export class Tokenizer {
 
   /** @internal The least number of tokens that any text of this many characters has. */
   fewestTokens(characters: number): number {
+    if (typeof characters !== "number") throw invalidArgument("characters", "a number", characters);
     return Math.ceil(characters / this.#pipeline.charactersPerToken);
   }
 
@@ -68,17 +73,25 @@ export class Tokenizer {
    */
   decode(tokens: ArrayLike<number>): string {
     const given: unknown = tokens;
-    if (!Array.isArray(given) && (!ArrayBuffer.isView(given) || given instanceof DataView)) {
-      throw invalidArgument("tokens", "an array of token ids", given);
-    }
-    const ids = Array.from(tokens as ArrayLike<number | bigint>, Number);
-    const wrong = ids.findIndex((id) => !Number.isInteger(id) || id < 0 || id > highestToken);
-    if (wrong >= 0) {
-      throw new AttentionBypassError(
-        "TOKEN_OUT_OF_RANGE",
-        `expected token ids from 0 to ${highestToken} for tokens but received ${describe(tokens[wrong])} at position ${wrong}`,
-      );
-    }
+    const ids = reading("tokens", () => {
+      if (!Array.isArray(given) && (!ArrayBuffer.isView(given) || given instanceof DataView)) {
+        throw invalidArgument("tokens", "an array of token ids", given);
+      }
+      const values = given as unknown as ArrayLike<unknown>;
+      const read: number[] = [];
+      for (let position = 0; position < values.length; position++) {
+        const value = values[position];
+        const id = typeof value === "bigint" ? Number(value) : value;
+        if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id > highestToken) {
+          throw new AttentionBypassError(
+            "TOKEN_OUT_OF_RANGE",
+            `expected token ids from 0 to ${highestToken} for tokens but received ${describe(value)} at position ${position}`,
+          );
+        }
+        read.push(id);
+      }
+      return read;
+    });
     return this.#run("decode tokens", () => this.#pipeline.decode(ids));
   }
 

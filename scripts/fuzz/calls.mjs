@@ -162,13 +162,21 @@ export async function callOnce({ seed, index }) {
   const folder = mkdtempSync(path.join(tmpdir(), "call-"));
   try {
     const [name, owner, good] = random.pick(await callables(folder));
-    const given = argumentsOf(good, random);
+    let given;
+    try {
+      given = argumentsOf(good, random);
+    } catch {
+      // A hostile value can't be spoilt any further.
+      return { outcome: "refused", code: "not made", call: name };
+    }
     const shown = () => `${name}(${given.map((one) => inspectSafely(one)).join(", ")})`;
     try {
       await settle(owner[name.split(".").at(-1)](...given));
       return { outcome: "loaded", call: name };
     } catch (error) {
-      if (error === mine) return { outcome: "refused", code: "the caller's own", call: name };
+      // A class as a callback throws when it is called, which is the caller's own error too.
+      if (error === mine || /^Class constructor/.test(error?.message))
+        return { outcome: "refused", code: "the caller's own", call: name };
       if (error?.name !== "AttentionBypassError")
         return {
           outcome: "refused",
