@@ -5,8 +5,7 @@
 
 // For functions of plain loops, which the compiler turns into vector instructions: one version for each
 // generation of processors, of which the best that runs is taken at the start.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
-    !defined(ATTENTION_BYPASS_ONE_VERSION)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(ATTENTION_BYPASS_ONE_VERSION)
 #define ATTENTION_BYPASS_VECTORIZED \
   __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else

@@ -52,7 +52,11 @@ t.test("attention and divergence", async (t) => {
 });
 
 t.test("a benchmark", async (t) => {
-  const questions = [{ query: [1, 2], choices: [[3], [4]], gold: 0 }];
+  const question = { query: [1, 2], choices: [[3], [4]] };
+  const questions = [0, 1].map((gold) => ({ ...question, gold }));
   const text = inspect(await model.benchmark({ name: "recall", questions }));
-  t.match(text, /^task +metric +value +standard error\nrecall +accuracy +[01] /);
+  t.match(text, /^task +metric +value +standard error\nrecall +accuracy +0\.5\d* +± 0\.5\d*$/);
+  // A single question has no standard error.
+  const single = inspect(await model.benchmark({ name: "recall", questions: [questions[0]] }));
+  t.match(single, /^task +metric +value +standard error\nrecall +accuracy +[01]$/);
 });
