@@ -4,6 +4,7 @@
 
 #include "finite.h"
 #include "not_finite.h"
+#include "step_threads.h"
 
 namespace attention_bypass {
 
@@ -59,6 +60,11 @@ void Decoder::require_finite(const at::Tensor& logits, Control& control) const {
 
 Decoder::Step Decoder::next(Control& control) {
   const c10::InferenceMode inference;
+  size_t positions = rows_.size();
+  if (!begun_) {
+    for (const auto& prompt : rows_) positions += prompt.size();
+  }
+  const StepThreads threads(model_->config(), positions);
   const auto logits = model_->unembed(next_hidden(control));
   require_finite(logits, control);
   Step step;

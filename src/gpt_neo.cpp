@@ -107,7 +107,7 @@ def forward(self, hidden: Tensor, mask: Optional[Tensor]) -> Tensor:
     members.push_back(ScriptBuilder::module("lm_head", unembedding));
   }
   architecture.token_embedding = wte;
-  architecture.output_embedding = unembedding;
+  architecture.output_embedding = std::move(unembedding);
   architecture.root = builder.script.build("GPTNeoForCausalLM", members, R"(
 def embed(self, input_ids: Tensor, positions: Tensor) -> Tensor:
     return self.transformer.wte.forward(input_ids) + self.transformer.wpe.forward(positions)

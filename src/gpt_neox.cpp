@@ -147,7 +147,7 @@ def forward(self, hidden: Tensor, rotation: Tensor) -> Tensor:
     members.push_back(ScriptBuilder::module("embed_out", unembedding));
   }
   architecture.token_embedding = embed_in;
-  architecture.output_embedding = unembedding;
+  architecture.output_embedding = std::move(unembedding);
   architecture.root = builder.script.build("GPTNeoXForCausalLM", members, R"(
 def embed(self, input_ids: Tensor, positions: Tensor) -> Tensor:
     return self.gpt_neox.embed_in.forward(input_ids)

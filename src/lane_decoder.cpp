@@ -6,6 +6,7 @@
 #include "head_bypass.h"
 #include "not_finite.h"
 #include "single_query_attention.h"
+#include "step_threads.h"
 #include "vocabulary.h"
 
 namespace attention_bypass {
@@ -53,6 +54,7 @@ void LaneDecoder::run(Control& control) {
 }
 
 void LaneDecoder::step(Control& control) {
+  const StepThreads threads(model_.config(), lanes_.size());
   std::vector<int64_t> tokens, positions;
   for (const auto& lane : lanes_) {
     tokens.push_back(lane.decoded[lane.position - lane.first]);
