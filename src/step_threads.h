@@ -9,8 +9,8 @@
 
 namespace attention_bypass {
 
-// One thread for a step of decoding on the CPU whose products are over before the other threads have woken up; as
-// many as before after it. Where cores are shared, waiting for such threads takes most of the step.
+// One thread for a step of decoding on the CPU whose products are over before the other threads have woken
+// up; as many as before after it. Where cores are shared, waiting for such threads takes most of the step.
 class StepThreads {
  public:
   StepThreads(const ModelConfig& config, size_t positions) : before_(at::get_num_threads()) {
