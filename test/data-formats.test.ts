@@ -65,6 +65,12 @@ t.test("arrays that are none of token ids", async (t) => {
   await writeFile(zip, Buffer.from(bytes.toString("latin1").replaceAll("ids.npy", "ids.txt"), "latin1"));
   await refused(t, zip, "SAMPLES_INVALID", "zip archive", "no .npy");
   await refused(t, await written("cut.npz", bytes.subarray(0, 200)), "SAMPLES_INVALID", "zip");
+  // The array's size when inflated, in the directory: less than there is, so that inflating it is an error.
+  const less = await readFile(arrays("deflated.npz"));
+  for (const size of [0, 1, 100, 2 ** 20]) {
+    less.writeUInt32LE(size, less.lastIndexOf("PK\x01\x02", undefined, "latin1") + 24);
+    await refused(t, await written("less.npz", less), "SAMPLES_INVALID", "less.npz");
+  }
 });
 
 t.test("headers that lie are refused before anything is allocated", async (t) => {

@@ -1,6 +1,6 @@
 // Results are plain data, and read well where they are inspected.
 import { inspect } from "node:util";
-import { createReport, loadModel } from "attention-bypass";
+import { createReport, loadModel, type Question } from "attention-bypass";
 import t, { type Test } from "tap";
 import { fixture } from "./support/fixtures.ts";
 import { randomTokens } from "./support/random-model.ts";
@@ -52,11 +52,11 @@ t.test("attention and divergence", async (t) => {
 });
 
 t.test("a benchmark", async (t) => {
-  const question = { query: [1, 2], choices: [[3], [4]] };
-  const questions = [0, 1].map((gold) => ({ ...question, gold }));
-  const text = inspect(await model.benchmark({ name: "recall", questions }));
+  const first: Question = { query: [1, 2], choices: [[3], [4]], gold: 0 };
+  const second = { ...first, gold: 1 };
+  const text = inspect(await model.benchmark({ name: "recall", questions: [first, second] }));
   t.match(text, /^task +metric +value +standard error\nrecall +accuracy +0\.5\d* +± 0\.5\d*$/);
   // A single question has no standard error.
-  const single = inspect(await model.benchmark({ name: "recall", questions: [questions[0]] }));
+  const single = inspect(await model.benchmark({ name: "recall", questions: [first] }));
   t.match(single, /^task +metric +value +standard error\nrecall +accuracy +[01]$/);
 });

@@ -101,10 +101,10 @@ export async function openNpz(file: InputFile): Promise<ByteSource> {
         "save one as .npy, or two as { prefixes, suffixes }: numpy.save(NEW, numpy.load(FILE)[NAME])",
       );
     }
-    const chunks = bounded(file, await streamOf(zip, only));
     const guarded = (async function* () {
       try {
-        yield* chunks;
+        // Opened when it is read: an error of a stream that nobody listens to yet would end the process.
+        yield* bounded(file, await streamOf(zip, only));
       } catch (error) {
         throw damaged(error);
       }

@@ -60,7 +60,14 @@ function change(tree, random) {
   random.pick(ways)();
 }
 
-const structuredCopy = (content) => (content === undefined ? null : JSON.parse(JSON.stringify(content)));
+/** A copy of what JSON.parse gave; null of what JSON.stringify can't write, such as the 100,000 brackets of a hostile file. */
+function structuredCopy(content) {
+  try {
+    return content === undefined ? null : JSON.parse(JSON.stringify(content));
+  } catch {
+    return null;
+  }
+}
 
 function write(tree) {
   const written = JSON.stringify(tree);
