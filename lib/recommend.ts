@@ -7,7 +7,7 @@ import type { AnySweepResult } from "./sweep.js";
 import { requireFiniteSweep } from "./sweep-result.js";
 import type { Variant } from "./sweep-variants.js";
 import { withText } from "./text-form.js";
-import { reading, validate } from "./validation.js";
+import { placeOf, reading, validate } from "./validation.js";
 
 /** Options of `recommend`. */
 export interface RecommendOptions {
@@ -186,7 +186,7 @@ function read(sweep: AnySweepResult): v.InferOutput<typeof sweepFields> {
         "measure with --samples and --tasks or --task (samples and tasks of model.sweep)",
     );
   const parsed = reading("the sweep", () => v.safeParse(sweepFields, sweep, { abortEarly: true }));
-  if (!parsed.success) throw wrong(v.getDotPath(parsed.issues[0]) ?? "it");
+  if (!parsed.success) throw wrong(placeOf(parsed.issues[0]) ?? "it");
   const { base, variants } = parsed.output;
   const measures = ({ memorization, perplexity, tasks }: Scores) =>
     JSON.stringify([

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { AttentionBypassError } from "./errors.js";
 import { placeOfNonFinite } from "./finite.js";
 import type { SweepResult } from "./sweep.js";
-import { reading } from "./validation.js";
+import { placeOf, reading } from "./validation.js";
 
 const number = v.number();
 
@@ -103,7 +103,7 @@ export function checkSweep(value: unknown, name = "the sweep"): SweepResult {
       "SWEEP_INVALID",
       `expected the result of a sweep for ${name} but ${place} is not as there`,
     );
-  if (!parsed.success) throw wrong(v.getDotPath(parsed.issues[0]) ?? "it");
+  if (!parsed.success) throw wrong(placeOf(parsed.issues[0]) ?? "it");
   if (!sameMeasures(parsed.output)) throw wrong("the number of rows or questions of a variant");
   // The settings go on as they came.
   return { ...parsed.output, settings: (value as SweepResult).settings } as unknown as SweepResult;

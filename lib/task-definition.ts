@@ -2,6 +2,7 @@ import { existsSync, statSync } from "node:fs";
 import path from "node:path";
 import * as v from "valibot";
 import { packageRoot } from "./addon.js";
+import { longestMessage, quoted } from "./checkpoint/quoted.js";
 import { definitionPurpose, InputFile, taskRowsPurpose } from "./data/input-file.js";
 import { readLines } from "./data/lines.js";
 import { DataProcess } from "./data/process-client.js";
@@ -11,6 +12,7 @@ import { readRows } from "./data/rows.js";
 import { readText } from "./data/text.js";
 import { AttentionBypassError } from "./errors.js";
 import { describe, validate } from "./validation.js";
+import { visible } from "./visible.js";
 
 /** The most bytes of a definition. */
 const definitionBytes = 2 ** 20;
@@ -57,7 +59,7 @@ const formSchema = v.pipe(
 );
 
 const definitionSchema = v.strictObject({
-  name: v.pipe(v.string(), v.nonEmpty("a name")),
+  name: v.pipe(v.string(), v.nonEmpty("a name"), v.maxLength(200, "a name of at most 200 characters")),
   description: v.optional(v.string()),
   /** What it tests, such as "reasoning"; reports put tasks of one group together. */
   group: v.optional(v.string()),
@@ -116,7 +118,10 @@ function findRows({ name, rows }: TaskDefinition, data: string): string {
   if (!statSync(data).isDirectory()) return data;
   const file = findIn(data, [...rows, ...rows.map((row) => path.join(name, row))]);
   if (file !== undefined) return file;
-  throw new AttentionBypassError("FILE_NOT_FOUND", `expected rows of ${name} in ${data}, as ${rows.join(" or ")}`);
+  throw new AttentionBypassError(
+    "FILE_NOT_FOUND",
+    `expected rows of ${name} in ${data}, as ${quoted(rows.join(" or "), longestMessage)}`,
+  );
 }
 
 /** Adds a column that stands in a file of its own, a line for each row. */
@@ -169,7 +174,7 @@ async function renderRows(
   using child = new DataProcess();
   const questions: RenderedQuestion[] = [];
   const unlike = (row: string, message: string) =>
-    invalid(`expected ${row} of ${file} to be as the definition of ${name} says but ${message}`);
+    invalid(`expected ${row} of ${file} to be as the definition of ${visible(name)} says but ${message}`);
   for (let first = 0; first < rows.length; first += rowsAtOnce) {
     const some = rows.slice(first, first + rowsAtOnce);
     const deadline = renderingDeadline + some.length * renderingDeadlinePerRow;
@@ -202,8 +207,8 @@ export async function renderTask(definition: TaskDefinition, data: string, optio
   if (first === undefined) throw invalid(`expected rows of ${definition.name} in ${file} but it is empty`);
   const form = definition.forms.find(({ needs }) => needs.every((column) => Object.hasOwn(first, column)));
   if (form === undefined) {
-    const formats = definition.forms.map(({ needs }) => needs.join(", ")).join(", or ");
-    throw invalid(`expected rows of ${definition.name} with ${formats} in ${file}`);
+    const columns = definition.forms.map(({ needs }) => needs.join(", ")).join(", or ");
+    throw invalid(`expected rows of ${definition.name} with the columns ${quoted(columns, longestMessage)} in ${file}`);
   }
   const kind = form.choices !== undefined ? "choices" : form.contexts !== undefined ? "contexts" : "continuation";
   const questions = await renderRows(form, rows, definition, file, options.signal);

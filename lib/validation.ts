@@ -4,6 +4,7 @@ import { visible } from "./visible.js";
 
 /** How much of a text a message shows. */
 const longestShown = 60;
+const longestPlace = 200;
 
 /** No message needs more digits than 64 bits have, and very long numbers take seconds to write. */
 const largestShown = 2n ** 64n;
@@ -16,6 +17,12 @@ function describeObject(value: object): string {
   if (Array.isArray(value)) return `an array of ${value.length}`;
   const name: unknown = value.constructor?.name;
   return typeof name === "string" && name !== "" ? shorten(name) : "an object";
+}
+
+/** Where in a value what is wrong stands, such as "forms.0.gold"; names out of files may be of any length. */
+export function placeOf(issue: v.BaseIssue<unknown>): string | null {
+  const place = v.getDotPath(issue);
+  return place === null ? null : visible(place.length > longestPlace ? `${place.slice(0, longestPlace)}…` : place);
 }
 
 /** A value as an error message shows it. Never fails, whatever the value. */
@@ -77,7 +84,7 @@ export function validate<Schema extends v.GenericSchema>(
   const result = reading(name, () => v.safeParse(schema, value, { abortEarly: true }));
   if (result.success) return result.output;
   const [issue] = result.issues;
-  const place = [name, v.getDotPath(issue)].filter(Boolean).join(".");
+  const place = [name, placeOf(issue)].filter(Boolean).join(".");
   if (issue.type === "strict_object" && issue.expected === "never") {
     throw new AttentionBypassError(code, `expected no option of the name ${place}`);
   }

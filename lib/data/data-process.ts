@@ -57,7 +57,8 @@ async function render(form: Form, rows: readonly Row[]): Promise<Rendering[]> {
     try {
       return { question: renderer.render(row) };
     } catch (error) {
-      return { failure: (error as Error).message };
+      const { message } = error as Error;
+      return { failure: error instanceof RangeError ? "its values or templates are nested too deeply" : message };
     }
   });
 }

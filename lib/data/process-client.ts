@@ -74,8 +74,12 @@ export class DataProcess implements Disposable {
       const fail = (error: unknown) => end(() => reject(error));
       for (const [name, listener] of Object.entries(listeners)) child.on(name, listener);
       signal?.addEventListener("abort", abort, { once: true });
-      if (child.connected) child.send(request);
-      else fail(new Error("its process has ended"));
+      if (!child.connected) return fail(new Error("its process has ended"));
+      try {
+        child.send(request);
+      } catch (error) {
+        fail(error instanceof RangeError ? new Error("its values are nested too deeply") : error);
+      }
     });
   }
 

@@ -1,4 +1,5 @@
 import type { Template } from "@huggingface/jinja";
+import { quoted } from "../checkpoint/quoted.js";
 
 /** A row of a table: its columns by their names. */
 export type Row = Readonly<Record<string, unknown>>;
@@ -65,7 +66,7 @@ export class Renderer {
     if (typeof source !== "string") return source.map((member) => this.#text(member, row));
     const values = at(row, source);
     if (Array.isArray(values)) return values.map(String);
-    throw new Error(`there is no list ${source}`);
+    throw new Error(`there is no list ${quoted(source)}`);
   }
 
   #gold(row: Row, count: number): number {
@@ -73,7 +74,7 @@ export class Renderer {
     const label = this.#text(gold, row);
     const place = labels === undefined ? Number(label) : this.#list(labels, row).indexOf(label);
     if (label !== "" && Number.isInteger(place) && place >= 0 && place < count) return place;
-    throw new Error(`"${label}" is none of ${count} answers`);
+    throw new Error(`${quoted(label)} is none of ${count} answers`);
   }
 
   render(row: Row): RenderedQuestion {
