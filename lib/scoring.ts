@@ -105,11 +105,41 @@ function requireNumbers(scores: RowScores, { dtype }: Session): RowScores {
 /** Rows that go together, by their indices. */
 type Group = number[];
 
+/**
+ * The tokens of a group at most, if it is of several rows: each has scores of attention with all of them, so that a
+ * question with a thousand answers would fill any memory.
+ */
+const mostGroupTokens = 2048;
+
+/** How many tokens a row begins with that a first one begins with too, of those before both are scored. */
+function sharedTokens(first: ScoredRow, row: ScoredRow, most: number): number {
+  const end = Math.min(most, first.first, row.first);
+  let shared = 0;
+  while (shared < end && first.tokens[shared] === row.tokens[shared]) shared++;
+  return shared;
+}
+
+/** Rows of one question side by side, in parts where they are too many. What all of a part begin with goes once. */
 function toGroups(rows: readonly ScoredRow[]): Group[] {
   const groups: Group[] = [];
-  for (const [index, { group }] of rows.entries()) {
-    if (group !== undefined && group === rows[index - 1]?.group) groups.at(-1)?.push(index);
-    else groups.push([index]);
+  let first: ScoredRow | undefined;
+  let shared = 0;
+  let tokens = 0;
+  for (const [index, row] of rows.entries()) {
+    const group = groups.at(-1);
+    const common = first === undefined ? 0 : sharedTokens(first, row, shared);
+    const together = tokens + row.tokens.length;
+    const joins = row.group !== undefined && row.group === first?.group;
+    if (group !== undefined && joins && together - group.length * common <= mostGroupTokens) {
+      group.push(index);
+      shared = common;
+      tokens = together;
+    } else {
+      groups.push([index]);
+      first = row;
+      shared = row.first;
+      tokens = row.tokens.length;
+    }
   }
   return groups;
 }

@@ -144,6 +144,25 @@ t.test("the questions of a task share what they begin with, and score what they 
   }
 });
 
+t.test("a question with more answers than go together", async (t) => {
+  const model = await loadModel(fixture("neo-types"), here);
+  t.teardown(() => model.dispose());
+  const { vocabularySize } = model.config;
+  const query = randomTokens(5, vocabularySize, 1);
+  const choices = Array.from({ length: 900 }, (_, index) => randomTokens(4, vocabularySize, 10 + index));
+  const { many } = await model.benchmark({ name: "many", questions: [{ query, choices, gold: 0 }] });
+  const rows = choices.map((suffix) => ({ prefix: query, suffix }));
+  const { perRow } = await model.scoreMemorization(rows);
+  const off = perRow.map(({ suffixLogLikelihood }, at) =>
+    Math.abs(suffixLogLikelihood - (many?.perQuestion[0]?.logLikelihoods[at] as number)),
+  );
+  t.equal(off.length, 900);
+  t.ok(
+    off.every((difference) => difference < 1e-4),
+    "as alone",
+  );
+});
+
 t.test("formats as published", async (t) => {
   const model = await reader(t);
   const data = await temporaryFolder(t);
