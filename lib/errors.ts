@@ -108,7 +108,9 @@ export type ErrorCode = (typeof errorCodes)[number];
 const longestMessage = 10_000;
 
 function oneLine(message: string): string {
-  const line = visible(message.replace(/\s*[\t\r\n]\s*/g, " ").trim());
+  // By splitting: a regular expression with white space on both sides takes quadratic time on a long run of it.
+  const parts = message.split(/[\t\r\n]/).map((part) => part.trim());
+  const line = visible(parts.filter((part) => part !== "").join(" "));
   return line.length > longestMessage ? `${line.slice(0, longestMessage)}…` : line;
 }
 

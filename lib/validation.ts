@@ -117,12 +117,19 @@ export const pathText = v.pipe(
   v.check((value: string) => value !== "" && !value.includes("\0") && !/\p{Surrogate}/u.test(value), "a path"),
 );
 
-/** By its methods: a signal may be of another realm, as in tests that run in a vm context. */
+/**
+ * By its methods: a signal may be of another realm, as in tests that run in a vm context. What fails when it is read, such
+ * as a proxy that has been revoked, is none.
+ */
 export function isAbortSignal(value: unknown): value is AbortSignal {
   if (typeof value !== "object" || value === null) return false;
-  const { aborted, addEventListener, removeEventListener, throwIfAborted } = value as Partial<AbortSignal>;
-  const methods = [addEventListener, removeEventListener, throwIfAborted];
-  return typeof aborted === "boolean" && methods.every((method) => typeof method === "function");
+  try {
+    const { aborted, addEventListener, removeEventListener, throwIfAborted } = value as Partial<AbortSignal>;
+    const methods = [addEventListener, removeEventListener, throwIfAborted];
+    return typeof aborted === "boolean" && methods.every((method) => typeof method === "function");
+  } catch {
+    return false;
+  }
 }
 
 /** What every long call takes. */

@@ -58,6 +58,7 @@ const hostile: Record<string, () => unknown> = {
   "a text of controls": () => "\u001b]0;title\u0007\u009b31m\r\n\0",
   "half a surrogate pair": () => "\ud800",
   "a long text": () => "x".repeat(1_000_000),
+  "a long run of spaces": () => " ".repeat(200_000),
   __proto__: () => "__proto__",
   true: () => true,
   "a function": () => () => undefined,
