@@ -108,7 +108,7 @@ export type ErrorCode = (typeof errorCodes)[number];
 const longestMessage = 10_000;
 
 function oneLine(message: string): string {
-  // By splitting: a regular expression with white space on both sides takes quadratic time on a long run of it.
+  // A regular expression that replaces a line break and the white space around it takes quadratic time on long white space.
   const parts = message.split(/[\t\r\n]/).map((part) => part.trim());
   const line = visible(parts.filter((part) => part !== "").join(" "));
   return line.length > longestMessage ? `${line.slice(0, longestMessage)}…` : line;

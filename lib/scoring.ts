@@ -106,40 +106,44 @@ function requireNumbers(scores: RowScores, { dtype }: Session): RowScores {
 type Group = number[];
 
 /**
- * The tokens of a group at most, if it is of several rows: each has scores of attention with all of them, so that a
- * question with a thousand answers would fill any memory.
+ * The maximum number of tokens in a group of several rows. The memory of its attention scores grows with the square of this
+ * number; without a limit, a question with a thousand answers takes tens of gigabytes.
  */
 const mostGroupTokens = 2048;
 
-/** How many tokens a row begins with that a first one begins with too, of those before both are scored. */
-function sharedTokens(first: ScoredRow, row: ScoredRow, most: number): number {
-  const end = Math.min(most, first.first, row.first);
+/** Returns the length of the common prefix of two rows: at most `most`, and no scored token of either. */
+function sharedTokens(one: ScoredRow, other: ScoredRow, most: number): number {
+  const end = Math.min(most, one.first, other.first);
   let shared = 0;
-  while (shared < end && first.tokens[shared] === row.tokens[shared]) shared++;
+  while (shared < end && one.tokens[shared] === other.tokens[shared]) shared++;
   return shared;
 }
 
-/** Rows of one question side by side, in parts where they are too many. What all of a part begin with goes once. */
+/**
+ * Returns the rows grouped by question, in order. A group of more than mostGroupTokens is split; the common prefix of its
+ * rows counts once.
+ */
 function toGroups(rows: readonly ScoredRow[]): Group[] {
   const groups: Group[] = [];
-  let first: ScoredRow | undefined;
+  // Of the last group: the length of its common prefix, and the tokens of all its rows.
   let shared = 0;
   let tokens = 0;
   for (const [index, row] of rows.entries()) {
     const group = groups.at(-1);
-    const common = first === undefined ? 0 : sharedTokens(first, row, shared);
-    const together = tokens + row.tokens.length;
-    const joins = row.group !== undefined && row.group === first?.group;
-    if (group !== undefined && joins && together - group.length * common <= mostGroupTokens) {
-      group.push(index);
-      shared = common;
-      tokens = together;
-    } else {
-      groups.push([index]);
-      first = row;
-      shared = row.first;
-      tokens = row.tokens.length;
+    const first = rows[group?.[0] ?? -1];
+    if (group !== undefined && first !== undefined && row.group !== undefined && row.group === first.group) {
+      const common = sharedTokens(first, row, shared);
+      const together = tokens + row.tokens.length;
+      if (together - group.length * common <= mostGroupTokens) {
+        group.push(index);
+        shared = common;
+        tokens = together;
+        continue;
+      }
     }
+    groups.push([index]);
+    shared = row.first;
+    tokens = row.tokens.length;
   }
   return groups;
 }

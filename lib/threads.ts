@@ -2,9 +2,9 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 
 /**
- * Makes OpenMP's threads sleep sooner when they wait for each other. By default libgomp's run a loop of 300,000 rounds
- * first, about 10 ms, which on shared cores takes the time that the awaited thread needs; a tenth of it still bridges the
- * gaps between a model's products. libgomp reads the second variable, Intel's runtime the first.
+ * Makes waiting OpenMP threads spin for about 1 ms before they sleep. By default libgomp spins for 300,000 iterations, about
+ * 10 ms; if other processes use the same cores, the spinning takes the time of the thread that is waited for. Less than 1 ms
+ * slows down an idle machine. libgomp reads the second variable, Intel's runtime the first.
  */
 const waitPolicy = ["OMP_WAIT_POLICY=passive", "GOMP_SPINCOUNT=30000"];
 

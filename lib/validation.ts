@@ -19,7 +19,10 @@ function describeObject(value: object): string {
   return typeof name === "string" && name !== "" ? shorten(name) : "an object";
 }
 
-/** Where in a value what is wrong stands, such as "forms.0.gold"; names out of files may be of any length. */
+/**
+ * Returns the path at which validation failed, such as "forms.0.gold", or null for the value itself. Names in it come from
+ * files, so the path is escaped and cut to 200 characters.
+ */
 export function placeOf(issue: v.BaseIssue<unknown>): string | null {
   const place = v.getDotPath(issue);
   return place === null ? null : visible(place.length > longestPlace ? `${place.slice(0, longestPlace)}…` : place);
@@ -118,8 +121,8 @@ export const pathText = v.pipe(
 );
 
 /**
- * By its methods: a signal may be of another realm, as in tests that run in a vm context. What fails when it is read, such
- * as a proxy that has been revoked, is none.
+ * Returns whether a value has the methods of an AbortSignal. The class is not checked because a signal may come from another
+ * realm, as in tests that run in a vm context. A value that throws when it is read, such as a revoked proxy, is not a signal.
  */
 export function isAbortSignal(value: unknown): value is AbortSignal {
   if (typeof value !== "object" || value === null) return false;

@@ -16,6 +16,12 @@ int64_t capacity(const std::vector<TokenRow>& prompts, int64_t max_new_tokens) {
   return static_cast<int64_t>(longest) + max_new_tokens;
 }
 
+size_t total_size(const std::vector<TokenRow>& rows) {
+  size_t total = 0;
+  for (const auto& row : rows) total += row.size();
+  return total;
+}
+
 template <typename Value>
 void keep(std::vector<Value>& values, const std::vector<int64_t>& rows) {
   std::vector<Value> kept;
@@ -60,11 +66,7 @@ void Decoder::require_finite(const at::Tensor& logits, Control& control) const {
 
 Decoder::Step Decoder::next(Control& control) {
   const c10::InferenceMode inference;
-  size_t positions = rows_.size();
-  if (!begun_) {
-    for (const auto& prompt : rows_) positions += prompt.size();
-  }
-  const StepThreads threads(model_->config(), positions);
+  const StepThreads threads(model_->config(), begun_ ? rows_.size() : total_size(rows_));
   const auto logits = model_->unembed(next_hidden(control));
   require_finite(logits, control);
   Step step;

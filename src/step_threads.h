@@ -9,8 +9,8 @@
 
 namespace attention_bypass {
 
-// One thread for a step of decoding on the CPU whose products are over before the other threads have woken
-// up; as many as before after it. Where cores are shared, waiting for such threads takes most of the step.
+// Runs a small decoding step on one thread and restores the number of threads afterwards. In such a step
+// waking up the other threads takes longer than they save, and much longer if other processes use the cores.
 class StepThreads {
  public:
   StepThreads(const ModelConfig& config, size_t positions) : before_(at::get_num_threads()) {
@@ -24,7 +24,8 @@ class StepThreads {
   StepThreads& operator=(StepThreads&&) = delete;
 
  private:
-  // Of one block. Measured: with fewer two threads gain nothing over one, with four times as many they do.
+  // Floating-point operations of one block. Measured on two cores: below this number two threads are no
+  // faster than one; at four times this number they are.
   static constexpr double least_operations = 4e6;
 
   int before_;

@@ -2,6 +2,7 @@
 // the process ends with the one that started it even while a template loops.
 import { fileURLToPath } from "node:url";
 import { isMainThread, parentPort, Worker } from "node:worker_threads";
+import { failureMessage } from "./failure-message.js";
 import type { DataReply, DataRequest, Rendering } from "./process-messages.js";
 import type { Form, Row } from "./question-renderer.js";
 
@@ -57,8 +58,7 @@ async function render(form: Form, rows: readonly Row[]): Promise<Rendering[]> {
     try {
       return { question: renderer.render(row) };
     } catch (error) {
-      const { message } = error as Error;
-      return { failure: error instanceof RangeError ? "its values or templates are nested too deeply" : message };
+      return { failure: failureMessage(error) };
     }
   });
 }
@@ -82,7 +82,7 @@ function serve(): void {
     }
     answer(request).then(
       (value) => reply({ value }),
-      (error: unknown) => reply({ failure: error instanceof Error ? error.message : String(error) }),
+      (error: unknown) => reply({ failure: failureMessage(error) }),
     );
   });
 }

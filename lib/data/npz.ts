@@ -103,7 +103,7 @@ export async function openNpz(file: InputFile): Promise<ByteSource> {
     }
     const guarded = (async function* () {
       try {
-        // Opened when it is read: an error of a stream that nobody listens to yet would end the process.
+        // Open the stream only when it is read: an error that it emits without a listener would end the process.
         yield* bounded(file, await streamOf(zip, only));
       } catch (error) {
         throw damaged(error);

@@ -2,6 +2,7 @@ import type { ChildProcess } from "node:child_process";
 import path from "node:path";
 import { packageRoot } from "../addon.js";
 import { node } from "../node.js";
+import { failureMessage } from "./failure-message.js";
 import type { DataReply, DataRequest } from "./process-messages.js";
 
 /** Reads bytes for the process, which opens no file itself. */
@@ -78,7 +79,7 @@ export class DataProcess implements Disposable {
       try {
         child.send(request);
       } catch (error) {
-        fail(error instanceof RangeError ? new Error("its values are nested too deeply") : error);
+        fail(new Error(failureMessage(error), { cause: error }));
       }
     });
   }

@@ -60,7 +60,7 @@ function change(tree, random) {
   random.pick(ways)();
 }
 
-/** A copy of what JSON.parse gave; null of what JSON.stringify can't write, such as the 100,000 brackets of a hostile file. */
+/** Returns a copy, or null if JSON.stringify can't write the value, such as 100,000 nested arrays. */
 function structuredCopy(content) {
   try {
     return content === undefined ? null : JSON.parse(JSON.stringify(content));
