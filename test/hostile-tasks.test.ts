@@ -48,6 +48,32 @@ t.test("what takes too long or too much is ended, and the event loop runs meanwh
   t.ok(ticks > 20, `${ticks} ticks`);
 });
 
+t.test("rows nested too deeply and names of any length are named in a short message", async (t) => {
+  const written = async (name: string, row: string) => {
+    const file = path.join(folder, name);
+    await writeFile(file, `${row}\n`);
+    return file;
+  };
+  const deep = await written(
+    "deep.jsonl",
+    `{"goal":"a","sol1":"x","sol2":${"[".repeat(1e5)}${"]".repeat(1e5)},"label":0}`,
+  );
+  const long = await written("long.jsonl", JSON.stringify({ ...row, label: "a".repeat(20_000) }));
+  const own = await definition("names", { ["é".repeat(20_000)]: "x" });
+  const needs = await definition("needs", { needs: ["[".repeat(20_000)] });
+  const calls: [call: () => Promise<unknown>, ...said: string[]][] = [
+    [() => model.benchmark("piqa", { data: deep }), "nested too deeply", deep],
+    [() => model.benchmark("piqa", { data: long }), '"aaa', "none of 2 answers"],
+    [() => model.benchmark(own, { data: rows }), "forms.0.ééé"],
+    [() => model.benchmark(needs, { data: rows }), "with the columns", "[[["],
+  ];
+  for (const [call, ...said] of calls) {
+    await refuses(t, said[0] as string, call, "TASK_INVALID", ...said);
+    const message = await call().catch((error: Error) => error.message);
+    t.ok((message as string).length < 1000, `${(message as string).length} characters`);
+  }
+});
+
 t.test("an abort ends it at once", async (t) => {
   const begun = performance.now();
   const signal = AbortSignal.timeout(300);
