@@ -17,7 +17,10 @@ const names = <Interface>(all: Record<keyof Interface, true>): string[] => Objec
 t.test("the addon is what lib/native.ts says", async (t) => {
   await (await esm.loadModel(fixture("neox-serial"), { device: "cpu" })).dispose();
   const binding = require("../binding/index.cjs") as { series(): string[]; loadAddon(series: string): Addon };
-  const addon = binding.loadAddon(binding.series()[0] as string);
+  // The series that the model was loaded with; a checkout may have addons for others.
+  const { version } = (await esm.diagnose()).libtorch as esm.Libtorch;
+  const series = binding.series().find((name) => version.startsWith(`${name}.`)) as string;
+  const addon = binding.loadAddon(series);
   const exported = names<Addon>({
     Control: true,
     Model: true,
