@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import type { ModelConfig } from "./config.js";
 import { AttentionBypassError, type ErrorCode } from "./errors.js";
 import { requireFinite } from "./finite.js";
 import type { RowScores, ScoredRow } from "./scoring.js";
@@ -122,9 +123,15 @@ function parseQuestions(values: readonly unknown[], task: string): Question[] {
   return questions;
 }
 
+/** A context and what follows it. */
+interface Pair {
+  context: string | Tokens;
+  continuation: string | Tokens;
+}
+
 /** What is asked, before it is made tokens of. */
 interface Asked {
-  pairs: { context: string | Tokens; continuation: string | Tokens }[];
+  pairs: Pair[];
   gold: number;
   characters: number[] | undefined;
 }
@@ -151,18 +158,16 @@ async function askOwn({ name, questions }: QuestionTask, options: RowOptions): P
  * is the continuation, and of what is longer than the model's context the beginning is left out.
  */
 async function encode(
-  context: string | Tokens,
-  continuation: string | Tokens,
-  session: Session,
+  { context, continuation }: Pair,
+  ids: (value: string | Tokens) => Promise<Int32Array>,
+  contextIds: (value: string | Tokens) => Promise<Int32Array>,
+  config: ModelConfig,
   name: string,
-  signal: AbortSignal | undefined,
 ): Promise<{ tokens: Int32Array; first: number; truncated: boolean }> {
-  const { config } = session;
   // The space before it would be a token, whose probability says nothing of an answer.
   if (continuation === "") throw invalidArgument(name, "choices that are not empty", continuation);
-  const ids = (value: string | Tokens) => encodeOrCheck(value, session, name, signal);
   const before = typeof context === "string" ? context.trimEnd() : context;
-  let prefix = await ids(before);
+  let prefix = await contextIds(before);
   let tokens =
     typeof context === "string" && typeof continuation === "string"
       ? await ids(`${context} ${continuation}`)
@@ -185,6 +190,15 @@ async function encode(
   // The last token predicts nothing, and so needs no place in the context.
   const kept = tokens.slice(-(config.contextLength + 1));
   return { tokens: kept, first: kept.length - length, truncated: kept.length < tokens.length };
+}
+
+/** The answers to one question follow one context, which need not be encoded for each of them. */
+function rememberLast<Key, Value>(work: (key: Key) => Promise<Value>): (key: Key) => Promise<Value> {
+  let last: { key: Key; value: Promise<Value> } | undefined;
+  return (key) => {
+    if (last?.key !== key) last = { key, value: work(key) };
+    return last.value;
+  };
 }
 
 /** A task with a row for each continuation of each question, question after question. */
@@ -210,8 +224,10 @@ export async function encodeTask(task: Task, session: Session, signal?: AbortSig
   const rows: ScoredRow[] = [];
   for (const [index, question] of questions.entries()) {
     const place = `question ${index} of the task ${name}`;
-    for (const { context, continuation } of question.pairs) {
-      const encoded = await encode(context, continuation, session, place, signal);
+    const ids = (value: string | Tokens) => encodeOrCheck(value, session, place, signal);
+    const contextIds = rememberLast(ids);
+    for (const pair of question.pairs) {
+      const encoded = await encode(pair, ids, contextIds, session.config, place);
       if (encoded.truncated) truncated++;
       const { tokens, first } = encoded;
       // What greedy generation gives counts where there is no other choice.
