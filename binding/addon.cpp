@@ -5,7 +5,7 @@
 #include <memory>
 #include <optional>
 
-#include "device.h"
+#include "base/device.h"
 #include "handles.h"
 #include "values.h"
 
@@ -68,7 +68,7 @@ Napi::Value free_memory_of(const Napi::CallbackInfo& info) {
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("Control", ControlHandle::define(env));
   exports.Set("Model", ModelHandle::define(env));
-  exports.Set("Decoder", DecoderHandle::define(env));
+  exports.Set("Generator", GeneratorHandle::define(env));
   exports.Set("Traced", TracedHandle::define(env));
   exports.Set("endAll",
               Napi::Function::New(env, [](const Napi::CallbackInfo&) { JobQueue::end_all(); }, "endAll"));

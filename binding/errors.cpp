@@ -4,7 +4,7 @@
 
 #include <new>
 
-#include "error.h"
+#include "base/error.h"
 
 namespace attention_bypass::binding {
 

@@ -4,11 +4,11 @@
 
 #include <memory>
 
-#include "control.h"
-#include "decoder.h"
+#include "base/control.h"
+#include "decode/generator.h"
 #include "job_queue.h"
-#include "model.h"
-#include "traced_module.h"
+#include "model/model.h"
+#include "trace/traced_module.h"
 
 namespace attention_bypass::binding {
 
@@ -40,7 +40,7 @@ class ModelHandle : public Napi::ObjectWrap<ModelHandle> {
   explicit ModelHandle(const Napi::CallbackInfo& info);
 
  private:
-  friend class DecoderHandle;
+  friend class GeneratorHandle;
   Napi::Value load(const Napi::CallbackInfo& info);
   Napi::Value save(const Napi::CallbackInfo& info);
   Napi::Value logits(const Napi::CallbackInfo& info);
@@ -51,9 +51,9 @@ class ModelHandle : public Napi::ObjectWrap<ModelHandle> {
   Napi::Value close(const Napi::CallbackInfo& info);
 
   std::shared_ptr<JobQueue> queue_;
-  // Set and read on the queue's thread alone.
+  // Set and read on the queue's thread only.
   std::shared_ptr<std::shared_ptr<const Model>> model_ = std::make_shared<std::shared_ptr<const Model>>();
-  // The same on Node's thread alone, for what needs no turn in the queue.
+  // The same on Node's thread only, for what needs no turn in the queue.
   std::shared_ptr<std::shared_ptr<const Model>> loaded_ = std::make_shared<std::shared_ptr<const Model>>();
 };
 
@@ -68,19 +68,25 @@ class TracedHandle : public Napi::ObjectWrap<TracedHandle> {
   std::unique_ptr<TracedModule> module_;
 };
 
-class DecoderHandle : public Napi::ObjectWrap<DecoderHandle> {
+// The generations of a model, which run as one batch.
+class GeneratorHandle : public Napi::ObjectWrap<GeneratorHandle> {
  public:
   static Napi::Function define(Napi::Env env);
-  explicit DecoderHandle(const Napi::CallbackInfo& info);
+  explicit GeneratorHandle(const Napi::CallbackInfo& info);
 
  private:
-  Napi::Value next(const Napi::CallbackInfo& info);
-  Napi::Value keep_rows(const Napi::CallbackInfo& info);
-  Napi::Value close(const Napi::CallbackInfo& info);
+  Napi::Value add(const Napi::CallbackInfo& info);
+  Napi::Value step(const Napi::CallbackInfo& info);
+  Napi::Value remove(const Napi::CallbackInfo& info);
 
+  // Used on the queue's thread only. Empty while no row is at work, so that the model can be freed.
+  struct State {
+    std::unique_ptr<Generator> generator;
+    int64_t rows = 0;
+  };
   std::shared_ptr<JobQueue> queue_;
-  std::function<std::unique_ptr<Decoder>()> make_;
-  std::shared_ptr<std::unique_ptr<Decoder>> decoder_ = std::make_shared<std::unique_ptr<Decoder>>();
+  std::shared_ptr<std::shared_ptr<const Model>> model_;
+  std::shared_ptr<State> state_ = std::make_shared<State>();
 };
 
 }  // namespace attention_bypass::binding

@@ -10,7 +10,7 @@
 #include <optional>
 #include <thread>
 
-#include "control.h"
+#include "base/control.h"
 #include "errors.h"
 
 namespace attention_bypass::binding {

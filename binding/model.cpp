@@ -1,13 +1,11 @@
 #include <ATen/Parallel.h>
 
-#include "device.h"
+#include "base/device.h"
 #include "errors.h"
-#include "finite.h"
 #include "handles.h"
-#include "loading.h"
-#include "not_finite.h"
-#include "operations.h"
-#include "scoring.h"
+#include "model/loading.h"
+#include "score/logits.h"
+#include "score/scoring.h"
 #include "values.h"
 
 namespace attention_bypass::binding {
@@ -62,22 +60,7 @@ Napi::Value ModelHandle::logits(const Napi::CallbackInfo& info) {
   const Controlled given(info[2]);
   const auto work = [model = model_, rows = to_rows(info[0]), plan = to_plan(info[1]),
                      control = given.control]() -> JobQueue::Settle {
-    const c10::InferenceMode inference;
-    const auto batch = TokenBatch::of(rows, (*model)->device());
-    control->expect(static_cast<double>(batch.ids.numel() * (*model)->config().block_count) *
-                    Operations((*model)->config()).block());
-    auto logits = (*model)->unembed((*model)->forward(batch, plan, nullptr, *control));
-    const auto ended = (batch.key_positions == hidden_position).unsqueeze(2);
-    if (!batch.even) logits.masked_fill_(ended, 0);
-    if (!all_finite(logits)) {
-      for (size_t row = 0; row < rows.size(); ++row) {
-        if (all_finite(logits[static_cast<int64_t>(row)])) continue;
-        throw_not_finite(**model, rows[row], plan, "computing logits", *control);
-      }
-    }
-    // Behind a row's end nothing was asked for, and nothing that looks like an answer is given.
-    if (!batch.even) logits.masked_fill_(ended, std::nan(""));
-    logits = logits.to(at::kCPU).contiguous();
+    auto logits = compute_logits(**model, rows, plan, *control);
     return [logits](Napi::Env env) { return to_float32_array(env, logits); };
   };
   return queue_->submit(info.Env(), work, given.control, given.on_progress);

@@ -16,6 +16,18 @@ uint64_t to_unsigned(const Napi::Value& value) {
   return value.As<Napi::BigInt>().Uint64Value(&lossless);
 }
 
+std::vector<float> to_floats(const Napi::Value& value) {
+  const auto array = value.As<Napi::Float32Array>();
+  return {array.Data(), array.Data() + array.ElementLength()};
+}
+
+BypassMode to_mode(const Napi::Value& value) {
+  const auto name = to_string(value);
+  if (name == "zero") return BypassMode::zero;
+  if (name == "short-circuit") return BypassMode::short_circuit;
+  return name == "mean" ? BypassMode::mean : BypassMode::none;
+}
+
 std::vector<int64_t> to_numbers(const Napi::Value& value) {
   const auto array = value.As<Napi::Array>();
   std::vector<int64_t> numbers;
@@ -69,11 +81,12 @@ BypassPlan to_plan(const Napi::Value& value) {
   for (uint32_t index = 0; index < array.Length(); ++index) {
     const auto object = static_cast<Napi::Value>(array[index]).As<Napi::Object>();
     const auto heads = object.Get("heads").As<Napi::Uint8Array>();
-    const auto mean = object.Get("mean").As<Napi::Float32Array>();
     BlockBypass bypass;
-    bypass.mode = static_cast<BypassMode>(to_integer(object.Get("mode")));
-    bypass.heads.assign(heads.Data(), heads.Data() + heads.ElementLength());
-    bypass.mean.assign(mean.Data(), mean.Data() + mean.ElementLength());
+    bypass.attention.mode = to_mode(object.Get("mode"));
+    bypass.attention.heads.assign(heads.Data(), heads.Data() + heads.ElementLength());
+    bypass.attention.mean = to_floats(object.Get("mean"));
+    bypass.mlp.mode = to_mode(object.Get("mlpMode"));
+    bypass.mlp.mean = to_floats(object.Get("mlpMean"));
     plan.push_back(std::move(bypass));
   }
   return plan;
@@ -232,6 +245,7 @@ Napi::Value to_object(Napi::Env env, const AttentionSurvey& survey) {
     object.Set("share", block.share);
     object.Set("heads", to_float64_array(env, block.heads));
     object.Set("mean", to_float64_array(env, block.mean));
+    object.Set("mlpMean", to_float64_array(env, block.mlp_mean));
     blocks.Set(static_cast<uint32_t>(index), object);
   }
   auto object = Napi::Object::New(env);

@@ -6,14 +6,14 @@
 #include <string>
 #include <vector>
 
-#include "attention_survey.h"
-#include "bypass.h"
-#include "config.h"
-#include "control.h"
-#include "divergence.h"
-#include "loading.h"
-#include "sampling.h"
-#include "scoring.h"
+#include "measure/attention_survey.h"
+#include "model/bypass.h"
+#include "base/config.h"
+#include "base/control.h"
+#include "measure/divergence.h"
+#include "model/loading.h"
+#include "decode/sampling.h"
+#include "score/scoring.h"
 
 namespace attention_bypass::binding {
 

@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "error.h"
-#include "stored_tensor.h"
+#include "base/error.h"
+#include "weights/stored_tensor.h"
 
 using namespace attention_bypass;
 

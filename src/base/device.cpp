@@ -1,0 +1,68 @@
+#include "base/device.h"
+
+#include <ATen/Context.h>
+#include <ATen/DeviceAccelerator.h>
+#include <ATen/Parallel.h>
+#include <ATen/Version.h>
+#include <torch/cuda.h>
+
+#include <cstdint>
+
+#include "base/error.h"
+
+namespace attention_bypass {
+
+namespace {
+
+// Asks for CUDA to be told why there is none: no driver, too old a driver, no device.
+std::string cuda_refusal() {
+  // hasCUDA() asks for a device; the runtime is there in every build with CUDA.
+  if (!at::Context::hasCUDART()) return "this libtorch is built without CUDA";
+  try {
+    at::globalContext().lazyInitDevice(at::kCUDA);
+  } catch (const c10::Error& error) {
+    return error.what_without_backtrace();
+  }
+  return "libtorch finds no CUDA device";
+}
+
+}  // namespace
+
+Platform platform() {
+  Platform result;
+  result.cpu_capability = at::get_cpu_capability();
+  result.threads = at::get_num_threads();
+  result.cuda_devices = static_cast<uint8_t>(torch::cuda::device_count());
+  if (result.cuda_devices == 0) result.cuda_refusal = cuda_refusal();
+  return result;
+}
+
+at::Device device_of(const std::string& name) {
+  const at::Device device(name);
+  if (!device.is_cuda()) return device;
+  const auto here = platform();
+  if (here.cuda_devices == 0) {
+    throw Error("DEVICE_UNAVAILABLE",
+                "expected a CUDA device for device \"" + name + "\" but " + here.cuda_refusal);
+  }
+  const int index = device.has_index() ? device.index() : 0;
+  if (index >= here.cuda_devices) {
+    throw Error("DEVICE_UNAVAILABLE", "expected device \"" + name + "\" to be one of " +
+                                          std::to_string(here.cuda_devices) +
+                                          " CUDA devices, numbered from 0");
+  }
+  return at::Device(at::kCUDA, static_cast<at::DeviceIndex>(index));
+}
+
+int64_t free_memory(at::Device device) {
+  return static_cast<int64_t>(at::accelerator::getMemoryInfo(device.index()).first);
+}
+
+at::ScalarType dtype_of(const std::string& name) {
+  if (name == "float16") return at::kHalf;
+  if (name == "bfloat16") return at::kBFloat16;
+  if (name == "float64") return at::kDouble;
+  return at::kFloat;
+}
+
+}  // namespace attention_bypass

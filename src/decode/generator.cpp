@@ -1,0 +1,135 @@
+#include "decode/generator.h"
+
+#include <algorithm>
+
+#include "base/finite.h"
+#include "decode/step_threads.h"
+#include "forward/not_finite.h"
+
+namespace attention_bypass {
+
+Generator::Generator(std::shared_ptr<const Model> model) : model_(std::move(model)), decoder_(*model_) {}
+
+std::vector<int64_t> Generator::add(Request request) {
+  const auto shared = std::make_shared<const Request>(std::move(request));
+  std::vector<int64_t> ids;
+  for (size_t number = 0; number < shared->prompts.size(); ++number) {
+    Row row{shared, number, shared->prompts[number], -1, std::mt19937_64(shared->seeds[number])};
+    rows_.emplace(next_id_, std::move(row));
+    ids.push_back(next_id_++);
+  }
+  return ids;
+}
+
+void Generator::remove(const std::vector<int64_t>& ids) {
+  for (const auto id : ids) {
+    const auto found = rows_.find(id);
+    if (found == rows_.end()) continue;
+    if (found->second.decoded >= 0) decoder_.remove(found->second.decoded);
+    rows_.erase(found);
+  }
+}
+
+std::vector<Generator::Token> Generator::step(const std::vector<int64_t>& ids, Control& control) {
+  const c10::InferenceMode inference;
+  std::vector<Row*> rows;
+  for (const auto id : ids) rows.push_back(&rows_.at(id));
+  return choose(rows, predict(rows, control), control);
+}
+
+at::Tensor Generator::predict(const std::vector<Row*>& rows, Control& control) {
+  std::vector<int64_t> ids, tokens, places;
+  std::map<const Request*, std::vector<size_t>> unread;
+  for (size_t place = 0; place < rows.size(); ++place) {
+    const auto& row = *rows[place];
+    if (row.decoded < 0) {
+      unread[row.request.get()].push_back(place);
+      continue;
+    }
+    ids.push_back(row.decoded);
+    tokens.push_back(row.tokens.back());
+    places.push_back(static_cast<int64_t>(place));
+  }
+  if (unread.empty()) return decoder_.step(ids, tokens, control);
+  std::vector<at::Tensor> parts;
+  std::vector<int64_t> order(rows.size());
+  const auto append = [&](const at::Tensor& streams, const auto& members) {
+    int64_t at = 0;
+    for (const auto& part : parts) at += part.size(0);
+    for (const auto member : members) order[static_cast<size_t>(member)] = at++;
+    parts.push_back(streams);
+  };
+  for (const auto& [request, members] : unread) {
+    std::vector<Row*> of_request;
+    for (const auto member : members) of_request.push_back(rows[member]);
+    append(read(of_request, control), members);
+  }
+  if (!ids.empty()) append(decoder_.step(ids, tokens, control), places);
+  return at::cat(parts).index_select(0, at::tensor(order, at::kLong).to(model_->device()));
+}
+
+at::Tensor Generator::read(const std::vector<Row*>& rows, Control& control) {
+  const auto& request = *rows.front()->request;
+  const auto plans = std::make_shared<const Plans>(*model_, std::vector<BypassPlan>{request.plan});
+  const auto prompts = std::make_shared<KeyValueCache>();
+  std::vector<PackedRow> packed;
+  std::vector<std::vector<int64_t>> last;
+  size_t count = 0;
+  for (const auto* row : rows) {
+    packed.emplace_back(row->tokens);
+    last.push_back({std::ssize(row->tokens) - 1});
+    count += row->tokens.size();
+  }
+  const StepThreads threads(model_->config(), count);
+  const PassRows inputs(packed, last, model_->device());
+  const auto streams =
+      ForwardPass(*model_, *plans, inputs, prompts.get()).run(control).front().select(1, 0);
+  for (size_t place = 0; place < rows.size(); ++place) {
+    auto& row = *rows[place];
+    row.decoded = decoder_.add({plans, prompts, static_cast<int64_t>(place), 0, std::ssize(row.tokens),
+                                request.max_new_tokens - 1, false});
+  }
+  return streams;
+}
+
+std::vector<Generator::Token> Generator::choose(const std::vector<Row*>& rows, const at::Tensor& streams,
+                                                Control& control) {
+  const StepThreads threads(model_->config(), rows.size());
+  const auto logits = model_->unembed(streams);
+  std::vector<Token> chosen(rows.size());
+  if (!all_finite(logits)) {
+    for (size_t place = 0; place < rows.size(); ++place) {
+      if (all_finite(logits[static_cast<int64_t>(place)])) continue;
+      try {
+        throw_not_finite(*model_, rows[place]->tokens, rows[place]->request->plan, "generation", control);
+      } catch (const Error& error) {
+        if (error.code() == "ABORTED") throw;
+        chosen[place].failure = error;
+      }
+    }
+  }
+  const auto greedy = logits.argmax(1).to(at::kCPU);
+  const bool draws = std::any_of(rows.begin(), rows.end(),
+                                 [](const Row* row) { return !row->request->sampling.greedy(); });
+  const auto on_host = draws ? logits.to(at::kCPU).contiguous() : at::Tensor();
+  std::vector<int64_t> tokens;
+  for (size_t place = 0; place < rows.size(); ++place) {
+    auto& row = *rows[place];
+    const auto index = static_cast<int64_t>(place);
+    tokens.push_back(greedy.const_data_ptr<int64_t>()[index]);
+    if (row.request->sampling.greedy() || chosen[place].failure) continue;
+    tokens.back() = sample_token(on_host.const_data_ptr<float>() + index * on_host.size(1), on_host.size(1),
+                                 row.request->sampling, row.random);
+  }
+  const auto picked = at::tensor(tokens, at::kLong).to(logits.device()).unsqueeze(1);
+  const auto likelihoods =
+      (logits.gather(1, picked).squeeze(1) - logits.logsumexp(1)).to(at::kCPU).contiguous();
+  for (size_t place = 0; place < rows.size(); ++place) {
+    chosen[place].token = tokens[place];
+    chosen[place].log_probability = likelihoods.const_data_ptr<float>()[place];
+    rows[place]->tokens.push_back(tokens[place]);
+  }
+  return chosen;
+}
+
+}  // namespace attention_bypass

@@ -1,0 +1,110 @@
+#include "decode/single_query_attention.h"
+
+#include <ATen/Parallel.h>
+
+#include <cmath>
+
+#include "base/vectorized.h"
+
+namespace attention_bypass {
+
+namespace {
+
+ATTENTION_BYPASS_INLINE float number(float value) { return value; }
+ATTENTION_BYPASS_INLINE float number(uint16_t value) { return float_of_bfloat16(value); }
+
+// scores[token] = the product of the query with the token's key; the greatest of these and `highest`.
+template <typename Element>
+ATTENTION_BYPASS_INLINE float score(const float* query, const Element* keys, int64_t tokens, int64_t stride,
+                                    int64_t size, float* scores, float highest) {
+  for (int64_t token = 0; token < tokens; ++token) {
+    const Element* key = keys + token * stride;
+    float product = 0;
+#pragma omp simd reduction(+ : product)
+    for (int64_t index = 0; index < size; ++index) product += query[index] * number(key[index]);
+    scores[token] = product;
+    highest = product > highest ? product : highest;
+  }
+  return highest;
+}
+
+template <typename Element>
+ATTENTION_BYPASS_INLINE void add_values(const float* weights, const Element* values, int64_t tokens,
+                                        int64_t stride, int64_t size, float* mixed) {
+  for (int64_t token = 0; token < tokens; ++token) {
+    const Element* value = values + token * stride;
+    const float weight = weights[token];
+#pragma omp simd
+    for (int64_t index = 0; index < size; ++index) mixed[index] += weight * number(value[index]);
+  }
+}
+
+// One head of one query, which is scaled already. scores: room for all tokens.
+template <typename Element>
+ATTENTION_BYPASS_INLINE void attend(const float* query, const std::vector<KeyValueSpan>& spans, int64_t head,
+                                    int64_t size, float* scores, float* mixed) {
+  float highest = -INFINITY;
+  int64_t tokens = 0;
+  for (const auto& span : spans) {
+    const auto* keys = static_cast<const Element*>(span.keys) + head * span.head_stride;
+    highest = score(query, keys, span.tokens, span.token_stride, size, scores + tokens, highest);
+    tokens += span.tokens;
+  }
+  float total = 0;
+#pragma omp simd reduction(+ : total)
+  for (int64_t token = 0; token < tokens; ++token) {
+    scores[token] = exp_of_negative(scores[token] - highest);
+    total += scores[token];
+  }
+  for (int64_t index = 0; index < size; ++index) mixed[index] = 0;
+  const float* weights = scores;
+  for (const auto& span : spans) {
+    const auto* values = static_cast<const Element*>(span.values) + head * span.head_stride;
+    add_values(weights, values, span.tokens, span.token_stride, size, mixed);
+    weights += span.tokens;
+  }
+  for (int64_t index = 0; index < size; ++index) mixed[index] /= total;
+}
+
+ATTENTION_BYPASS_VECTORIZED
+void attend_float(const float* query, const std::vector<KeyValueSpan>& spans, int64_t head, int64_t size,
+                  float* scores, float* mixed) {
+  attend<float>(query, spans, head, size, scores, mixed);
+}
+
+ATTENTION_BYPASS_VECTORIZED
+void attend_bfloat16(const float* query, const std::vector<KeyValueSpan>& spans, int64_t head, int64_t size,
+                     float* scores, float* mixed) {
+  attend<uint16_t>(query, spans, head, size, scores, mixed);
+}
+
+}  // namespace
+
+at::Tensor single_query_attention(const at::Tensor& queries,
+                                  const std::vector<std::vector<KeyValueSpan>>& seen, double scale) {
+  const int64_t heads = queries.size(1);
+  const int64_t size = queries.size(2);
+  const auto scaled = (queries.to(at::kFloat) * scale).contiguous();
+  auto mixed = at::empty_like(scaled);
+  int64_t most = 0;
+  for (const auto& spans : seen) {
+    int64_t tokens = 0;
+    for (const auto& span : spans) tokens += span.tokens;
+    most = std::max(most, tokens);
+  }
+  const auto* query = scaled.const_data_ptr<float>();
+  auto* out = mixed.data_ptr<float>();
+  const auto attend_one = queries.scalar_type() == at::kBFloat16 ? attend_bfloat16 : attend_float;
+  at::parallel_for(0, queries.size(0), 1, [&](int64_t begin, int64_t end) {
+    std::vector<float> scores(static_cast<size_t>(most));
+    for (int64_t row = begin; row < end; ++row) {
+      for (int64_t head = 0; head < heads; ++head) {
+        const int64_t offset = (row * heads + head) * size;
+        attend_one(query + offset, seen[static_cast<size_t>(row)], head, size, scores.data(), out + offset);
+      }
+    }
+  });
+  return mixed.to(queries.scalar_type());
+}
+
+}  // namespace attention_bypass

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <map>
+#include <utility>
+
+namespace attention_bypass {
+
+// The keys and values that a forward pass has computed, for each block and each node of the plan tree whose
+// attention runs there. Plans that share a node share its keys and values.
+class KeyValueCache {
+ public:
+  struct Entry {
+    at::Tensor keys, values;  // (rows, heads, length, head size)
+  };
+
+  // Stores those of the rows from `begin` on. rows: how many rows there are in total.
+  void store(int64_t block, int64_t node, int64_t rows, int64_t begin, const at::Tensor& keys,
+             const at::Tensor& values);
+  const Entry& at(int64_t block, int64_t node) const { return entries_.at({block, node}); }
+
+ private:
+  std::map<std::pair<int64_t, int64_t>, Entry> entries_;
+};
+
+}  // namespace attention_bypass

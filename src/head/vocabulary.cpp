@@ -1,0 +1,121 @@
+#include "head/vocabulary.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "head/logit_summary.h"
+#include "base/operations.h"
+
+namespace attention_bypass {
+
+namespace {
+
+constexpr int64_t chunk_bytes = 32 << 20;
+// The output embedding is read once for so many positions.
+constexpr int64_t positions_at_once = 4096;
+
+template <typename Value>
+void append(std::vector<Value>& values, const std::vector<Value>& more) {
+  values.insert(values.end(), more.begin(), more.end());
+}
+
+template <typename Value>
+void append(std::vector<Value>& values, const at::Tensor& tensor) {
+  const auto data = tensor.to(at::kCPU).contiguous();
+  const auto* begin = data.const_data_ptr<Value>();
+  values.insert(values.end(), begin, begin + data.numel());
+}
+
+at::Tensor scheme_log_likelihood(const at::Tensor& logits, const at::Tensor& target_logits,
+                                 const SamplingScheme& scheme) {
+  const auto scaled_target = target_logits / scheme.temperature;
+  if (scheme.top_k == 0 || scheme.top_k >= logits.size(1)) {
+    return scaled_target - (logits / scheme.temperature).logsumexp(1);
+  }
+  const auto candidates = std::get<0>(logits.topk(scheme.top_k, 1));
+  const auto drawn = target_logits >= candidates.select(1, scheme.top_k - 1);
+  const auto likelihood = scaled_target - (candidates / scheme.temperature).logsumexp(1);
+  return likelihood.masked_fill(drawn.logical_not(), -INFINITY);
+}
+
+// Calls work with the logits of some positions after the other, whose first and number it is told.
+template <typename Work>
+void for_logits(const Model& model, const at::Tensor& hidden, Control& control, const Work& work) {
+  const Operations operations(model.config());
+  const int64_t row_bytes = model.config().vocabulary_size * static_cast<int64_t>(sizeof(float));
+  const int64_t chunk = std::max<int64_t>(1, chunk_bytes / row_bytes);
+  for (int64_t begin = 0; begin < hidden.size(0); begin += chunk) {
+    control.check();
+    const int64_t count = std::min(chunk, hidden.size(0) - begin);
+    work(model.unembed(hidden.narrow(0, begin, count)), begin, count);
+    control.advance(static_cast<double>(count) * operations.head());
+  }
+}
+
+}  // namespace
+
+TokenScores score_tokens(const Model& model, const at::Tensor& hidden, const std::vector<int64_t>& targets,
+                         const SamplingScheme& scheme, Control& control) {
+  const c10::InferenceMode inference;
+  TokenScores scores;
+  if (scheme.plain() && can_summarize_logits(model)) {
+    for (int64_t begin = 0; begin < hidden.size(0); begin += positions_at_once) {
+      const int64_t count = std::min(positions_at_once, hidden.size(0) - begin);
+      const auto first = targets.begin() + begin;
+      const auto summary =
+          summarize_logits(model, hidden.narrow(0, begin, count), {first, first + count}, control);
+      append(scores.predicted, summary.best);
+      append(scores.log_likelihood, summary.log_likelihood);
+      append(scores.entropy, summary.entropy);
+      append(scores.margin, summary.margin);
+    }
+    scores.scheme_log_likelihood = scores.log_likelihood;
+    return scores;
+  }
+  const auto all = at::tensor(targets, at::kLong).to(model.device());
+  for_logits(model, hidden, control, [&](const at::Tensor& logits, int64_t begin, int64_t count) {
+    const auto target = all.narrow(0, begin, count).unsqueeze(1);
+    append(scores.predicted, logits.argmax(1));
+    append(scores.margin, logits.gather(1, target).squeeze(1) - logits.scatter(1, target, -INFINITY).amax(1));
+    append(scores.scheme_log_likelihood,
+           scheme_log_likelihood(logits, logits.gather(1, target).squeeze(1), scheme));
+    const auto log_probabilities = logits.log_softmax(1);
+    append(scores.log_likelihood, log_probabilities.gather(1, target).squeeze(1));
+    append(scores.entropy, log_probabilities.exp().mul_(log_probabilities).sum(1).neg_());
+  });
+  return scores;
+}
+
+std::optional<size_t> TokenScores::not_finite() const {
+  // Each is a sum over all logits, so that one that is not finite shows. Under the scheme a token may be
+  // impossible.
+  for (size_t position = 0; position < entropy.size(); ++position) {
+    if (!std::isfinite(log_likelihood[position]) || !std::isfinite(entropy[position])) return position;
+  }
+  return std::nullopt;
+}
+
+BestTokens best_tokens(const Model& model, const at::Tensor& hidden, Control& control) {
+  const c10::InferenceMode inference;
+  BestTokens best;
+  std::vector<float> doubts;
+  if (can_summarize_logits(model)) {
+    auto summary = summarize_logits(model, hidden, {}, control);
+    best.tokens = std::move(summary.best);
+    doubts = std::move(summary.doubt);
+  } else {
+    for_logits(model, hidden, control, [&](const at::Tensor& logits, int64_t, int64_t) {
+      append(best.tokens, logits.argmax(1));
+      // NaN and infinity show in the least or the greatest.
+      const auto [least, greatest] = logits.aminmax(1);
+      append(doubts, (greatest - least) * 0);
+    });
+  }
+  const auto found =
+      std::find_if_not(doubts.begin(), doubts.end(), [](float value) { return std::isfinite(value); });
+  if (found != doubts.end()) best.not_finite = static_cast<size_t>(found - doubts.begin());
+  return best;
+}
+
+}  // namespace attention_bypass

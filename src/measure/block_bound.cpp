@@ -1,0 +1,163 @@
+#include "measure/block_bound.h"
+
+#include <cmath>
+#include <vector>
+
+#include "model/activation.h"
+#include "measure/spectral_norm.h"
+
+namespace attention_bypass {
+
+namespace {
+
+// Beyond this, what attention turns to is anybody's guess, and exponentials are of no use.
+constexpr double widest_score_change = 30;
+// What a square can lose where it is expanded, as a share of its terms.
+constexpr double expansion_loss = 1e-13;
+
+}  // namespace
+
+at::Tensor normalized_radius(const at::Tensor& stream, const at::Tensor& radius, double epsilon) {
+  const auto size = static_cast<double>(stream.size(-1));
+  const auto centred = stream - stream.mean(-1, true);
+  const auto lengths = (centred.square().sum(-1) + size * epsilon).sqrt().squeeze(0);
+  // The chord of the widest angle, and the diameter where the sphere's centre is within reach.
+  const auto sine = (radius / lengths).clamp_max(1);
+  const auto chord = sine * (2 / (1 + (1 - sine.square()).sqrt())).sqrt();
+  return std::sqrt(size) * at::where(radius < lengths, chord, 2);
+}
+
+BlockNorms::BlockNorms(const Block& block)
+    : weights(block.weights()), output_gram(weights.output.mT().matmul(weights.output)) {
+  const auto identity =
+      at::eye(weights.queries.size(1), weights.queries.options()).expand({weights.queries.size(0), -1, -1});
+  values = product_spectral_norms(weights.output, weights.values * weights.attention_scale);
+  queries = product_spectral_norms(identity, weights.queries * weights.attention_scale);
+  keys = product_spectral_norms(identity, weights.keys * weights.attention_scale);
+  widen = spectral_norm(weights.widen * weights.mlp_scale);
+  narrow = spectral_norm(weights.narrow);
+}
+
+BlockBound::BlockBound(const Model& model, const Block& block, const BlockNorms& norms,
+                       const Projections& projections, const at::Tensor& visible)
+    : model_(model),
+      block_(block),
+      norms_(norms),
+      weights_(norms.weights),
+      queries_(projections.queries[0]),
+      keys_(projections.keys[0]),
+      values_(projections.values[0]),
+      visible_(visible) {
+  const double scale = model.config().attention_scale();
+  const auto scores = queries_.matmul(keys_.mT()).mul(scale).masked_fill(visible.logical_not(), -INFINITY);
+  attention_ = scores.softmax(-1);
+  mixed_ = attention_.matmul(values_);
+}
+
+at::Tensor BlockBound::head_differences(const at::Tensor& moved) const {
+  std::vector<at::Tensor> heads;
+  for (int64_t head = 0; head < queries_.size(0); ++head) heads.push_back(head_difference(head, moved));
+  return at::stack(heads);
+}
+
+at::Tensor BlockBound::head_difference(int64_t head, const at::Tensor& moved) const {
+  const auto hidden = visible_.logical_not();
+  const auto of_queries = [](const at::Tensor& values) { return values.unsqueeze(1); };
+  const auto reach = norms_.values[head] * moved;  // of a value, as the output has it
+
+  // How far scores can move: lemma 2.
+  const auto query_moves = of_queries(norms_.queries[head] * moved);
+  const auto key_moves = norms_.keys[head] * moved;
+  const auto query_lengths = of_queries(queries_[head].norm(2, {-1}));
+  const auto moves =
+      (model_.config().attention_scale() *
+       (query_moves * keys_[head].norm(2, {-1}) + query_lengths * key_moves + query_moves * key_moves))
+          .masked_fill(hidden, 0);
+  const auto widest = moves.amax(-1);
+  const auto move = moves.clamp_max(widest_score_change);
+
+  // How far attention can: lemma 3.
+  const auto& attention = attention_[head];
+  const auto grown = attention * move.exp();
+  const auto shrunk = attention * move.neg().exp();
+  const auto most = (grown / shrunk.sum(-1, true)).clamp_max(1);
+  const auto least = shrunk / grown.sum(-1, true);
+  const auto known = widest < widest_score_change;
+  const auto change = at::where(of_queries(known), at::maximum(most - attention, attention - least),
+                                at::maximum(attention, 1 - attention))
+                          .masked_fill(hidden, 0);
+  const auto shift = at::where(
+      known, at::minimum((most - attention).clamp_min(0).sum(-1), (widest / 2).tanh()).clamp_max(1), 1);
+
+  // How far values can be from what they are mixed to: lemma 4.
+  const auto square = [&](const at::Tensor& vectors) {
+    return (vectors.matmul(norms_.output_gram[head]) * vectors).sum(-1).clamp_min(0);
+  };
+  const auto& values = values_[head];
+  const auto& mixed = mixed_[head];
+  const auto ends = square(values) + of_queries(square(mixed));
+  const auto product = mixed.matmul(norms_.output_gram[head]).matmul(values.mT());
+  const auto spread = (ends * (1 + expansion_loss) - 2 * product).clamp_min(0).sqrt();
+  const auto bias = weights_.value_bias[head] + weights_.values[head].mv(weights_.attention_shift);
+  const auto farthest_value = square(mixed - bias).sqrt() +
+                              norms_.values[head] * std::sqrt(static_cast<double>(weights_.queries.size(2)));
+  const auto distances = at::minimum(spread + reach, of_queries(farthest_value)).masked_fill(hidden, 0);
+  const auto farthest = distances.amax(-1);
+
+  // Lemma 5.
+  const auto moved_values = attention.mv(reach);
+  const auto moved_attention = at::minimum((change * distances).sum(-1), 2 * shift * farthest);
+  return at::minimum(moved_values + moved_attention, farthest);
+}
+
+at::Tensor BlockBound::attention(const AttentionBypass& bypass, const at::Tensor& stream,
+                                 const at::Tensor& removed, const at::Tensor& radius) const {
+  if (bypass.mode == BypassMode::none) {
+    return head_differences(normalized_radius(stream, radius, model_.config().norm_epsilon)).sum(0);
+  }
+  const auto moved = normalized_radius(stream, radius, model_.config().norm_epsilon);
+  const auto own_values_move = norms_.values.unsqueeze(1) * moved;  // (heads, length)
+  // What the bypassed heads lose is known except for what replaces them; the others move.
+  auto bound = removed.norm(2, {-1}).squeeze(0);
+  const bool short_circuit = bypass.mode == BypassMode::short_circuit;
+  if (!bypass.attends()) return short_circuit ? bound + own_values_move.sum(0) : bound;
+  const auto differences = head_differences(moved);
+  for (int64_t head = 0; head < differences.size(0); ++head) {
+    if (!bypass.heads[static_cast<size_t>(head)]) {
+      bound = bound + differences[head];
+    } else if (short_circuit) {
+      bound = bound + own_values_move[head];
+    }
+  }
+  return bound;
+}
+
+at::Tensor BlockBound::mlp(const at::Tensor& stream, const at::Tensor& radius) const {
+  const auto shape = activation_shape(model_.config().activation);
+  const auto moved = normalized_radius(stream, radius, model_.config().norm_epsilon);
+  const auto scaled = weights_.widen * weights_.mlp_scale;
+  const auto before = at::linear(block_.mlp_norm(stream), weights_.widen, weights_.widen_bias).squeeze(0);
+  const auto after = block_.activate(before);
+  const auto move = moved.unsqueeze(1) * scaled.norm(2, {1});  // (length, intermediate size)
+  auto change = at::maximum((block_.activate(before + move) - after).abs(),
+                            (block_.activate(before - move) - after).abs());
+  if (std::isfinite(shape.least)) {
+    const auto passes =
+        (before - move <= shape.lowest + 1e-3).logical_and(before + move >= shape.lowest - 1e-3);
+    change = at::where(passes, at::maximum(change, after - shape.least), change);
+  }
+  auto activated = change.norm(2, {1});
+  if (std::isfinite(shape.steepest)) {
+    activated = at::minimum(activated, shape.steepest * norms_.widen * moved);
+  }
+  return norms_.narrow * activated;
+}
+
+double BlockBound::any_attention() const {
+  const double sphere = std::sqrt(static_cast<double>(model_.config().hidden_size));
+  const auto bias = weights_.values.matmul(weights_.attention_shift) + weights_.value_bias;
+  const auto constant = weights_.output.matmul(bias.unsqueeze(-1)).squeeze(-1).sum(0) + weights_.output_bias;
+  return sphere * norms_.values.sum().item<double>() + constant.norm().item<double>();
+}
+
+}  // namespace attention_bypass

@@ -1,0 +1,59 @@
+#include "model/activation.h"
+
+#include <limits>
+#include <map>
+
+#include "base/error.h"
+
+namespace attention_bypass {
+
+namespace {
+
+constexpr double infinity = std::numeric_limits<double>::infinity();
+
+struct Activation {
+  std::string expression;
+  ActivationShape shape;
+};
+
+const std::map<std::string, Activation>& activations() {
+  // Slopes and least values are rounded outwards in the fourth digit.
+  static const Activation gelu = {"torch.gelu(x)", {1.1290, -0.1700, -0.7518}};
+  static const Activation gelu_tanh = {"torch.gelu(x, approximate=\"tanh\")", {1.1290, -0.1701, -0.7525}};
+  static const Activation silu = {"torch.silu(x)", {1.0999, -0.2785, -1.2785}};
+  static const std::map<std::string, Activation> all = {
+      {"gelu", gelu},
+      {"gelu_python", gelu},
+      {"gelu_new", gelu_tanh},
+      {"gelu_fast", gelu_tanh},
+      {"gelu_pytorch_tanh", gelu_tanh},
+      {"gelu_python_tanh", gelu_tanh},
+      {"quick_gelu", {"x * torch.sigmoid(1.702 * x)", {1.0999, -0.1637, -0.7512}}},
+      {"relu", {"torch.relu(x)", {1, infinity, 0}}},
+      {"relu2", {"torch.square(torch.relu(x))", {infinity, infinity, 0}}},
+      {"relu6", {"torch.relu6(x)", {1, infinity, 0}}},
+      {"leaky_relu", {"torch.leaky_relu(x)", {1, infinity, 0}}},
+      {"silu", silu},
+      {"swish", silu},
+      {"mish", {"torch.mish(x)", {1.0885, -0.3089, -1.1925}}},
+      {"sigmoid", {"torch.sigmoid(x)", {0.25, infinity, 0}}},
+      {"tanh", {"torch.tanh(x)", {1, infinity, 0}}},
+      {"linear", {"x", {1, infinity, 0}}},
+  };
+  return all;
+}
+
+}  // namespace
+
+std::string activation_expression(const std::string& name) {
+  const auto found = activations().find(name);
+  if (found != activations().end()) return found->second.expression;
+  std::string supported;
+  for (const auto& [known, activation] : activations()) supported += (supported.empty() ? "" : ", ") + known;
+  throw Error("ACTIVATION_UNSUPPORTED",
+              "expected an activation among " + supported + " in the config but received \"" + name + "\"");
+}
+
+ActivationShape activation_shape(const std::string& name) { return activations().at(name).shape; }
+
+}  // namespace attention_bypass

@@ -1,0 +1,105 @@
+#include "model/architecture.h"
+
+#include <utility>
+
+#include "model/activation.h"
+
+namespace attention_bypass {
+
+Architecture build_architecture(const ModelConfig& config, Checkpoint& checkpoint, const Placement& placement,
+                                Control& control) {
+  ArchitectureBuilder builder(config, checkpoint, placement);
+  Architecture architecture =
+      config.family == Family::gpt_neox ? build_gpt_neox(builder, control) : build_gpt_neo(builder, control);
+  checkpoint.finish();
+  architecture.offloaded = std::move(builder.offloaded);
+  architecture.root.eval();
+  return architecture;
+}
+
+ArchitectureBuilder::Matrix ArchitectureBuilder::matrix(const std::string& name, at::IntArrayRef shape,
+                                                        bool in_memory) {
+  auto stored = checkpoint.take(name, shape);
+  if (offload_ && !in_memory) return {at::empty({0, 0}, options), std::move(stored)};
+  return {stored.read(dtype()).to(options.device()), std::nullopt};
+}
+
+torch::jit::Module ArchitectureBuilder::keep(torch::jit::Module module, Matrix matrix) {
+  if (matrix.stored) offloaded.emplace(module._ivalue().get(), std::move(*matrix.stored));
+  return module;
+}
+
+at::Tensor ArchitectureBuilder::vector(const std::string& name, int64_t size, at::ScalarType type) {
+  return checkpoint.take(name, {size}).read(type).to(options.device());
+}
+
+torch::jit::Module ArchitectureBuilder::embedding(const std::string& name, int64_t count, bool in_memory) {
+  auto weight = matrix(name + ".weight", {count, config.hidden_size}, in_memory);
+  const auto module =
+      script.build("Embedding",
+                   {ScriptBuilder::parameter("weight", weight.weight),
+                    ScriptBuilder::attribute("dtype", static_cast<int64_t>(dtype())),
+                    ScriptBuilder::attribute("stream_dtype", static_cast<int64_t>(stream_dtype()))},
+                   R"(
+def forward(self, ids: Tensor) -> Tensor:
+    return torch.to(torch.to(torch.embedding(self.weight, ids), self.dtype), self.stream_dtype)
+)");
+  return keep(module, std::move(weight));
+}
+
+torch::jit::Module ArchitectureBuilder::linear(const std::string& name, int64_t inputs, int64_t outputs,
+                                               bool bias) {
+  auto weight = matrix(name + ".weight", {outputs, inputs}, false);
+  std::vector<ScriptBuilder::Member> members = {ScriptBuilder::parameter("weight", weight.weight)};
+  if (!bias) {
+    const auto module = script.build("LinearWithoutBias", members, R"(
+def forward(self, x: Tensor) -> Tensor:
+    return torch.linear(x, self.weight)
+)");
+    return keep(module, std::move(weight));
+  }
+  members.push_back(ScriptBuilder::parameter("bias", vector(name + ".bias", outputs, dtype())));
+  const auto module = script.build("Linear", members, R"(
+def forward(self, x: Tensor) -> Tensor:
+    return torch.linear(x, self.weight, self.bias)
+)");
+  return keep(module, std::move(weight));
+}
+
+torch::jit::Module ArchitectureBuilder::norm(const std::string& name) {
+  return script.build(
+      "LayerNorm",
+      {ScriptBuilder::parameter("weight", vector(name + ".weight", config.hidden_size, stream_dtype())),
+       ScriptBuilder::parameter("bias", vector(name + ".bias", config.hidden_size, stream_dtype())),
+       ScriptBuilder::attribute("epsilon", config.norm_epsilon),
+       ScriptBuilder::attribute("dtype", static_cast<int64_t>(dtype()))},
+      R"(
+def forward(self, x: Tensor) -> Tensor:
+    x = torch.layer_norm(x, [self.weight.size(0)], self.weight, self.bias, self.epsilon)
+    return torch.to(x, self.dtype)
+)");
+}
+
+torch::jit::Module ArchitectureBuilder::mlp(const std::string& name, const std::string& widen,
+                                            const std::string& narrow) {
+  const auto first = linear(name + "." + widen, config.hidden_size, config.intermediate_size, true);
+  const auto second = linear(name + "." + narrow, config.intermediate_size, config.hidden_size, true);
+  return script.build(
+      "MLP", {ScriptBuilder::module(widen, first), ScriptBuilder::module(narrow, second)},
+      "def activate(self, x: Tensor) -> Tensor:\n    return " + activation_expression(config.activation) +
+          "\n\ndef forward(self, hidden: Tensor) -> Tensor:\n    return self." + narrow +
+          ".forward(self.activate(self." + widen +
+          ".forward(hidden)))\n\ndef weights(self) -> Tuple[Tensor, Tensor, Tensor]:\n    return self." +
+          widen + ".weight, self." + widen + ".bias, self." + narrow + ".weight\n");
+}
+
+torch::jit::Module ArchitectureBuilder::stack(const std::string& class_name,
+                                              const std::vector<torch::jit::Module>& blocks) {
+  std::vector<ScriptBuilder::Member> members;
+  for (const auto& block : blocks) {
+    members.push_back(ScriptBuilder::module(std::to_string(members.size()), block));
+  }
+  return script.build(class_name, members, "");
+}
+
+}  // namespace attention_bypass

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model/model.h"
+
+namespace attention_bypass {
+
+// Where a model's weights are.
+struct WeightSource {
+  struct File {
+    std::string path;
+    WeightFile::Identity identity;
+  };
+  struct Tensor {
+    std::string name;
+    std::string dtype;  // as safetensors spells it: F32, BF16, F16, ...
+    std::vector<int64_t> shape;
+    std::vector<int64_t> strides;  // in elements
+    size_t file = 0;               // the index of its file
+    uint64_t begin = 0;            // of its bytes in the file
+    uint64_t end = 0;
+  };
+  std::vector<File> files;
+  std::vector<Tensor> tensors;
+  bool allow_non_finite = false;  // accept weights that are NaN or infinite
+};
+
+// Throws what opening and reading weights throws.
+std::unique_ptr<Model> load_model(const ModelConfig& config, const WeightSource& source,
+                                  const Placement& placement, Control& control);
+
+}  // namespace attention_bypass
