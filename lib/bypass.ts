@@ -62,7 +62,7 @@ export const bypassSchema = v.strictObject({
         v.strictObject({ quartile: v.picklist([1, 2, 3, 4]) }),
         v.strictObject({ from: wholeNumber(0), to: v.optional(wholeNumber(0)) }),
       ],
-      "block numbers, { quartile } or { from, to }",
+      "block numbers, { quartile } from 1 to 4, or { from, to }",
     ),
   ),
   heads: v.optional(
@@ -178,6 +178,8 @@ export function toPlan(bypass: Bypass | undefined, config: ModelConfig, name = "
   }
   for (const [key, numbers] of Object.entries(heads ?? {})) {
     const place = `${name}.heads[${key}]`;
+    if (String(Number(key)) !== key || key === "-0")
+      throw invalidArgument(`${name}.heads`, "heads by the numbers of their blocks", key);
     if (numbers.length === 0) continue;
     const taken = take(Number(key), `${name}.heads`);
     taken.heads = new Uint8Array(headCount);

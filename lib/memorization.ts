@@ -7,7 +7,7 @@ import type { RowScores, ScoredRow } from "./scoring.js";
 import type { Session } from "./session.js";
 import { scoreRows } from "./settled-scoring.js";
 import { requireContext } from "./tokens.js";
-import { invalidArgument, longCall, positiveNumber, share, validate, wholeNumber } from "./validation.js";
+import { invalidArgument, longCall, share, validate, wholeNumber } from "./validation.js";
 
 /** What can be measured of a row whose first tokens, the prefix, the model is given. Natural logarithms. */
 export interface MemorizationScores {
@@ -70,6 +70,14 @@ export type MemorizationResult<Metric extends MemorizationMetric = MemorizationM
   perRow: Pick<MemorizationScores, Metric>[];
 };
 
+/** Logits are divided by it in float32, where a smaller one leaves no finite number. */
+const lowestTemperature = 1e-6;
+
+const temperature = v.pipe(
+  v.number(),
+  v.check((value) => Number.isFinite(value) && value >= lowestTemperature, `a number from ${lowestTemperature} up`),
+);
+
 /** Of what is measured of samples, in whatever call. */
 export const measuredSamples = {
   prefixLength: v.optional(wholeNumber(1)),
@@ -77,7 +85,7 @@ export const measuredSamples = {
   metrics: v.optional(v.pipe(v.array(v.picklist(memorizationMetrics)), v.nonEmpty("at least one metric")), [
     ...memorizationMetrics,
   ]),
-  temperature: v.optional(positiveNumber, 1),
+  temperature: v.optional(temperature, 1),
   topK: v.optional(wholeNumber(1)),
 };
 

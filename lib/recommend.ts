@@ -7,7 +7,7 @@ import type { AnySweepResult } from "./sweep.js";
 import { requireFiniteSweep } from "./sweep-result.js";
 import type { Variant } from "./sweep-variants.js";
 import { withText } from "./text-form.js";
-import { placeOf, reading, validate } from "./validation.js";
+import { placeOf, reading, share, validate } from "./validation.js";
 
 /** Options of `recommend`. */
 export interface RecommendOptions {
@@ -92,7 +92,7 @@ const tolerance = (unit: string, standard: number) =>
   v.optional(
     v.pipe(
       v.number(),
-      v.check((value: number) => value >= 0, `a number of ${unit}, 0 or more,`),
+      v.check((value: number) => Number.isFinite(value) && value >= 0, `a number of ${unit}, 0 or more,`),
     ),
     standard,
   );
@@ -105,8 +105,8 @@ const schema = v.strictObject({
 const finite = v.pipe(v.number(), v.finite());
 
 const scores = v.object({
-  memorization: v.object({ perRow: v.pipe(v.array(v.object({ exactMatch: finite })), v.minLength(1)) }),
-  perplexity: v.optional(v.object({ perplexity: v.pipe(finite, v.gtValue(0)), tokenCount: finite })),
+  memorization: v.object({ perRow: v.pipe(v.array(v.object({ exactMatch: share })), v.minLength(1)) }),
+  perplexity: v.optional(v.object({ perplexity: v.pipe(finite, v.minValue(1)), tokenCount: finite })),
   tasks: v.pipe(
     v.record(
       v.string(),

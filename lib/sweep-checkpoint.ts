@@ -1,6 +1,7 @@
-import { type FileHandle, open, readFile } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import { isDeepStrictEqual } from "node:util";
 import * as v from "valibot";
+import { withRegularFile } from "./checkpoint/regular-file.js";
 import { AttentionBypassError, systemCode } from "./errors.js";
 import { writeFailure, writeOutput } from "./output-file.js";
 import type { RowScores } from "./scoring.js";
@@ -79,6 +80,19 @@ const toLine = (line: Header | Part): string => `${JSON.stringify(line)}\n`;
 /** JSON without what JSON has no word for, so that it equals what was written. */
 const plain = (settings: CheckpointSettings): CheckpointSettings => JSON.parse(JSON.stringify(settings));
 
+/** What a file holds; nothing where there is none. */
+async function readExisting(file: string): Promise<string> {
+  const codes = { missing: "FILE_NOT_FOUND", invalid: "CHECKPOINT_INVALID" } as const;
+  try {
+    return await withRegularFile(file, `the checkpoint of a sweep in ${file}`, codes, (found) =>
+      found.handle.readFile("utf8"),
+    );
+  } catch (error) {
+    if (systemCode(error) === "FILE_NOT_FOUND") return "";
+    throw error instanceof AttentionBypassError ? error : invalid(file, (error as Error).message);
+  }
+}
+
 /**
  * A file of JSON lines that holds what a sweep has done: what it is of, then a line for each batch of rows. A line
  * that was not written to its end, where the process was killed, is taken off again.
@@ -105,10 +119,7 @@ export class Checkpoint {
     memory: { asked: number | undefined; standard: number },
     size: { rows: number; plans: number },
   ): Promise<Checkpoint> {
-    const text = await readFile(file, "utf8").catch((error: Error) => {
-      if (systemCode(error) === "ENOENT") return "";
-      throw invalid(file, error.message);
-    });
+    const text = await readExisting(file);
     const whole = text.slice(0, text.lastIndexOf("\n") + 1);
     if (whole === "" && !text.startsWith(beginning) && !beginning.startsWith(text)) {
       throw invalid(file, "it holds something else");

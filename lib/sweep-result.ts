@@ -2,20 +2,25 @@ import * as v from "valibot";
 import { AttentionBypassError } from "./errors.js";
 import { placeOfNonFinite } from "./finite.js";
 import type { SweepResult } from "./sweep.js";
-import { placeOf, reading } from "./validation.js";
+import { placeOf, reading, share } from "./validation.js";
 
 const number = v.number();
+/** The values of a row that are shares; others are in nats or counts. */
+const shares = ["exactMatch", "tokenAccuracy", "extractionProbability"];
+
+const rowValues = v.pipe(
+  v.record(v.string(), number),
+  v.check((row) => shares.every((name) => row[name] === undefined || (row[name] >= 0 && row[name] <= 1)), "shares"),
+);
 
 const scores = {
-  memorization: v.optional(
-    v.looseObject({ perRow: v.pipe(v.array(v.record(v.string(), number)), v.minLength(1, "at least one row")) }),
-  ),
-  perplexity: v.optional(v.looseObject({ perplexity: number })),
+  memorization: v.optional(v.looseObject({ perRow: v.pipe(v.array(rowValues), v.minLength(1, "at least one row")) })),
+  perplexity: v.optional(v.looseObject({ perplexity: v.pipe(number, v.minValue(1)) })),
   tasks: v.optional(
     v.record(
       v.string(),
       v.looseObject({
-        accuracy: number,
+        accuracy: share,
         standardErrors: v.looseObject({ accuracy: v.optional(number) }),
         perQuestion: v.pipe(
           v.array(v.looseObject({ correct: v.boolean(), logLikelihoods: v.array(number), chosen: v.optional(number) })),

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { type AttentionMeans, type Bypass, type BypassMode, bypassModes, bypassSchema, toPlan } from "./bypass.js";
 import type { ModelConfig } from "./config.js";
 import type { NativePlan } from "./native.js";
-import { wholeNumber } from "./validation.js";
+import { invalidArgument, wholeNumber } from "./validation.js";
 
 /**
  * Each block, each head of each block, each quarter of the stack, all pairs of blocks, or all windows of so many
@@ -64,7 +64,10 @@ function nameOf(blocks: readonly number[], heads: Record<number, number[]>): str
   return [...(blocks.length > 0 || parts.length === 0 ? [listed("block", blocks)] : []), ...parts].join("; ");
 }
 
-function bypassesOf(family: BypassFamily, { blockCount, headCount }: ModelConfig): Bypass[] {
+function bypassesOf(family: BypassFamily, { blockCount, headCount }: ModelConfig, place: string): Bypass[] {
+  if (typeof family === "object" && family.window > blockCount) {
+    throw invalidArgument(`${place}.window`, `at most ${blockCount} blocks, which is all of the model,`, family.window);
+  }
   const blocks = Array.from({ length: blockCount }, (_, block) => block);
   if (family === "blocks") return blocks.map((block) => ({ blocks: [block] }));
   if (family === "heads") {
@@ -75,9 +78,9 @@ function bypassesOf(family: BypassFamily, { blockCount, headCount }: ModelConfig
   if (family === "pairs") {
     return blocks.flatMap((first) => blocks.slice(first + 1).map((second) => ({ blocks: [first, second] })));
   }
-  // A window that is wider than the stack is refused with the block that it would reach.
-  const last = Math.max(0, blockCount - family.window);
-  return blocks.slice(0, last + 1).map((from) => ({ blocks: { from, to: from + family.window - 1 } }));
+  return blocks
+    .slice(0, blockCount - family.window + 1)
+    .map((from) => ({ blocks: { from, to: from + family.window - 1 } }));
 }
 
 const isFamily = (item: BypassFamily | Bypass): item is BypassFamily => typeof item === "string" || "window" in item;
@@ -85,10 +88,13 @@ const isFamily = (item: BypassFamily | Bypass): item is BypassFamily => typeof i
 /** The bypasses of a sweep, each with what messages call it. */
 function listBypasses(over: SweptBlocks, config: ModelConfig): { bypass: Bypass; place: string }[] {
   if (!Array.isArray(over)) {
-    return bypassesOf(over as BypassFamily, config).map((bypass) => ({ bypass, place: "options.over" }));
+    return bypassesOf(over as BypassFamily, config, "options.over").map((bypass) => ({
+      bypass,
+      place: "options.over",
+    }));
   }
   return (over as (BypassFamily | Bypass)[]).flatMap((item, index) =>
-    (isFamily(item) ? bypassesOf(item, config) : [item]).map((bypass) => ({
+    (isFamily(item) ? bypassesOf(item, config, `options.over[${index}]`) : [item]).map((bypass) => ({
       bypass,
       place: `options.over[${index}]`,
     })),
@@ -130,6 +136,9 @@ export function toVariants(
       .filter(({ bypass }) => turn === 0 || bypass.mode === undefined)
       .map(({ bypass, place }) => {
         const mode = bypass.mode ?? asked;
+        if (mode === "mean" && bypass.means === undefined && means === undefined) {
+          throw invalidArgument("options.means", 'the means that the mode "mean" needs', undefined);
+        }
         const plan = toPlan({ ...(means && { means }), ...bypass, mode }, config, place);
         return { variant: toVariant(bypass, plan, mode), plan };
       }),

@@ -58,15 +58,25 @@ const formSchema = v.pipe(
   ),
 );
 
+/** A definition may come from a stranger, and the content of files shows in messages. */
+const fileName = v.pipe(
+  v.string(),
+  v.nonEmpty("a file name"),
+  v.check(
+    (name) => !path.posix.isAbsolute(name) && !name.split(/[/\\]/).includes(".."),
+    "the name of a file in the folder of the rows, without ..,",
+  ),
+);
+
 const definitionSchema = v.strictObject({
   name: v.pipe(v.string(), v.nonEmpty("a name"), v.maxLength(200, "a name of at most 200 characters")),
   description: v.optional(v.string()),
   /** What it tests, such as "reasoning"; reports put tasks of one group together. */
   group: v.optional(v.string()),
   /** Names of the file with the rows, of which the first that a folder has is taken. */
-  rows: v.pipe(v.array(v.string()), v.nonEmpty("at least one file name")),
+  rows: v.pipe(v.array(fileName), v.nonEmpty("at least one file name")),
   /** Columns that stand in files of their own, a line for each row. */
-  lines: v.optional(v.record(v.string(), v.array(v.string())), {}),
+  lines: v.optional(v.record(v.string(), v.array(fileName)), {}),
   forms: v.pipe(v.array(formSchema), v.nonEmpty("at least one form")),
 });
 

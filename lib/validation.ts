@@ -38,7 +38,7 @@ export function describe(value: unknown): string {
     case "symbol":
       return "a symbol";
     case "bigint":
-      return value >= -largestShown && value <= largestShown ? String(value) : "a bigint of more than 64 bits";
+      return value >= -largestShown && value <= largestShown ? `${value}n` : "a bigint of more than 64 bits";
     case "number":
       return Object.is(value, -0) ? "-0" : String(value);
     case "object":
@@ -99,7 +99,7 @@ export function validate<Schema extends v.GenericSchema>(
 }
 
 /** Building blocks of schemas. Messages complete "expected … for NAME but received VALUE". */
-export const wholeNumber = (from: number, message = `a whole number from ${from} up`) =>
+export const wholeNumber = (from: number, message = `a whole number from ${from} to 2^53 - 1`) =>
   v.pipe(
     v.number(),
     v.check((value: number) => Number.isSafeInteger(value) && value >= from, message),

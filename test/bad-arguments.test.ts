@@ -160,7 +160,7 @@ t.test("what a sweep can't measure", async (t) => {
     ["a wide window of text", { text: [1, 2, 3], contextLength: 49 }, "INVALID_ARGUMENT", "contextLength"],
     ["a block beyond the last", { samples, over: [{ blocks: [3] }] }, "BLOCK_OUT_OF_RANGE", "3"],
     ["a block twice", { samples, over: [{ blocks: [1, 1] }] }, "BLOCK_DUPLICATE", "1"],
-    ["a window beyond the stack", { samples, over: { window: 4 } }, "BLOCK_OUT_OF_RANGE", "3"],
+    ["a window beyond the stack", { samples, over: { window: 4 } }, "INVALID_ARGUMENT", "window", "at most 3"],
     ["a long row", { samples: [Array.from({ length: 49 }, () => 1)] }, "CONTEXT_TOO_LONG", "row 0"],
     ["one choice", task({ choices: [[2]] }), "INVALID_ARGUMENT", "question 0 of the task guess"],
     ["no right choice", task({ gold: 2 }), "INVALID_ARGUMENT", "question 0 of the task guess"],
@@ -231,6 +231,10 @@ t.test("blocks", async (t) => {
     await refused(t, `${name} mode`, () => call(mode), "INVALID_ARGUMENT", "bypass.mode", '"one"', "short-circuit");
     const unknown = { ...needed, bypass: { blocks: [0], heads: [1] } };
     await refused(t, `${name} unknown`, () => call(unknown), "INVALID_ARGUMENT", "bypass.heads");
+    for (const key of ["", " 1 ", "0x1", "1.0", "-0", "x"]) {
+      const odd = { ...needed, bypass: { heads: { [key]: [0] } } };
+      await refused(t, `${name} heads of ${key}`, () => call(odd), "INVALID_ARGUMENT", "bypass.heads", shown(key));
+    }
   }
 });
 

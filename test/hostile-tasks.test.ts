@@ -158,7 +158,29 @@ t.test("an empty choice, which would win by saying nothing, is refused", async (
     "INVALID_ARGUMENT",
     "not empty",
   );
-  const empty = await definition("empty", { choices: ["{{ nothing }}", "{{ sol2 }}"] });
+  const empty = await definition("empty", { choices: ["{{ goal[:0] }}", "{{ sol2 }}"] });
   await refuses(t, "rendered", () => model.benchmark(empty, { data: rows }), "INVALID_ARGUMENT", "not empty");
   t.ok(benchmarkNames.length > 0);
+});
+
+t.test("a column that a template names and a row has not is refused, unless the template says what then", async (t) => {
+  const benchmark = (file: string) => model.benchmark([{ definition: file, data: rows }]);
+  for (const [name, context] of [
+    ["plain", "{{ gaol }}"],
+    ["filtered", "{{ gaol | trim }}"],
+    ["member", "{{ gaol.split(' ')[0] }}"],
+    ["joined", "{{ goal ~ gaol }}"],
+  ] as const) {
+    const file = await definition(`missing-${name}`, { context });
+    await refuses(t, name, () => benchmark(file), "TASK_INVALID", '"gaol"', "row 1");
+  }
+  for (const [name, context] of [
+    ["default", "{{ gaol | default('x') }}"],
+    ["tested", "a{% if gaol is defined %}{{ gaol }}{% endif %}"],
+    ["set", "{% set gaol = goal %}{{ gaol }}"],
+    ["range", "{{ range(3) | join(' ') }}"],
+  ] as const) {
+    const file = await definition(`present-${name}`, { context });
+    t.equal(Object.values(await benchmark(file))[0]?.perQuestion.length, 1, name);
+  }
 });

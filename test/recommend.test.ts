@@ -211,3 +211,20 @@ t.test("what it can't be asked", async (t) => {
   refused(() => recommend({ ...sweep, base: {} }), "SWEEP_INVALID", "base.memorization");
   refused(() => recommend(null as never), "SWEEP_INVALID", "sweep");
 });
+
+t.test("numbers that no sweep measures are refused", async (t) => {
+  const odd = (change: (base: { memorization: { perRow: { exactMatch: number }[] } }) => void) => {
+    const made = sweepOf({ base: [90, 80, 60, 2], good: [40, 80, 60, 2] });
+    change(made.base as never);
+    return made;
+  };
+  for (const exactMatch of [2, -1, 1e308]) {
+    const made = odd(({ memorization }) => memorization.perRow.splice(0, 1, { exactMatch }));
+    t.throws(() => recommend(made), { code: "SWEEP_INVALID" }, String(exactMatch));
+  }
+  for (const perplexity of [1e-308, 0.5]) {
+    const made = sweepOf({ base: [90, 80, 60, perplexity], good: [40, 80, 60, 2] });
+    t.throws(() => recommend(made), { code: "SWEEP_INVALID" }, String(perplexity));
+  }
+  t.throws(() => recommend(sweep, { tolerance: Number.POSITIVE_INFINITY }), { code: "INVALID_ARGUMENT" });
+});

@@ -1,5 +1,6 @@
 /** Where the command line has another name for an option of the library than its own in kebab case, the longest first. */
 const flags: readonly [path: RegExp, flag: string][] = [
+  [/^over(\[\d+\])?\.window$/, "--over"],
   [/^(bypass|over\[\d+\])(\.blocks.*)?$/, "--bypass"],
   [/^(bypass|over\[\d+\])\.heads.*$/, "--heads"],
   [/^(bypass|over\[\d+\])\.mode$/, "--mode"],

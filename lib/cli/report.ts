@@ -4,6 +4,7 @@ import { AttentionBypassError } from "../errors.js";
 import { toMarkdown } from "../report/markdown.js";
 import { createReport } from "../report/report.js";
 import { reportFormat, writeReport } from "../report/write-report.js";
+import { requireDistinct } from "./distinct-files.js";
 import { print } from "./output.js";
 import { readSweep } from "./sweep-file.js";
 
@@ -41,6 +42,7 @@ async function report(file: string, { compare, name = nameOf(file), output, figu
   else if (figure !== undefined) {
     throw new AttentionBypassError("INVALID_ARGUMENT", "expected --output with a name in .svg or .png beside --figure");
   }
+  await requireDistinct({ "<sweep>": file, "--compare": compare }, { "--output": output });
   const sweep = await readSweep(file);
   const other = compare === undefined ? {} : { compare: await readOther(compare, name) };
   const created = createReport(sweep, { name, ...other });

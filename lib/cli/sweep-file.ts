@@ -1,13 +1,18 @@
-import { readFile } from "node:fs/promises";
-import { AttentionBypassError, systemCode } from "../errors.js";
+import { readText } from "../data/text.js";
+import { AttentionBypassError } from "../errors.js";
 import type { SweepResult } from "../sweep.js";
 
-/** What `sweep --json` wrote; who uses it says what it must have. Throws FILE_NOT_FOUND, SWEEP_INVALID. */
+const purpose = { what: "the result of a sweep", code: "SWEEP_INVALID" } as const;
+
+/** Reads what `sweep --json` wrote; who uses it says what it must have. Throws FILE_NOT_FOUND, SWEEP_INVALID. */
 export async function readSweep(file: string): Promise<SweepResult> {
+  const text = await readText(file, purpose);
   try {
-    return JSON.parse(await readFile(file, "utf8"));
+    return JSON.parse(text);
   } catch (error) {
-    const code = systemCode(error) === "ENOENT" ? "FILE_NOT_FOUND" : "SWEEP_INVALID";
-    throw new AttentionBypassError(code, `expected the result of a sweep in ${file} but ${(error as Error).message}`);
+    throw new AttentionBypassError(
+      "SWEEP_INVALID",
+      `expected ${purpose.what} in ${file} but ${(error as Error).message}`,
+    );
   }
 }

@@ -12,6 +12,7 @@ import type { SweepResult } from "../sweep.js";
 import { sweepTable } from "../sweep-table.js";
 import { type BypassFamily, familyNames, type SweptBlocks } from "../sweep-variants.js";
 import { meanSamplesOption, parseBlocks, parseHeads, readMeans } from "./bypass-options.js";
+import { requireDistinct } from "./distinct-files.js";
 import { readText } from "./input.js";
 import { addModelOptions, type ModelOptions, modelHelp, openModel } from "./model-options.js";
 import { addJsonOption, type JsonOption, print, printJson } from "./output.js";
@@ -90,6 +91,12 @@ async function sweep(model: string, options: Options, signal: AbortSignal) {
   const format = outputFormat(options);
   // Hours of work are not to end where nothing can be written.
   if (options.report !== undefined) reportFormat(options.report, "--report");
+  const { samples, suffixes, text: textFile, meanSamples, resume, output, report: reportFile } = options;
+  await requireDistinct(
+    { "--samples": samples, "--suffixes": suffixes, "--text": textFile, "--mean-samples": meanSamples },
+    { "--resume": resume, "--output": output, "--report": reportFile },
+    model,
+  );
   for (const file of [options.output, options.report]) if (file !== undefined) await requireWritable(file);
   if (options.suffixes !== undefined && options.samples === undefined) {
     throw new AttentionBypassError("INVALID_ARGUMENT", "expected --samples with --suffixes but it is not given");

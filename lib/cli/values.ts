@@ -24,8 +24,8 @@ export const wholeNumber =
 
 export function tokenIds(text: string): number[] {
   return text
-    .split(/[\s,]+/)
-    .filter(Boolean)
+    .trim()
+    .split(/\s*,\s*|\s+/)
     .map(wholeNumber(0));
 }
 

@@ -1,5 +1,6 @@
 import type { Template } from "@huggingface/jinja";
 import { quoted } from "../checkpoint/quoted.js";
+import { requiredColumns } from "./template-columns.js";
 
 /** A row of a table: its columns by their names. */
 export type Row = Readonly<Record<string, unknown>>;
@@ -39,7 +40,7 @@ function at(row: Row, place: string): unknown {
 
 /** Makes questions of rows by one form. */
 export class Renderer {
-  readonly #templates = new Map<string, Template>();
+  readonly #templates = new Map<string, { template: Template; columns: string[] }>();
   readonly #replacements: [RegExp, string][];
 
   constructor(
@@ -52,10 +53,13 @@ export class Renderer {
   #text(source: string, row: Row): string {
     let known = this.#templates.get(source);
     if (!known) {
-      known = new this.jinja.Template(source);
+      const template = new this.jinja.Template(source);
+      known = { template, columns: requiredColumns(template) };
       this.#templates.set(source, known);
     }
-    return known.render({ ...row });
+    const missing = known.columns.find((column) => !Object.hasOwn(row, column));
+    if (missing !== undefined) throw new Error(`it has no column ${quoted(missing)}, which the template names`);
+    return known.template.render({ ...row });
   }
 
   #clean(text: string): string {

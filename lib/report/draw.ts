@@ -5,6 +5,11 @@ import { validate } from "../validation.js";
 import type { Figure } from "./figure.js";
 import { figureSchema } from "./schema.js";
 
+/** Pixels of a PNG for each of an SVG, along each axis. */
+const zoom = 2;
+/** What a PNG may have of pixels in its SVG; a page is a tenth of it. */
+const mostPixels = 2 ** 24;
+
 const config = {
   font: "Helvetica, Arial, sans-serif",
   background: "white",
@@ -59,14 +64,22 @@ async function toPng(svg: string): Promise<Uint8Array> {
       "expected a font on this machine to draw a PNG with but found none; on Debian `apt-get install fonts-dejavu-core` brings one, and an SVG needs none here",
     );
   }
-  return new Resvg(svg, { fitTo: { mode: "zoom", value: 2 } }).render().asPng();
+  const drawing = new Resvg(svg, { fitTo: { mode: "zoom", value: zoom } });
+  if (!(drawing.width * drawing.height <= mostPixels)) {
+    throw new AttentionBypassError(
+      "INVALID_ARGUMENT",
+      `expected a figure of at most ${mostPixels} pixels for a PNG but received one of ${drawing.width} by ${drawing.height}; draw an SVG, or a smaller one`,
+    );
+  }
+  return drawing.render().asPng();
 }
 
 const formatSchema = v.picklist(["svg", "png"], 'expected "svg" or "png"');
 
 /**
- * A figure as SVG, or as PNG with two pixels for each of the SVG's; without a browser and without a network. Throws
- * INVALID_ARGUMENT, and FONT_MISSING for a PNG on a machine that has no font.
+ * Draws a figure as SVG, or as PNG with two pixels for each of the SVG's, without a browser. A specification can ask for
+ * any amount of work and memory, as code can: draw only those that you trust. Throws INVALID_ARGUMENT, and FONT_MISSING
+ * for a PNG on a machine that has no font.
  */
 export function drawFigure(figure: Figure, format: "svg"): Promise<string>;
 export function drawFigure(figure: Figure, format: "png"): Promise<Uint8Array>;

@@ -14,7 +14,13 @@ export const reportSchema = v.looseObject({
   title: text,
   description: text,
   findings: v.array(text),
-  figures: v.array(figureSchema),
+  figures: v.pipe(
+    v.array(figureSchema),
+    v.check(
+      (figures) => new Set(figures.map(({ name }) => name)).size === figures.length,
+      "figures of different names",
+    ),
+  ),
   tables: v.array(tableSchema),
   settings: v.record(text, v.unknown()),
 });

@@ -23,10 +23,9 @@ function invalid(message: string): AttentionBypassError {
 async function readOptional(file: string): Promise<string | undefined> {
   const found = await stat(file).catch(() => undefined);
   if (!found) return undefined;
-  if (!found.isFile() || found.size > mostBytes) {
-    throw invalid(
-      `expected a file of at most ${mostBytes} bytes in ${file} but received ${found.isFile() ? found.size : "none"}`,
-    );
+  if (!found.isFile()) throw invalid(`expected a file in ${file} but it is no regular file`);
+  if (found.size > mostBytes) {
+    throw invalid(`expected a file of at most ${mostBytes} bytes in ${file} but it has ${found.size}`);
   }
   try {
     return (await readFile(file, "utf8")).replace(/^\uFEFF/, "");

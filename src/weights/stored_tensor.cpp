@@ -80,9 +80,13 @@ void StoredTensor::validate() const {
   if (needed > end - begin) {
     refuse("it takes " + std::to_string(needed) + " bytes of " + std::to_string(end - begin));
   }
+  // Of an empty tensor too, whose other sizes libtorch multiplies.
   uint64_t count = 1;
   for (const auto size : shape) {
-    if (__builtin_mul_overflow(count, static_cast<uint64_t>(size), &count)) refuse("no file is that large");
+    if (__builtin_mul_overflow(count, static_cast<uint64_t>(std::max<int64_t>(1, size)), &count) ||
+        count > INT64_MAX / sizeof(double)) {
+      refuse("no file is that large");
+    }
   }
   // Elements that share bytes would let a small file stand for any amount of memory.
   if (!empty && count > extent) refuse("elements overlap");
