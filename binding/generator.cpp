@@ -1,3 +1,4 @@
+#include "base/error.h"
 #include "errors.h"
 #include "handles.h"
 #include "values.h"
@@ -28,10 +29,11 @@ Napi::Value GeneratorHandle::add(const Napi::CallbackInfo& info) {
   for (size_t row = 0; row < seeds.ElementLength(); ++row) {
     request.seeds.push_back(static_cast<uint64_t>(seeds[row]));
   }
-  const auto work = [state = state_, model = model_, request = std::move(request)]() -> JobQueue::Settle {
-    if (!state->generator) state->generator = std::make_unique<Generator>(*model);
+  const auto work = [state = state_, model = model_,
+                     request = std::move(request)]() -> JobQueue::Settle {
+    if (!state->generator) state->generator = std::make_unique<Generator>(*model, state->next_row);
     const auto ids = state->generator->add(request);
-    state->rows += std::ssize(ids);
+    state->next_row = state->generator->next();
     return [ids](Napi::Env env) { return to_int32_array(env, ids); };
   };
   return queue_->submit(info.Env(), work, std::make_shared<Control>(), info.Env().Undefined());
@@ -40,6 +42,7 @@ Napi::Value GeneratorHandle::add(const Napi::CallbackInfo& info) {
 Napi::Value GeneratorHandle::step(const Napi::CallbackInfo& info) {
   const Controlled given(info[1]);
   const auto work = [state = state_, ids = to_integers(info[0]), control = given.control]() -> JobQueue::Settle {
+    if (!state->generator) throw Error("DISPOSED", "expected a model in use but it has been disposed of");
     return [tokens = state->generator->step(ids, *control)](Napi::Env env) {
       auto rows = Napi::Array::New(env, tokens.size());
       for (size_t row = 0; row < tokens.size(); ++row) {
@@ -61,8 +64,8 @@ Napi::Value GeneratorHandle::remove(const Napi::CallbackInfo& info) {
   const auto work = [state = state_, ids]() -> JobQueue::Settle {
     if (state->generator) {
       state->generator->remove(ids);
-      state->rows -= std::ssize(ids);
-      if (state->rows == 0) state->generator.reset();
+      // A generator without rows would keep the weights of a model that is closed.
+      if (state->generator->empty()) state->generator.reset();
     }
     return [](Napi::Env env) { return env.Undefined(); };
   };

@@ -82,11 +82,11 @@ class GeneratorHandle : public Napi::ObjectWrap<GeneratorHandle> {
   // Used on the queue's thread only. Empty while no row is at work, so that the model can be freed.
   struct State {
     std::unique_ptr<Generator> generator;
-    int64_t rows = 0;
+    int64_t next_row = 0;
   };
+  std::shared_ptr<State> state_ = std::make_shared<State>();
   std::shared_ptr<JobQueue> queue_;
   std::shared_ptr<std::shared_ptr<const Model>> model_;
-  std::shared_ptr<State> state_ = std::make_shared<State>();
 };
 
 }  // namespace attention_bypass::binding

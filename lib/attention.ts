@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import type { AttentionMeans } from "./bypass.js";
+import type { BypassMeans } from "./bypass.js";
 import { requireFinite } from "./finite.js";
 import { readScorable } from "./memorization.js";
 import { type OperationOptions, run } from "./operation.js";
@@ -29,7 +29,7 @@ export interface AttentionSurvey {
   /** For each block. */
   blocks: BlockAttention[];
   /** For bypasses of the mode "mean". */
-  means: AttentionMeans;
+  means: BypassMeans;
   /** How many tokens the means are over. */
   tokens: number;
 }
@@ -67,7 +67,10 @@ export async function measureAttention(
   // Arrays of this module's realm, whichever the addon's is.
   const survey = {
     blocks: Array.from(blocks, ({ share, heads }) => ({ share, heads: [...heads] })),
-    means: { blocks: Array.from(blocks, ({ mean }) => Float32Array.from(mean)) },
+    means: {
+      blocks: Array.from(blocks, ({ mean }) => Float32Array.from(mean)),
+      mlps: Array.from(blocks, ({ mlpMean }) => Float32Array.from(mlpMean)),
+    },
     tokens,
   };
   return requireFinite(survey, `attention in ${session.dtype}`);

@@ -14,34 +14,43 @@ export type Blocks = readonly number[] | { quartile: 1 | 2 | 3 | 4 } | { from: n
 /** Heads by block, both by their numbers from 0: `{ 3: [0, 5] }`. */
 export type Heads = Readonly<Record<number, readonly number[]>>;
 
+export const bypassParts = ["attention", "mlp", "both"] as const;
+
+/** The part of a block that is bypassed: its attention, its MLP, or both. */
+export type BypassPart = (typeof bypassParts)[number];
+
 export const bypassModes = ["zero", "short-circuit", "mean"] as const;
 
 /**
- * What becomes of the attention's contribution to the residual stream: `zero` adds nothing and computes nothing;
- * `short-circuit` lets each token attend to itself alone, which leaves the output projection of its own value; `mean`
- * adds to every token the contribution of the values that attention mixes on average.
+ * What replaces the output of a bypassed part. "zero": nothing is added to the residual stream, and nothing is computed.
+ * "short-circuit", for attention only: each token attends only to itself, which leaves the output projection of its own
+ * value. "mean": every token gets the same output, a mean that was measured before.
  */
 export type BypassMode = (typeof bypassModes)[number];
 
-/** What attention mixes on average: `model.attention` takes it from samples. */
-export interface AttentionMeans {
-  /** For each block the mean over tokens of what its heads mix, side by side, before the output projection. */
+/** Mean outputs of the blocks' parts, over tokens. `model.attention` measures them on samples. */
+export interface BypassMeans {
+  /** Mean head outputs, one row for each block: the outputs of its heads side by side, before the output projection. */
   readonly blocks: readonly ArrayLike<number>[];
+  /** Mean MLP outputs, one row for each block. Required to bypass an MLP with the mode "mean". */
+  readonly mlps?: readonly ArrayLike<number>[];
 }
 
 /**
- * What is bypassed of the model's attention: blocks, heads, or both. Calls with one throw BLOCK_OUT_OF_RANGE,
- * BLOCK_DUPLICATE, HEAD_OUT_OF_RANGE and HEAD_DUPLICATE.
+ * What to bypass: blocks, single heads, or both. Calls with one throw BLOCK_OUT_OF_RANGE, BLOCK_DUPLICATE,
+ * HEAD_OUT_OF_RANGE and HEAD_DUPLICATE.
  */
 export interface Bypass {
-  /** The blocks whose attention as a whole is bypassed, the output projection's bias included. */
+  /** The blocks of which `part` is bypassed as a whole, including the bias of the attention's output projection. */
   blocks?: Blocks;
-  /** Single heads of other blocks. The output projection's bias is no head's, and stays. */
+  /** Single attention heads of other blocks. The bias of the output projection belongs to no head and stays. */
   heads?: Heads;
-  /** Defaults to "zero". */
+  /** The part of `blocks` to bypass. With "both" and the mode "zero", a block adds nothing. Defaults to "attention". */
+  part?: BypassPart;
+  /** What replaces the output. "short-circuit" requires the part "attention". Defaults to "zero". */
   mode?: BypassMode;
-  /** Of the mode "mean", which needs them. */
-  means?: AttentionMeans;
+  /** The mean outputs. Required for the mode "mean". */
+  means?: BypassMeans;
 }
 
 /** Lists of numbers of any kind and realm; that each is a number is looked at where it is used. */
@@ -52,7 +61,7 @@ const numberList = v.custom<ArrayLike<number>>(
 
 const isBigIntArray = (value: unknown) => types.isBigInt64Array(value) || types.isBigUint64Array(value);
 
-export const meansSchema = v.object({ blocks: v.array(numberList) });
+export const meansSchema = v.object({ blocks: v.array(numberList), mlps: v.exactOptional(v.array(numberList)) });
 
 export const bypassSchema = v.strictObject({
   blocks: v.optional(
@@ -72,11 +81,10 @@ export const bypassSchema = v.strictObject({
       v.record(v.string(), v.array(v.number())),
     ),
   ),
+  part: v.optional(v.picklist(bypassParts)),
   mode: v.optional(v.picklist(bypassModes)),
   means: v.optional(meansSchema),
 });
-
-const modeNumbers = { zero: 1, "short-circuit": 2, mean: 3 };
 
 function range(from: number, to: number): number[] {
   return Array.from({ length: Math.max(0, to - from + 1) }, (_, index) => from + index);
@@ -110,23 +118,28 @@ function requireOnce(kind: "block" | "head", number: number, before: boolean, na
   );
 }
 
-/** A block's mean as the addon takes it. */
+/** A block's mean as the addon takes it. field: whose mean, the attention's or the MLP's. */
 function meanOf(
-  means: AttentionMeans | undefined,
+  means: BypassMeans | undefined,
+  field: keyof BypassMeans,
   block: number,
   { blockCount, hiddenSize }: ModelConfig,
   name: string,
 ): Float32Array {
   if (means === undefined) throw invalidArgument(`${name}.means`, 'the means that the mode "mean" needs', means);
-  const place = `${name}.means.blocks[${block}]`;
+  const place = `${name}.means.${field}[${block}]`;
   return reading(place, () => {
-    const values = means.blocks[block];
-    if (means.blocks.length !== blockCount || values?.length !== hiddenSize) {
+    const rows = means[field];
+    if (rows === undefined) {
+      throw invalidArgument(`${name}.means.${field}`, 'the means of MLPs that the mode "mean" needs', rows);
+    }
+    const values = rows[block];
+    if (rows.length !== blockCount || values?.length !== hiddenSize) {
       const expected = `${blockCount} blocks of ${hiddenSize} numbers each`;
-      const received = `${means.blocks.length} of ${values?.length ?? "none"}`;
+      const received = `${rows.length} of ${values?.length ?? "none"}`;
       throw new AttentionBypassError(
         "INVALID_ARGUMENT",
-        `expected ${expected} for ${name}.means.blocks but received ${received}`,
+        `expected ${expected} for ${name}.means.${field} but received ${received}`,
       );
     }
     const mean = new Float32Array(hiddenSize);
@@ -141,17 +154,25 @@ function meanOf(
   });
 }
 
-/** All blocks' means as the addon takes them, whether they are needed or not. Throws INVALID_ARGUMENT. */
-export function meanRows(means: AttentionMeans, config: ModelConfig, name: string): Float32Array[] {
-  return Array.from({ length: config.blockCount }, (_, block) => meanOf(means, block, config, name));
+/** All means as the addon takes them, whether they are needed or not. Throws INVALID_ARGUMENT. */
+export function meanRows(means: BypassMeans, config: ModelConfig, name: string): Float32Array[] {
+  const fields = means.mlps === undefined ? (["blocks"] as const) : (["blocks", "mlps"] as const);
+  return fields.flatMap((field) =>
+    Array.from({ length: config.blockCount }, (_, block) => meanOf(means, field, block, config, name)),
+  );
 }
+
+/** Whether a plan leaves a block as it is. */
+export const isPlain = ({ mode, mlpMode }: NativeBlockBypass): boolean => mode === "none" && mlpMode === "none";
 
 /** A plan that bypasses nothing. */
 export function plainPlan({ blockCount }: ModelConfig): NativePlan {
   return Array.from({ length: blockCount }, () => ({
-    mode: 0,
+    mode: "none",
     heads: new Uint8Array(),
     mean: new Float32Array(),
+    mlpMode: "none",
+    mlpMean: new Float32Array(),
   }));
 }
 
@@ -162,15 +183,31 @@ export function plainPlan({ blockCount }: ModelConfig): NativePlan {
 export function toPlan(bypass: Bypass | undefined, config: ModelConfig, name = "bypass"): NativePlan {
   const plan = plainPlan(config);
   if (bypass === undefined) return plan;
-  const { blocks, heads, mode = "zero", means } = validate(bypassSchema, bypass, name);
+  const { blocks, heads, part = "attention", mode = "zero", means } = validate(bypassSchema, bypass, name);
+  if (mode === "short-circuit" && part !== "attention") {
+    throw invalidArgument(
+      `${name}.mode`,
+      `"zero" or "mean" with the part "${part}", since only attention can be short-circuited,`,
+      mode,
+    );
+  }
+  if (heads !== undefined && part !== "attention") {
+    throw invalidArgument(`${name}.part`, '"attention" with heads, which are parts of it,', part);
+  }
   if (blocks === undefined && heads === undefined) throw invalidArgument(name, "blocks or heads", bypass);
   const { blockCount, headCount } = config;
   const take = (block: number, place: string): NativeBlockBypass => {
     requireNumber("block", block, blockCount, place);
     const taken = plan[block] as NativeBlockBypass;
-    requireOnce("block", block, taken.mode !== 0, place);
-    taken.mode = modeNumbers[mode];
-    if (mode === "mean") taken.mean = meanOf(means, block, config, name);
+    requireOnce("block", block, !isPlain(taken), place);
+    if (part !== "mlp") {
+      taken.mode = mode;
+      if (mode === "mean") taken.mean = meanOf(means, "blocks", block, config, name);
+    }
+    if (part !== "attention") {
+      taken.mlpMode = mode;
+      if (mode === "mean") taken.mlpMean = meanOf(means, "mlps", block, config, name);
+    }
     return taken;
   };
   for (const block of blockNumbers((blocks as Blocks | undefined) ?? [], blockCount, name)) {

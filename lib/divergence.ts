@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { type Bypass, toPlan } from "./bypass.js";
+import { type Bypass, isPlain, toPlan } from "./bypass.js";
 import { requireFinite } from "./finite.js";
 import type { NativeDivergence, NativePlan } from "./native.js";
 import { type OperationOptions, run } from "./operation.js";
@@ -66,7 +66,7 @@ export async function divergence(
   const checked = validate(schema, options, "options");
   const bypass = checked.bypass as Bypass;
   const plan = toPlan(bypass, session.config);
-  if (plan.every(({ mode }) => mode === 0)) throw invalidArgument("options.bypass", "a bypass of something", bypass);
+  if (plan.every(isPlain)) throw invalidArgument("options.bypass", "a bypass of something", bypass);
   const row = toContextRow(tokens, session, "tokens");
   const [[only]] = (await diverge(session, [row], [plan], checked)) as [[Divergence]];
   return only;
@@ -90,7 +90,7 @@ export async function diverge(
 }
 
 function toDivergence({ blocks, output }: NativeDivergence, plan: NativePlan): Divergence {
-  const first = plan.findIndex(({ mode }) => mode !== 0);
+  const first = plan.findIndex((block) => !isPlain(block));
   // A plan that bypasses nothing, which a sweep may have, changes no block.
   const from = first < 0 ? blocks.length : first;
   return {

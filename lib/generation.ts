@@ -1,8 +1,8 @@
 import * as v from "valibot";
 import { type Bypass, toPlan } from "./bypass.js";
-import type { NativePlan } from "./native.js";
+import type { NativePlan, NativeToken } from "./native.js";
 import { node } from "./node.js";
-import { finish, type OperationOptions, run } from "./operation.js";
+import { finish, type OperationOptions } from "./operation.js";
 import { Progress } from "./progress.js";
 import type { Reader, Session } from "./session.js";
 import { TextStream } from "./text-stream.js";
@@ -13,7 +13,6 @@ import {
   type Tokens,
   toContextRow,
   toContextRows,
-  toNativeRows,
   toTokenIds,
 } from "./tokens.js";
 import { longCall, validate, wholeNumber } from "./validation.js";
@@ -193,36 +192,33 @@ function prepare(session: Session, given: Prompts, options: GenerationOptions): 
 
 /** Decodes until every row is done. Yields each row's piece of each step. */
 async function* decode(
-  { addon, native, decoders }: Session,
+  { generations }: Session,
   { prompts, rows, plan, seeds, signal, onProgress: _, ...options }: GenerationPlan,
   reader: Pick<Reader, "step" | "leave">,
 ): AsyncGenerator<GenerationPiece, void, void> {
-  const decoder = new addon.Decoder(native, toNativeRows(prompts), plan, {
-    ...options,
-    seeds: Float64Array.from(seeds),
-  });
-  const held = new WeakRef(decoder);
-  decoders.add(held);
-  let going = rows;
+  const owner = {};
+  signal?.throwIfAborted();
+  const numbers = await generations.add(owner, prompts, plan, { ...options, seeds: Float64Array.from(seeds) });
+  let going = rows.map((row, index) => ({ row, number: numbers[index] as number }));
   try {
     while (going.length > 0) {
-      const { tokens, logProbabilities } = await reader.step(() =>
-        run(addon, { signal }, (control) => decoder.next(control)),
-      );
-      const pieces = going.map((row, index) => row.push(tokens[index] as number, logProbabilities[index] as number));
-      const kept = [...pieces.keys()].filter((index) => pieces[index]?.done === false);
+      const asked = Int32Array.from(going, ({ number }) => number);
+      const tokens = await reader.step(() => generations.step(asked, signal));
+      const pieces = going.map(({ row }, index) => {
+        const { token, logProbability } = tokens[index] as NativeToken;
+        return row.push(token, logProbability);
+      });
+      const ended = going.filter((_, index) => pieces[index]?.done);
+      going = going.filter((_, index) => !pieces[index]?.done);
       // The last piece needs the model no more, and whoever has it may not come back.
-      if (kept.length === 0) reader.leave();
+      if (ended.length > 0) void generations.remove(Int32Array.from(ended, ({ number }) => number));
+      if (going.length === 0) reader.leave();
       for (const { piece } of pieces) yield piece;
-      if (kept.length < going.length && kept.length > 0) {
-        await run(addon, { signal }, () => decoder.keepRows(Int32Array.from(kept)));
-      }
-      going = kept.map((index) => going[index] as GenerationRow);
     }
   } finally {
-    decoders.delete(held);
-    // Queued behind work that may still run; who left need not wait for it.
-    void decoder.close();
+    // Queued behind work that may still run; the caller need not wait for it.
+    void generations.remove(numbers);
+    generations.release(owner);
   }
 }
 

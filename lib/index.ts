@@ -1,7 +1,7 @@
 export type { AttentionOptions, AttentionSurvey, BlockAttention } from "./attention.js";
 export type { BenchmarkOptions, BenchmarkResult } from "./benchmark.js";
 export type { Interval } from "./bootstrap.js";
-export type { AttentionMeans, Blocks, Bypass, BypassMode, Heads } from "./bypass.js";
+export type { Blocks, Bypass, BypassMeans, BypassMode, BypassPart, Heads } from "./bypass.js";
 export type { ModelConfig } from "./config.js";
 export { type ConvertOptions, convert } from "./convert.js";
 export type { TextFile } from "./data/text-argument.js";
@@ -39,7 +39,7 @@ export type { SamplePair, SampleRow, Samples } from "./samples.js";
 export { type Display, showFigure, showReport } from "./show.js";
 export type { SurveyedBlock, SurveyedBypass } from "./survey.js";
 export type { AnySweepResult, SweepOptions, SweepResult, SweepScores, SweepSettings, SweptVariant } from "./sweep.js";
-export type { BypassFamily, SweptBlocks, SweptModes, Variant } from "./sweep-variants.js";
+export type { BypassFamily, SweptBlocks, SweptModes, SweptParts, Variant, VariantKind } from "./sweep-variants.js";
 export type { Answer, DefinedTask, Question, QuestionTask, Task, TaskScores } from "./task.js";
 export { benchmarkNames } from "./task-definition.js";
 export type { Tokenizer } from "./tokenizer/tokenizer.js";

@@ -6,8 +6,9 @@ import { Companion } from "./companion.js";
 import { toNativeConfig } from "./config.js";
 import { chooseDevice, type Device, deviceText } from "./device.js";
 import { type Dtype, dtypes } from "./dtype.js";
+import { GenerationBatch } from "./generation-batch.js";
 import { Model } from "./model.js";
-import type { NativeDecoder, NativeLoadOptions, NativeModel } from "./native.js";
+import type { NativeLoadOptions, NativeModel } from "./native.js";
 import { type OperationOptions, run } from "./operation.js";
 import { findTokenizer, parseTokenizer, readTokenizer } from "./tokenizer/files.js";
 import { createTokenizer } from "./tokenizer/tokenizer.js";
@@ -138,6 +139,6 @@ export async function loadModel(path: string, options: LoadModelOptions = {}): P
     float32: new Companion(() => load({ dtype: "float32", offload: true }, {})),
     float64: new Companion(() => load({ dtype: "float64", offload: true }, {})),
     tokenizer,
-    decoders: new Set<WeakRef<NativeDecoder>>(),
+    generations: new GenerationBatch(addon, native),
   });
 }

@@ -191,9 +191,9 @@ export class Model {
   }
 
   async #dispose(): Promise<void> {
-    const { native, float32, float64, decoders } = this.#session;
+    const { native, float32, float64, generations } = this.#session;
     await this.#gate.close();
-    await Promise.all([...decoders].map((decoder) => decoder.deref()?.close()));
+    await generations.close();
     await Promise.all([float32.close(), float64.close()]);
     await native.close();
   }

@@ -16,14 +16,19 @@ export interface NativeRows {
   lengths: Int32Array;
 }
 
-/** What becomes of one block's attention. */
+export type NativeMode = "none" | "zero" | "short-circuit" | "mean";
+
+/** What a bypass changes in one block. */
 export interface NativeBlockBypass {
-  /** 0 none, 1 zero, 2 short-circuit, 3 mean. */
-  mode: number;
+  mode: NativeMode;
   /** For each head, 1 where it is bypassed; empty: the attention as a whole. */
   heads: Uint8Array;
-  /** Of the mode mean: the mixed values, as many as the model is wide. Else empty. */
+  /** Of the mode "mean": the head outputs side by side, as many numbers as the model is wide. Otherwise empty. */
   mean: Float32Array;
+  /** Never "short-circuit". */
+  mlpMode: NativeMode;
+  /** Of the mode "mean": the MLP's output, as many numbers as the model is wide. Otherwise empty. */
+  mlpMean: Float32Array;
 }
 
 /** For each block. */
@@ -125,8 +130,8 @@ export interface NativeScoreResult {
 }
 
 export interface NativeAttentionSurvey {
-  /** For each block. `mean`: what the heads mix, side by side, as many as the model is wide. */
-  blocks: { share: number; heads: Float64Array; mean: Float64Array }[];
+  /** For each block. `mean`: the head outputs side by side; `mlpMean`: the MLP's output. As wide as the model. */
+  blocks: { share: number; heads: Float64Array; mean: Float64Array; mlpMean: Float64Array }[];
   tokens: number;
 }
 
@@ -144,7 +149,7 @@ export interface NativeDivergence {
   output: { divergence: Float64Array; bound: Float64Array; changed: Uint8Array; certain: Uint8Array };
 }
 
-export interface NativeDecoderOptions {
+export interface NativeGenerationOptions {
   maxNewTokens: number;
   /** 0: greedy. */
   temperature: number;
@@ -155,10 +160,13 @@ export interface NativeDecoderOptions {
   seeds: Float64Array;
 }
 
-/** One value for each row that goes on. */
-export interface NativeStep {
-  tokens: Int32Array;
-  logProbabilities: Float32Array;
+/** The next token of a row. */
+export interface NativeToken {
+  token: number;
+  /** Under the model, at temperature 1. */
+  logProbability: number;
+  /** Why the row has none. */
+  failure?: NativeError;
 }
 
 /** Ends one call's work, and hears of its progress. */
@@ -183,11 +191,14 @@ export interface NativeModel {
   close(): Promise<void>;
 }
 
-export interface NativeDecoder {
-  next(control?: NativeControl): Promise<NativeStep>;
-  /** Indices among the rows that went on so far. */
-  keepRows(rows: Int32Array): Promise<void>;
-  close(): Promise<void>;
+/** The generations of a model, which are decoded as one batch. */
+export interface NativeGenerator {
+  /** Adds rows with a plan and options of their own. Resolves with their numbers. */
+  add(prompts: NativeRows, plan: NativePlan, options: NativeGenerationOptions): Promise<Int32Array>;
+  /** Decodes a token of each of these rows; a row's first step reads its prompt. */
+  step(rows: Int32Array, control?: NativeControl): Promise<NativeToken[]>;
+  /** Frees rows. Numbers of rows that are gone are ignored. */
+  remove(rows: Int32Array): Promise<void>;
 }
 
 /** What a process that runs a stranger's code may still take. */
@@ -221,12 +232,7 @@ export interface NativePlatform {
 export interface Addon {
   Control: new (onProgress?: (share: number) => void) => NativeControl;
   Model: new () => NativeModel;
-  Decoder: new (
-    model: NativeModel,
-    prompts: NativeRows,
-    plan: NativePlan,
-    options: NativeDecoderOptions,
-  ) => NativeDecoder;
+  Generator: new (model: NativeModel) => NativeGenerator;
   /** Ends all work, at the process's exit. */
   endAll(): void;
   platform(): Promise<NativePlatform>;

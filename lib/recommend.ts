@@ -5,7 +5,7 @@ import { recommendationText } from "./result-text.js";
 import { mean } from "./statistics.js";
 import type { AnySweepResult } from "./sweep.js";
 import { requireFiniteSweep } from "./sweep-result.js";
-import type { Variant } from "./sweep-variants.js";
+import { type Variant, variantFields } from "./sweep-variants.js";
 import { withText } from "./text-form.js";
 import { placeOf, reading, share, validate } from "./validation.js";
 
@@ -120,10 +120,7 @@ const sweepFields = v.object({
   base: scores,
   variants: v.array(
     v.object({
-      name: v.string(),
-      blocks: v.array(v.number()),
-      heads: v.optional(v.record(v.string(), v.array(v.number()))),
-      mode: v.picklist(["zero", "short-circuit", "mean"]),
+      ...variantFields,
       ...scores.entries,
     }),
   ),
@@ -211,12 +208,11 @@ export function recommend(sweep: AnySweepResult, options: RecommendOptions = {})
   const bootstrap = new Bootstrap();
   const unmodified = measure(base, bootstrap);
   const candidates = variants.map((variant): Candidate => {
-    const { memorization: _, perplexity, tasks: __, heads, ...of } = variant;
+    const { memorization: _, perplexity, tasks: __, ...of } = variant;
     const ours = answers(variant);
     const pairs = answers(base).map((column, index): Table => [column, ours[index] as number[]]);
     return {
       ...of,
-      ...(heads && { heads }),
       ...measure(variant, bootstrap),
       removed: bootstrap.interval([[matches(base), matches(variant)]], difference),
       loss: bootstrap.interval(pairs, (means) => 100 * difference(means)),

@@ -2,7 +2,8 @@ import type { Companion } from "./companion.js";
 import type { ModelConfig } from "./config.js";
 import type { Dtype } from "./dtype.js";
 import { AttentionBypassError } from "./errors.js";
-import type { Addon, NativeDecoder, NativeFile, NativeModel } from "./native.js";
+import type { GenerationBatch } from "./generation-batch.js";
+import type { Addon, NativeFile, NativeModel } from "./native.js";
 import type { Tokenizer } from "./tokenizer/tokenizer.js";
 
 /** A loaded model as the calls on it see it. */
@@ -25,8 +26,8 @@ export interface Session {
   readonly float32: Companion;
   readonly float64: Companion;
   readonly tokenizer: Tokenizer | undefined;
-  /** At work or paused; each keeps the weights. A stream that nobody holds any more must not be held here. */
-  readonly decoders: Set<WeakRef<NativeDecoder>>;
+  /** Running or paused generations; each keeps the weights. */
+  readonly generations: GenerationBatch;
 }
 
 function disposed(): AttentionBypassError {

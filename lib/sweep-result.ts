@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { AttentionBypassError } from "./errors.js";
 import { placeOfNonFinite } from "./finite.js";
 import type { SweepResult } from "./sweep.js";
+import { variantFields } from "./sweep-variants.js";
 import { placeOf, reading, share } from "./validation.js";
 
 const number = v.number();
@@ -49,10 +50,7 @@ const schema = v.looseObject({
   base: v.looseObject(scores),
   variants: v.array(
     v.looseObject({
-      name: v.string(),
-      blocks: v.array(v.number()),
-      heads: v.optional(v.record(v.string(), v.array(v.number()))),
-      mode: v.picklist(["zero", "short-circuit", "mean"]),
+      ...variantFields,
       ...scores,
       divergence: v.optional(divergence),
     }),

@@ -10,18 +10,19 @@ function measures({ memorization, perplexity, tasks = {} }: SweepScores): [name:
   ];
 }
 
-/** A header and a line for the unmodified model and each variant: name, blocks, mode, and what was measured. */
+/** A header and a line for the unmodified model and each variant: name, part, blocks, mode, and what was measured. */
 export function sweepTable({ base, variants }: SweepResult): (string | number)[][] {
-  const head = ["name", "blocks", "mode", ...measures(base).map(([name]) => name)];
-  const line = (name: string, blocks: readonly number[], mode: string, scores: SweepScores) => [
+  const head = ["name", "part", "blocks", "mode", ...measures(base).map(([name]) => name)];
+  const line = (name: string, part: string, blocks: readonly number[], mode: string, scores: SweepScores) => [
     name,
+    part,
     blocks.join(" "),
     mode,
     ...measures(scores).map(([, value]) => value),
   ];
   return [
     head,
-    line("base", [], "", base),
-    ...variants.map((variant) => line(variant.name, variant.blocks, variant.mode, variant)),
+    line("base", "", [], "", base),
+    ...variants.map((variant) => line(variant.name, variant.part, variant.blocks, variant.mode, variant)),
   ];
 }

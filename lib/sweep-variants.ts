@@ -1,5 +1,15 @@
 import * as v from "valibot";
-import { type AttentionMeans, type Bypass, type BypassMode, bypassModes, bypassSchema, toPlan } from "./bypass.js";
+import {
+  type Bypass,
+  type BypassMeans,
+  type BypassMode,
+  type BypassPart,
+  bypassModes,
+  bypassParts,
+  bypassSchema,
+  isPlain,
+  toPlan,
+} from "./bypass.js";
 import type { ModelConfig } from "./config.js";
 import type { NativePlan } from "./native.js";
 import { invalidArgument, wholeNumber } from "./validation.js";
@@ -15,18 +25,33 @@ export const familyNames = ["blocks", "heads", "quartiles", "pairs"] as const sa
 /** What a sweep bypasses, one after the other: a family of bypasses, or a list of families and bypasses of one's own. */
 export type SweptBlocks = BypassFamily | readonly (BypassFamily | Bypass)[];
 
+/** The parts of a sweep: one or a list. */
+export type SweptParts = BypassPart | readonly BypassPart[];
+
 /** The modes of a sweep: one, zero and short-circuit, or a list. */
 export type SweptModes = BypassMode | "both" | readonly BypassMode[];
 
+/**
+ * What a variant is, whatever its name: one block, a quarter of the stack (1 is next to the input), one head, or any other
+ * set of blocks and heads.
+ */
+export type VariantKind = "block" | "quartile" | "head" | "set";
+
 /** A bypass of a sweep. */
 export interface Variant {
-  /** Such as "block 3", "quartile 4", "blocks 3, 7" or "block 3 head 5". */
+  /** Such as "block 3", "quartile 4", "blocks 3, 7", "block 3 head 5" or "block 3 MLP". */
   name: string;
-  /** Bypassed as a whole. */
+  /** What kind of set it is. */
+  kind: VariantKind;
+  /** The number of the quarter. Only of the kind "quartile". */
+  quartile?: 1 | 2 | 3 | 4;
+  /** The part of the blocks that is bypassed. */
+  part: BypassPart;
+  /** The blocks of which that part is bypassed as a whole. */
   blocks: number[];
-  /** Bypassed alone, by their blocks; where there are some. */
+  /** The single heads that are bypassed, by block. Absent if there are none. */
   heads?: Record<number, number[]>;
-  /** What becomes of their attention. */
+  /** What replaces the output. */
   mode: BypassMode;
 }
 
@@ -40,12 +65,31 @@ const member = v.lazy((value) =>
     : v.union(familySchema, `${families} or a bypass`),
 );
 
+/** The fields of a variant, for results that come from outside. */
+export const variantFields = {
+  name: v.string(),
+  kind: v.picklist(["block", "quartile", "head", "set"]),
+  quartile: v.exactOptional(v.picklist([1, 2, 3, 4])),
+  part: v.picklist(bypassParts),
+  blocks: v.array(v.number()),
+  heads: v.exactOptional(v.record(v.string(), v.array(v.number()))),
+  mode: v.picklist(bypassModes),
+};
+
 export const sweptBlocks = v.optional(
   v.union(
     [...familySchema, v.pipe(v.array(member), v.nonEmpty("at least one bypass"))],
     `${families} or an array of them and of bypasses`,
   ),
   "blocks",
+);
+
+export const sweptParts = v.optional(
+  v.union(
+    [v.picklist(bypassParts), v.pipe(v.array(v.picklist(bypassParts)), v.nonEmpty("at least one part"))],
+    '"attention", "mlp", "both" or an array of parts',
+  ),
+  "attention",
 );
 
 export const sweptModes = v.optional(
@@ -63,6 +107,9 @@ function nameOf(blocks: readonly number[], heads: Record<number, number[]>): str
   const parts = Object.entries(heads).map(([block, numbers]) => `block ${block} ${listed("head", numbers)}`);
   return [...(blocks.length > 0 || parts.length === 0 ? [listed("block", blocks)] : []), ...parts].join("; ");
 }
+
+/** What a name says of the part, behind the blocks. */
+const partNames: Readonly<Record<BypassPart, string>> = { attention: "", mlp: " MLP", both: " attention and MLP" };
 
 function bypassesOf(family: BypassFamily, { blockCount, headCount }: ModelConfig, place: string): Bypass[] {
   if (typeof family === "object" && family.window > blockCount) {
@@ -101,18 +148,27 @@ function listBypasses(over: SweptBlocks, config: ModelConfig): { bypass: Bypass;
   );
 }
 
-function toVariant({ blocks: asked }: Bypass, plan: NativePlan, mode: BypassMode): Variant {
-  const bypassed = [...plan.entries()].filter(([, { mode }]) => mode !== 0);
+function toVariant({ blocks: asked }: Bypass, plan: NativePlan, part: BypassPart, mode: BypassMode): Variant {
+  const bypassed = [...plan.entries()].filter(([, block]) => !isPlain(block));
   const blocks = bypassed.filter(([, { heads }]) => heads.length === 0).map(([block]) => block);
   const heads = Object.fromEntries(
     bypassed
       .filter(([, { heads }]) => heads.length > 0)
       .map(([block, { heads }]) => [block, [...heads.keys()].filter((head) => heads[head] !== 0)]),
   );
-  const some = Object.keys(heads).length > 0;
-  const quartile = asked && "quartile" in asked && !some;
-  const name = quartile ? `quartile ${asked.quartile}` : nameOf(blocks, heads);
-  return { name, blocks, ...(some && { heads }), mode };
+  const headLists = Object.values(heads);
+  const quartile = asked && "quartile" in asked && headLists.length === 0 ? asked.quartile : undefined;
+  const oneBlock = blocks.length === 1 && headLists.length === 0;
+  const oneHead = blocks.length === 0 && headLists.flat().length === 1;
+  return {
+    name: `${quartile === undefined ? nameOf(blocks, heads) : `quartile ${quartile}`}${partNames[part]}`,
+    kind: quartile !== undefined ? "quartile" : oneBlock ? "block" : oneHead ? "head" : "set",
+    ...(quartile !== undefined && { quartile }),
+    part,
+    blocks,
+    ...(headLists.length > 0 && { heads }),
+    mode,
+  };
 }
 
 export function toModes(modes: SweptModes): readonly BypassMode[] {
@@ -120,27 +176,44 @@ export function toModes(modes: SweptModes): readonly BypassMode[] {
   return typeof modes === "string" ? [modes] : modes;
 }
 
+/** What bypasses get that do not say it themselves. */
+interface Asked {
+  parts: SweptParts;
+  modes: SweptModes;
+  means: BypassMeans | undefined;
+}
+
+/** Whether heads, which are parts of attention only, are among what is bypassed. */
+const hasHeads = ({ heads }: Bypass) => heads !== undefined;
+
 /**
- * The variants of a sweep, with each one's plan. `means` are those of bypasses that have none of their own. Throws
- * INVALID_ARGUMENT, BLOCK_OUT_OF_RANGE, BLOCK_DUPLICATE, HEAD_OUT_OF_RANGE, HEAD_DUPLICATE.
+ * The variants of a sweep, with each one's plan: every bypass with each part and mode that it does not say itself.
+ * Throws INVALID_ARGUMENT, BLOCK_OUT_OF_RANGE, BLOCK_DUPLICATE, HEAD_OUT_OF_RANGE, HEAD_DUPLICATE.
  */
 export function toVariants(
   over: SweptBlocks,
-  modes: SweptModes,
-  means: AttentionMeans | undefined,
+  { parts, modes, means }: Asked,
   config: ModelConfig,
 ): { variant: Variant; plan: NativePlan }[] {
-  return toModes(modes).flatMap((asked, turn) =>
-    listBypasses(over, config)
-      // One that says its mode is not asked for twice.
-      .filter(({ bypass }) => turn === 0 || bypass.mode === undefined)
+  const bypasses = listBypasses(over, config);
+  const turns = [parts]
+    .flat()
+    .flatMap((part: BypassPart, partTurn) =>
+      toModes(modes).map((mode, modeTurn) => ({ part, mode, partTurn, modeTurn })),
+    );
+  return turns.flatMap(({ part: askedPart, mode: askedMode, partTurn, modeTurn }) =>
+    bypasses
+      // A bypass with its own part or mode produces one variant, not one for each that is asked for.
+      .filter(({ bypass }) => partTurn === 0 || (bypass.part === undefined && !hasHeads(bypass)))
+      .filter(({ bypass }) => modeTurn === 0 || bypass.mode === undefined)
       .map(({ bypass, place }) => {
-        const mode = bypass.mode ?? asked;
+        const part = bypass.part ?? (hasHeads(bypass) ? "attention" : askedPart);
+        const mode = bypass.mode ?? askedMode;
         if (mode === "mean" && bypass.means === undefined && means === undefined) {
           throw invalidArgument("options.means", 'the means that the mode "mean" needs', undefined);
         }
-        const plan = toPlan({ ...(means && { means }), ...bypass, mode }, config, place);
-        return { variant: toVariant(bypass, plan, mode), plan };
+        const plan = toPlan({ ...(means && { means }), ...bypass, part, mode }, config, place);
+        return { variant: toVariant(bypass, plan, part, mode), plan };
       }),
   );
 }

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { packageVersion } from "./addon.js";
 import type { BlockAttention } from "./attention.js";
 import { encodeTasks, toBenchmarkResult } from "./benchmark.js";
-import { type AttentionMeans, type Bypass, meanRows, meansSchema, plainPlan } from "./bypass.js";
+import { type Bypass, type BypassMeans, meanRows, meansSchema, plainPlan } from "./bypass.js";
 import type { ModelConfig } from "./config.js";
 import type { TextFile } from "./data/text-argument.js";
 import type { Dtype } from "./dtype.js";
@@ -30,8 +30,10 @@ import {
   type BypassFamily,
   type SweptBlocks,
   type SweptModes,
+  type SweptParts,
   sweptBlocks,
   sweptModes,
+  sweptParts,
   toVariants,
   type Variant,
 } from "./sweep-variants.js";
@@ -43,11 +45,14 @@ import { invalidArgument, longCall, pathText, validate, wholeNumber } from "./va
 export interface SweepOptions<Metric extends MemorizationMetric = MemorizationMetric> extends OperationOptions {
   /** The blocks to bypass, one set after the other. Defaults to "blocks": each alone. */
   over?: SweptBlocks;
+  /** The part of the blocks to bypass where a bypass does not say one, or several parts for each of these. Heads are always
+   * parts of attention. Defaults to "attention". */
+  part?: SweptParts;
   /** The mode of the bypasses that do not say one themselves, or several modes for each of them; "both" are zero and
    * short-circuit. Defaults to "zero". */
   mode?: SweptModes;
   /** Of the mode "mean", for the bypasses that have none themselves. */
-  means?: AttentionMeans;
+  means?: BypassMeans;
   /** What may be memorized, as `scoreMemorization` takes it. */
   samples?: Samples;
   /** Tokens at the beginning of each sample that the model is given. Not needed where samples say it themselves. */
@@ -100,6 +105,8 @@ export interface SweepScores<Metric extends MemorizationMetric = MemorizationMet
 export interface SweepSettings {
   /** As it was asked for, without means. */
   over: SweptBlocks;
+  /** As it was asked for. */
+  part: SweptParts;
   /** As it was asked for. */
   mode: SweptModes;
   /** The SHA-256 of means as 32-bit floats, of each bypass that has some, in the order in which they were given. */
@@ -210,6 +217,7 @@ const schema = v.strictObject({
   ...measuredSamples,
   ...windowFields,
   over: sweptBlocks,
+  part: sweptParts,
   mode: sweptModes,
   means: v.optional(meansSchema),
   samples: v.optional(v.any()),
@@ -254,7 +262,7 @@ function withoutMeans(over: SweptBlocks): SweptBlocks {
   });
 }
 
-function meansOf({ over, means }: Checked): AttentionMeans[] {
+function meansOf({ over, means }: Checked): BypassMeans[] {
   const listed = (Array.isArray(over) ? over : []) as (BypassFamily | Bypass)[];
   const own = listed.flatMap((item) => (hasMeans(item) ? (item.means ?? []) : []));
   return [...(means ? [means] : []), ...own];
@@ -274,6 +282,7 @@ async function describeSettings(
   const means = meansOf(checked);
   return {
     over: withoutMeans(checked.over as SweptBlocks),
+    part: checked.part,
     mode: checked.mode as SweptModes,
     ...(means.length > 0 && { means: means.map((own) => hashNumbers(meanRows(own, config, "means"))) }),
     device,
@@ -337,8 +346,8 @@ export async function sweep<Metric extends MemorizationMetric = MemorizationMetr
 ): Promise<SweepResult<Metric>> {
   const began = performance.now();
   const checked = validate(schema, options, "options");
-  const { over, mode, means } = checked as { over: SweptBlocks; mode: SweptModes; means: AttentionMeans | undefined };
-  const variants = toVariants(over, mode, means, session.config);
+  const { over, part: parts, mode: modes, means } = checked as Checked & { over: SweptBlocks };
+  const variants = toVariants(over, { parts, modes, means }, session.config);
   const plans = [plainPlan(session.config), ...variants.map(({ plan }) => plan)];
   const measures = await readMeasures(session, checked);
   const rows = [...measures.samples, ...measures.windows, ...measures.tasks.flatMap((task) => task.rows)];

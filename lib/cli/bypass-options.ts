@@ -1,5 +1,14 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { type AttentionMeans, type Blocks, type Bypass, type BypassMode, bypassModes, type Heads } from "../bypass.js";
+import {
+  type Blocks,
+  type Bypass,
+  type BypassMeans,
+  type BypassMode,
+  type BypassPart,
+  bypassModes,
+  bypassParts,
+  type Heads,
+} from "../bypass.js";
 import { AttentionBypassError } from "../errors.js";
 import type { Model } from "../model.js";
 import type { JsonOption } from "./output.js";
@@ -8,6 +17,7 @@ import { withProgress } from "./progress.js";
 export interface BypassOptions {
   bypass?: Blocks;
   heads?: Heads;
+  part?: BypassPart;
   mode?: BypassMode;
   meanSamples?: string;
 }
@@ -54,9 +64,14 @@ export function addBypassOptions(command: Command): Command {
     .optionsGroup("Bypass options:")
     .option(
       "--bypass <blocks>",
-      "blocks, numbered from 0, whose attention is switched off: 7, or 5,6,7, or 4-7, or 4- (to the last), or q4 " +
+      "blocks, numbered from 0, whose attention (or --part) is switched off: 7, or 5,6,7, or 4-7, or 4- (to the last), or q4 " +
         "(the 4th quarter of the stack) (default: none)",
       parseBlocks,
+    )
+    .addOption(
+      new Option("--part <part>", 'the part of the blocks that is switched off (default: "attention")').choices(
+        bypassParts,
+      ),
     )
     .option("--heads <heads>", "single heads to switch off, as block.head: 3.0,3.5 (default: none)", parseHeads)
     .addOption(
@@ -74,14 +89,16 @@ function required(option: string, beside: string): AttentionBypassError {
 }
 
 /** The bypass, but for its means. */
-export function toBypass({ bypass: blocks, heads, mode, meanSamples }: BypassOptions): { bypass?: Bypass } {
+export function toBypass({ bypass: blocks, heads, part, mode, meanSamples }: BypassOptions): { bypass?: Bypass } {
   if (mode === "mean" && meanSamples === undefined) throw required("--mean-samples", "--mode mean");
   if (mode !== "mean" && meanSamples !== undefined) throw required("--mode mean", "--mean-samples");
   if (blocks === undefined && heads === undefined) {
-    if (mode === undefined) return {};
-    throw required("--bypass or --heads", "--mode");
+    if (mode === undefined && part === undefined) return {};
+    throw required("--bypass or --heads", mode === undefined ? "--part" : "--mode");
   }
-  return { bypass: { ...(blocks && { blocks }), ...(heads && { heads }), ...(mode && { mode }) } };
+  return {
+    bypass: { ...(blocks && { blocks }), ...(heads && { heads }), ...(part && { part }), ...(mode && { mode }) },
+  };
 }
 
 /** The means that are asked for. */
@@ -89,7 +106,7 @@ export async function readMeans(
   model: Model,
   { meanSamples, json }: Pick<BypassOptions, "meanSamples"> & JsonOption,
   signal: AbortSignal,
-): Promise<{ means?: AttentionMeans }> {
+): Promise<{ means?: BypassMeans }> {
   if (meanSamples === undefined) return {};
   const { means } = await withProgress("Averaging", { ...(json && { json }) }, (onProgress) =>
     model.attention(meanSamples, { signal, onProgress }),

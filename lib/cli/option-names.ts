@@ -4,6 +4,7 @@ const flags: readonly [path: RegExp, flag: string][] = [
   [/^(bypass|over\[\d+\])(\.blocks.*)?$/, "--bypass"],
   [/^(bypass|over\[\d+\])\.heads.*$/, "--heads"],
   [/^(bypass|over\[\d+\])\.mode$/, "--mode"],
+  [/^(bypass|over\[\d+\])\.part$/, "--part"],
   [/^(bypass\.|over\[\d+\]\.)?means.*$/, "--mean-samples"],
   [/^tasks\b.*$/, "--tasks or --task"],
 ];

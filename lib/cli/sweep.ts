@@ -1,7 +1,7 @@
 import path from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { stringify } from "csv-stringify/sync";
-import { type Bypass, type BypassMode, bypassModes } from "../bypass.js";
+import { type Bypass, type BypassMode, type BypassPart, bypassModes, bypassParts } from "../bypass.js";
 import { AttentionBypassError } from "../errors.js";
 import { type MemorizationMetric, memorizationMetrics } from "../memorization.js";
 import { requireWritable, writeOutput } from "../output-file.js";
@@ -27,6 +27,7 @@ interface Options extends ModelOptions, TaskOptions, JsonOption {
   over?: BypassFamily[];
   bypass?: Bypass[];
   heads?: Bypass[];
+  part?: BypassPart[];
   mode?: BypassMode | "both";
   meanSamples?: string;
   samples?: string;
@@ -117,7 +118,7 @@ async function sweep(model: string, options: Options, signal: AbortSignal) {
       ...means,
       ...text,
       ...(options.samples !== undefined && { samples: toSamples({ ...options, samples: options.samples }) }),
-      ...pick(options, ["mode", "prefixLength", "rows", "metrics", "temperature", "topK"]),
+      ...pick(options, ["part", "mode", "prefixLength", "rows", "metrics", "temperature", "topK"]),
       ...pick(options, ["contextLength", "stride", "compareRows", "resume"]),
       ...(tasks.length > 0 && { tasks }),
       survey: options.survey ?? (options.report === undefined ? 0 : 8),
@@ -160,6 +161,11 @@ export function addSweep(program: Command, signal: AbortSignal): void {
       "--heads <heads>",
       "a set of heads of one's own, such as 3.0 or 3.0,3.5 (block, full stop, head); give it several times",
       (text: string, before: readonly Bypass[] = []) => [...before, { heads: parseHeads(text) }],
+    )
+    .option(
+      "--part <parts>",
+      'parts of the blocks to bypass: attention, mlp, both, or several with commas (default: "attention")',
+      namesAmong(bypassParts),
     )
     .addOption(
       new Option(

@@ -1,6 +1,6 @@
 import { Bootstrap, type Interval } from "../bootstrap.js";
 import { ability, blockAxis, byMode, colours, type Figure, memorization, percentAxis } from "./figure.js";
-import { type Kept, meanKept, type Relative, singleBlock } from "./kept.js";
+import { type Kept, meanKept, panelOf, type Relative, singleBlock } from "./kept.js";
 import { type ReportTable, withInterval } from "./tables.js";
 
 /** What a sweep is called, and its results next to its base. */
@@ -13,7 +13,7 @@ export interface NamedRelative {
 type Pair = readonly [NamedRelative, NamedRelative];
 
 const sameBypass = (one: Kept) => (other: Kept) =>
-  one.variant.name === other.variant.name && one.variant.mode === other.variant.mode;
+  one.variant.name === other.variant.name && panelOf(one.variant) === panelOf(other.variant);
 
 function differenceOf(one: Kept, other: Kept, what: "memorization" | "ability"): Interval | undefined {
   const [ours, theirs] = [one.tables[what], other.tables[what]];
@@ -59,7 +59,7 @@ export function comparisonFigures(pair: Pair): Figure[] {
     relative.kept.flatMap((one) => {
       const block = singleBlock(one.variant);
       if (block === undefined) return [];
-      const place = { run: name, mode: one.variant.mode, block, depth: (block + 0.5) / blockCount };
+      const place = { run: name, mode: panelOf(one.variant), block, depth: (block + 0.5) / blockCount };
       return [
         ...(one.memorization ? [{ ...place, what: memorization, ...one.memorization }] : []),
         ...(one.ability ? [{ ...place, what: ability, ...one.ability }] : []),

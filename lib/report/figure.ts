@@ -34,19 +34,20 @@ export function kinds(names: readonly string[]) {
 export const percentAxis = { format: "%" };
 
 const modeOrder = ["zero", "short-circuit", "mean"];
+const panelOrder = ["", "MLP, ", "attention and MLP, "].flatMap((part) => modeOrder.map((mode) => part + mode));
 
-/** A panel for each mode, side by side in the width of a page. */
+/** A panel for each mode of each part, next to each other in the width of a page. `mode` is what `panelOf` returns. */
 export function byMode(values: readonly { mode: string }[]) {
-  const modes = modeOrder.filter((mode) => values.some((value) => value.mode === mode));
+  const modes = panelOrder.filter((mode) => values.some((value) => value.mode === mode));
   const width = Math.floor((720 - 40 * (modes.length - 1)) / modes.length);
   const header = { title: null, labelExpr: "'mode: ' + datum.value" };
-  return { width, column: { field: "mode", type: "nominal", sort: modeOrder, title: null, header } };
+  return { width, column: { field: "mode", type: "nominal", sort: panelOrder, title: null, header } };
 }
 
 /** What a numbered block is on an axis. */
 export const blockAxis = {
   field: "block",
   type: "ordinal",
-  title: "block whose attention is bypassed",
+  title: "bypassed block",
   axis: { labelAngle: 0, labelOverlap: true },
 };

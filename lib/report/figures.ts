@@ -2,7 +2,7 @@ import type { Interval } from "../bootstrap.js";
 import { largest } from "../statistics.js";
 import type { SweepResult } from "../sweep.js";
 import { ability, blockAxis, byMode, colours, type Figure, kinds, memorization, percentAxis } from "./figure.js";
-import { type Kept, quartileOf, type Relative, singleBlock, singleHead } from "./kept.js";
+import { type Kept, panelOf, quartileOf, type Relative, singleBlock, singleHead } from "./kept.js";
 
 interface Point extends Interval {
   what: string;
@@ -50,8 +50,10 @@ const unmodified = (value: number, title: string) => ({
 /** What one bypassed block leaves of memorization and ability, and under it what becomes of perplexity. */
 function byBlock(relative: Relative, { base, variants }: SweepResult): Figure[] {
   const values = points(relative, atBlock);
-  const perplexities = variants.flatMap(({ perplexity, mode, ...variant }) => {
-    const block = singleBlock({ ...variant, mode });
+  const perplexities = variants.flatMap((variant) => {
+    const block = singleBlock(variant);
+    const mode = panelOf(variant);
+    const { perplexity } = variant;
     return block === undefined || perplexity === undefined ? [] : [{ block, mode, perplexity: perplexity.perplexity }];
   });
   const { width, column } = byMode([...values, ...perplexities]);
@@ -159,7 +161,7 @@ function tradeOff({ kept }: Relative): Figure[] {
     const what = block !== undefined ? "a block" : quartile !== undefined ? "a quarter" : "another bypass";
     return [
       {
-        mode: variant.mode,
+        mode: panelOf(variant),
         what,
         label: block !== undefined ? String(block) : quartile !== undefined ? `Q${quartile}` : "",
         memorization: memorization.value,
@@ -226,7 +228,7 @@ function byTask({ kept }: Relative, { settings }: SweepResult): Figure[] {
   const values = kept.flatMap(({ variant, tasks }) => {
     const block = singleBlock(variant);
     if (block === undefined) return [];
-    return tasks.map(({ name, kept }) => ({ block, mode: variant.mode, task: name, group: groups[name], ...kept }));
+    return tasks.map(({ name, kept }) => ({ block, mode: panelOf(variant), task: name, group: groups[name], ...kept }));
   });
   if (values.length === 0) return [];
   const { width, column } = byMode(values);
@@ -267,7 +269,7 @@ function byHead({ kept }: Relative): Figure[] {
     const head = singleHead(variant);
     if (head === undefined) return [];
     return ([memorization, ability] as const).flatMap((what) =>
-      one[what] ? [{ ...head, mode: variant.mode, what, value: one[what].value }] : [],
+      one[what] ? [{ ...head, mode: panelOf(variant), what, value: one[what].value }] : [],
     );
   });
   if (values.length === 0) return [];

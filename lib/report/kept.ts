@@ -109,23 +109,23 @@ export function relativeToBase({ base, variants }: SweepResult): Relative {
   };
 }
 
-/** Of a single block that is bypassed as a whole, its number. */
-export function singleBlock({ blocks, heads, name }: SweptVariant): number | undefined {
-  return blocks.length === 1 && heads === undefined && !name.startsWith("quartile") ? blocks[0] : undefined;
+/** The number of the block, of a variant that bypasses a single one. */
+export function singleBlock({ kind, blocks }: SweptVariant): number | undefined {
+  return kind === "block" ? blocks[0] : undefined;
 }
 
-/** Of a single head that is bypassed alone, where it is. */
-export function singleHead({ blocks, heads = {} }: SweptVariant): { block: number; head: number } | undefined {
-  const entries = Object.entries(heads);
-  const [block, numbers] = entries[0] ?? ["", []];
+/** The block and number of the head, of a variant that bypasses a single one. */
+export function singleHead({ kind, heads = {} }: SweptVariant): { block: number; head: number } | undefined {
+  const [block, numbers] = Object.entries(heads)[0] ?? ["", []];
   const [head] = numbers;
-  return blocks.length === 0 && entries.length === 1 && numbers.length === 1 && head !== undefined
-    ? { block: Number(block), head }
-    : undefined;
+  return kind === "head" && head !== undefined ? { block: Number(block), head } : undefined;
 }
 
-/** Of a quarter of the stack, its number from 1. */
-export function quartileOf({ name }: SweptVariant): number | undefined {
-  const number = /^quartile ([1-4])$/.exec(name)?.[1];
-  return number === undefined ? undefined : Number(number);
+/** The number of the quarter of the stack, from 1, of a variant that bypasses one. */
+export const quartileOf = ({ quartile }: SweptVariant): number | undefined => quartile;
+
+/** What a variant replaces and by what, in the words of a panel's title: "zero", "MLP, mean" or "attention and MLP, zero". */
+export function panelOf({ part, mode }: Pick<SweptVariant, "part" | "mode">): string {
+  if (part === "attention") return mode;
+  return `${part === "mlp" ? "MLP" : "attention and MLP"}, ${mode}`;
 }

@@ -1,7 +1,7 @@
 import { largest } from "../statistics.js";
 import type { SweepResult } from "../sweep.js";
 import { byMode, colours, type Figure, percentAxis } from "./figure.js";
-import { singleBlock } from "./kept.js";
+import { panelOf, singleBlock } from "./kept.js";
 
 const lines = 5;
 
@@ -22,7 +22,7 @@ function travel({ variants }: SweepResult): Figure[] {
     const bypassed = singleBlock(variant);
     return bypassed === undefined || variant.divergence === undefined
       ? []
-      : [{ bypassed, mode: variant.mode, blocks: variant.divergence.blocks }];
+      : [{ bypassed, mode: panelOf(variant), blocks: variant.divergence.blocks }];
   });
   const chosen = new Set(spread([...new Set(surveyed.map(({ bypassed }) => bypassed))], lines));
   const values = surveyed

@@ -8,15 +8,16 @@
 
 namespace attention_bypass {
 
-Generator::Generator(std::shared_ptr<const Model> model) : model_(std::move(model)), decoder_(*model_) {}
+Generator::Generator(std::shared_ptr<const Model> model, int64_t first)
+    : model_(std::move(model)), decoder_(*model_), next_(first) {}
 
 std::vector<int64_t> Generator::add(Request request) {
   const auto shared = std::make_shared<const Request>(std::move(request));
   std::vector<int64_t> ids;
   for (size_t number = 0; number < shared->prompts.size(); ++number) {
     Row row{shared, number, shared->prompts[number], -1, std::mt19937_64(shared->seeds[number])};
-    rows_.emplace(next_id_, std::move(row));
-    ids.push_back(next_id_++);
+    rows_.emplace(next_, std::move(row));
+    ids.push_back(next_++);
   }
   return ids;
 }

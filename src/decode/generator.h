@@ -4,7 +4,7 @@
 #include <map>
 #include <memory>
 #include <random>
-#include <string>
+#include <optional>
 #include <vector>
 
 #include "base/error.h"
@@ -32,13 +32,18 @@ class Generator {
     std::optional<Error> failure;  // NOT_FINITE; the row is then of no more use
   };
 
-  explicit Generator(std::shared_ptr<const Model> model);
+  // first: the number of the first row, for generators that follow each other.
+  Generator(std::shared_ptr<const Model> model, int64_t first);
 
   // Returns the numbers of the rows. Their prompts are read by their first step.
   std::vector<int64_t> add(Request request);
   // Decodes a token of each of these rows. Throws ABORTED.
   std::vector<Token> step(const std::vector<int64_t>& ids, Control& control);
+  // Numbers of rows that are gone already are ignored.
   void remove(const std::vector<int64_t>& ids);
+  bool empty() const { return rows_.empty(); }
+  // The number of the next row.
+  int64_t next() const { return next_; }
 
  private:
   struct Row {
@@ -57,7 +62,7 @@ class Generator {
   std::shared_ptr<const Model> model_;
   Decoder decoder_;
   std::map<int64_t, Row> rows_;
-  int64_t next_id_ = 0;
+  int64_t next_;
 };
 
 }  // namespace attention_bypass

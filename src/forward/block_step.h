@@ -49,7 +49,7 @@ struct Narrowing {
   // Takes from (rows, ..., length, size) what is read; empty: nothing is narrowed.
   std::function<at::Tensor(const at::Tensor&)> read;
   bool stream = false;   // the stream that enters is narrow already
-  bool attends = true;   // some bypass of this step attends,
+  bool attends = false;  // some bypass of this step attends,
   bool queries = false;  // and none of these needs head outputs elsewhere than where they are read
   bool all = false;      // every stream that leaves is narrow
 };
