@@ -61,7 +61,7 @@ function wideSweep(): SweepResult {
     });
   }
   const blocks = Array.from({ length: 24 }, (_, block) => block);
-  Object.assign(sweep.variants[2] as object, { name: `blocks ${blocks.join(", ")}`, blocks });
+  Object.assign(sweep.variants[2] as object, { name: `blocks ${blocks.join(", ")}`, kind: "set", blocks });
   return { ...sweep, cost: { seconds: 1, operations: 1e12, memory: 1, node: "" } };
 }
 
@@ -80,7 +80,7 @@ t.test("tables", async (t) => {
     t.ok(widest(text) <= 80 && widest(text) > 20, `${name}: ${widest(text)} columns\n${text}`);
   }
   for (let task = 0; task < 7; task++) t.ok(texts.sweep.includes(`lambada_openai_${task}`), "every column is printed");
-  for (const part of texts.sweep.split("\n\n").slice(0, -1)) t.match(part, /^name +blocks +mode /);
+  for (const part of texts.sweep.split("\n\n").slice(0, -1)) t.match(part, /^name +part +blocks +mode /);
 
   const folder = await temporaryFolder(t);
   mkdirSync(folder, { recursive: true });

@@ -2,9 +2,10 @@
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import {
-  type AttentionMeans,
   type Bypass,
+  type BypassMeans,
   type BypassMode,
+  type BypassPart,
   type ErrorCode,
   loadModel,
   type Model,
@@ -21,6 +22,7 @@ const withoutPython = interpreter === "" && noPython;
 const here = { device: "cpu", threads: 1 } as const;
 
 interface Case {
+  part?: BypassPart;
   mode: BypassMode;
   blocks: number[];
   heads: Record<number, number[]>;
@@ -34,10 +36,17 @@ const cases: Case[] = [
   { mode: "mean", blocks: [], heads: { 1: [1], 2: [3] } },
   { mode: "mean", blocks: [1], heads: {} },
   { mode: "mean", blocks: [0, 2], heads: { 1: [0] } },
+  { part: "mlp", mode: "zero", blocks: [1], heads: {} },
+  { part: "mlp", mode: "zero", blocks: [0, 2], heads: {} },
+  { part: "mlp", mode: "mean", blocks: [0, 1], heads: {} },
+  { part: "both", mode: "zero", blocks: [1], heads: {} },
+  { part: "both", mode: "zero", blocks: [0, 1, 2], heads: {} },
+  { part: "both", mode: "mean", blocks: [0, 2], heads: {} },
 ];
 
 interface Reference {
   means: number[][];
+  mlp_means: number[][];
   shares: number[];
   head_shares: number[][];
   logits: number[][];
@@ -50,9 +59,10 @@ function close(t: Test, ours: ArrayLike<number>, theirs: readonly number[], tole
   t.ok(off <= tolerance * largest, `${name}: off by ${off} of ${largest}`);
 }
 
-const bypassOf = ({ mode, blocks, heads }: Case, means: AttentionMeans): Bypass => ({
+const bypassOf = ({ part, mode, blocks, heads }: Case, means: BypassMeans): Bypass => ({
   blocks,
-  heads,
+  ...(Object.keys(heads).length > 0 && { heads }),
+  ...(part && { part }),
   mode,
   ...(mode === "mean" && { means }),
 });
@@ -75,6 +85,8 @@ for (const name of ["neox-serial", "neox-no-attention-bias", "neox-full-rotary",
     );
     for (const [index, wanted] of theirs.means.entries()) {
       close(t, means.blocks[index] as ArrayLike<number>, wanted, 1e-5, `mean of block ${index}`);
+      const mlp = theirs.mlp_means[index] as number[];
+      close(t, means.mlps?.[index] as ArrayLike<number>, mlp, 1e-5, `mean of the MLP of block ${index}`);
       close(t, blocks[index]?.heads ?? [], theirs.head_shares[index] as number[], 1e-5, `heads of block ${index}`);
     }
     for (const [index, one] of cases.entries()) {
@@ -87,7 +99,7 @@ for (const name of ["neox-serial", "neox-no-attention-bias", "neox-full-rotary",
 }
 
 /** generate, scoreMemorization and sweep are other ways to the same. */
-async function everyCallAgrees(t: Test, model: Model, rows: number[][], means: AttentionMeans) {
+async function everyCallAgrees(t: Test, model: Model, rows: number[][], means: BypassMeans) {
   const over = cases.map((one) => bypassOf(one, means));
   const prefixLength = 5;
   const swept = await model.sweep({ samples: rows, prefixLength, over });
@@ -119,7 +131,9 @@ async function everyCallAgrees(t: Test, model: Model, rows: number[][], means: A
   t.same(swept.variants[1]?.heads, { 1: [1, 3], 2: [0, 1, 2, 3] });
   t.equal(swept.variants[1]?.name, "block 1 heads 1, 3; block 2 heads 0, 1, 2, 3");
   t.notMatch(JSON.stringify(swept.settings), /"means":\{/, "means are told by their hashes");
-  t.equal(swept.settings.means?.length, 3);
+  t.equal(swept.settings.means?.length, 5);
+  t.match(swept.variants[7], { name: "block 1 MLP", kind: "block", part: "mlp", blocks: [1], mode: "zero" });
+  t.match(swept.variants[11], { name: "blocks 0, 1, 2 attention and MLP", kind: "set", part: "both" });
 }
 
 t.test("over heads: each head of each block", async (t) => {
@@ -129,8 +143,33 @@ t.test("over heads: each head of each block", async (t) => {
   const { variants } = await model.sweep({ samples, prefixLength: 5, over: "heads", mode: ["zero", "mean"], means });
   const { blockCount, headCount } = model.config;
   t.equal(variants.length, 2 * blockCount * headCount);
-  t.equal(variants[5]?.name, "block 1 head 1");
+  t.match(variants[5], { name: "block 1 head 1", kind: "head", part: "attention" });
   t.equal(variants.at(-1)?.mode, "mean");
+  await model.dispose();
+});
+
+t.test("over parts: each bypass with each part, and heads once", async (t) => {
+  const model = await loadModel(fixture("neox-serial"), here);
+  const samples = [randomTokens(12, model.config.vocabularySize)];
+  const over = ["blocks", { heads: { 0: [1] } }, { blocks: { quartile: 4 }, part: "attention" }] as const;
+  const { variants } = await model.sweep({ samples, prefixLength: 5, over, part: ["attention", "mlp", "both"] });
+  t.same(
+    variants.map(({ name, part }) => [name, part]),
+    [
+      ...[0, 1, 2].map((block) => [`block ${block}`, "attention"]),
+      ["block 0 head 1", "attention"],
+      ["quartile 4", "attention"],
+      ...[0, 1, 2].map((block) => [`block ${block} MLP`, "mlp"]),
+      ...[0, 1, 2].map((block) => [`block ${block} attention and MLP`, "both"]),
+    ],
+  );
+  for (const { blocks, heads, part, memorization } of variants) {
+    const bypass = { ...(heads ? { heads } : { blocks, part }) };
+    const alone = await model.scoreMemorization(samples, { prefixLength: 5, bypass });
+    const [together, separate] = [memorization?.perRow[0], alone.perRow[0]];
+    t.equal(together?.tokenAccuracy, separate?.tokenAccuracy);
+    close(t, [together?.suffixLogLikelihood ?? 0], [separate?.suffixLogLikelihood ?? 0], 1e-5, JSON.stringify(bypass));
+  }
   await model.dispose();
 });
 
@@ -147,6 +186,18 @@ t.test("what bypasses can't be", async (t) => {
   await refused("HEAD_OUT_OF_RANGE", { heads: { 1: [0.5] } }, "0.5");
   await refused("HEAD_DUPLICATE", { heads: { 1: [2, 2] } }, "2 twice");
   await refused("BLOCK_DUPLICATE", { blocks: [1], heads: { 1: [2] } }, "1 twice");
+  await refused("INVALID_ARGUMENT", { blocks: [1], part: "all" }, "bypass.part", '"both"');
+  await refused(
+    "INVALID_ARGUMENT",
+    { blocks: [1], part: "mlp", mode: "short-circuit" },
+    "bypass.mode",
+    "only attention",
+  );
+  await refused("INVALID_ARGUMENT", { blocks: [1], part: "both", mode: "short-circuit" }, "bypass.mode");
+  await refused("INVALID_ARGUMENT", { heads: { 1: [0] }, part: "mlp" }, "bypass.part", "heads");
+  const attentionOnly = { blocks: [0, 1, 2].map(() => new Float32Array(32)) };
+  const mlpMean = { blocks: [1], part: "mlp", mode: "mean", means: attentionOnly };
+  await refused("INVALID_ARGUMENT", mlpMean, "means.mlps");
   await refused("INVALID_ARGUMENT", { blocks: [1], mode: "mean" }, "means");
   await refused("INVALID_ARGUMENT", { blocks: [1], mode: "mean", means: { blocks: [[1]] } }, "3 blocks of 32 numbers");
   const strange = [0, 1, 2].map(() => new Float32Array(32).fill(Number.NaN));

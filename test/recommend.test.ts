@@ -33,6 +33,8 @@ function sweepOf(all: Record<string, Counts>, { samples = 100, questions = 100 }
   const { base, ...others } = all;
   const variants = Object.entries(others).map(([name, counts], block) => ({
     name,
+    kind: "block",
+    part: "attention",
     blocks: [block],
     mode: "zero",
     ...scores(counts),

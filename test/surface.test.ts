@@ -2,7 +2,7 @@
 import { createRequire } from "node:module";
 import * as esm from "attention-bypass";
 import t from "tap";
-import type { Addon, NativeControl, NativeDecoder, NativeModel } from "../lib/native.ts";
+import type { Addon, NativeControl, NativeGenerator, NativeModel } from "../lib/native.ts";
 import { runScript } from "./support/child.ts";
 import { fixture, temporaryFolder } from "./support/fixtures.ts";
 import { writeRandomModel } from "./support/random-model.ts";
@@ -24,7 +24,7 @@ t.test("the addon is what lib/native.ts says", async (t) => {
   const exported = names<Addon>({
     Control: true,
     Model: true,
-    Decoder: true,
+    Generator: true,
     platform: true,
     freeMemory: true,
     Traced: true,
@@ -36,7 +36,11 @@ t.test("the addon is what lib/native.ts says", async (t) => {
       .filter((name) => name !== "constructor")
       .sort();
   t.same(methods(addon.Control as never), names<NativeControl>({ abort: true }), "Control");
-  t.same(methods(addon.Decoder as never), names<NativeDecoder>({ next: true, keepRows: true, close: true }), "Decoder");
+  t.same(
+    methods(addon.Generator as never),
+    names<NativeGenerator>({ add: true, step: true, remove: true }),
+    "Generator",
+  );
   t.same(
     methods(addon.Model as never),
     names<NativeModel>({

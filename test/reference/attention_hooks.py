@@ -1,9 +1,9 @@
-"""What hooks on Hugging Face's modules give where single heads are bypassed or attention is replaced by its mean.
+"""What hooks on Hugging Face's modules give where heads, attention or MLPs are bypassed or replaced by their means.
 
 python attention_hooks.py MODEL REQUEST.json
 
-The request: {"rows": tokens, of one length, "cases": [{"mode", "blocks": [...], "heads": {block: [...]}}]}. Prints, in
-float32, {"means": for each block what its heads mix on average, "shares": for each block, "head_shares", "logits": for
+The request: {"rows": tokens, of one length, "cases": [{"mode", "blocks": [...], "heads": {block: [...]}, "part"}]}. Prints,
+in float32, {"means": for each block its mean head outputs, "mlp_means": for each block the mean output of its MLP, "shares": for each block, "head_shares", "logits": for
 each case, flat}. Means and shares are over all tokens of the rows.
 """
 
@@ -48,23 +48,25 @@ def own_values(block, normed):
 
 def survey():
     """Means of what is mixed, and shares of the stream that attention and its heads write."""
-    mixed, streams = {}, {}
+    mixed, widened, streams = {}, {}, {}
     with ExitStack() as hooks:
         for index, block in enumerate(blocks):
             hooks.enter_context(Hook(output_of(block), lambda module, args, i=index: mixed.__setitem__(i, args[0])))
+            hooks.enter_context(OutputHook(block.mlp, lambda module, args, output, i=index: widened.__setitem__(i, output)))
             hooks.enter_context(OutputHook(block, lambda module, args, output, i=index: streams.__setitem__(i, first(output))))
         model(rows, use_cache=False)
-    means, shares, head_shares = [], [], []
+    means, mlp_means, shares, head_shares = [], [], [], []
     for index, block in enumerate(blocks):
         projection = output_of(block)
         lengths = streams[index].norm(dim=-1)
         means.append(mixed[index].flatten(0, 1).mean(0).tolist())
+        mlp_means.append(widened[index].flatten(0, 1).mean(0).tolist())
         shares.append((projection(mixed[index]).norm(dim=-1) / lengths).mean().item())
         parts = mixed[index].unflatten(-1, (heads, size)), projection.weight.unflatten(1, (heads, size))
         head_shares.append(
             [((parts[0][..., h, :] @ parts[1][:, h].T).norm(dim=-1) / lengths).mean().item() for h in range(heads)]
         )
-    return means, shares, head_shares
+    return means, mlp_means, shares, head_shares
 
 
 class Hook:
@@ -97,12 +99,18 @@ def replace_heads(block, chosen, mode, mean, values):
     return hook
 
 
-def logits_of(case, means):
+def logits_of(case, means, mlp_means):
     with ExitStack() as hooks:
         for index, block in enumerate(blocks):
             attention = block.attention if neox else block.attn
             mean = torch.tensor(means[index])
-            if index in case["blocks"]:
+            part = case.get("part", "attention")
+            if index in case["blocks"] and part != "attention":
+                instead = torch.tensor(mlp_means[index]) if case["mode"] == "mean" else torch.zeros_like(mean)
+                hooks.enter_context(
+                    OutputHook(block.mlp, lambda module, args, output, instead=instead: instead.expand_as(output))
+                )
+            if index in case["blocks"] and part != "mlp":
                 # GPT-NeoX calls its attention by name, and GPT-Neo's by position: the output is the first of a tuple.
                 replaced = output_of(block)(mean) if case["mode"] == "mean" else torch.zeros_like(mean)
 
@@ -124,6 +132,6 @@ def logits_of(case, means):
 
 
 with torch.inference_mode():
-    means, shares, head_shares = survey()
-    logits = [logits_of(case, means) for case in request["cases"]]
-print(json.dumps({"means": means, "shares": shares, "head_shares": head_shares, "logits": logits}))
+    means, mlp_means, shares, head_shares = survey()
+    logits = [logits_of(case, means, mlp_means) for case in request["cases"]]
+print(json.dumps({"means": means, "mlp_means": mlp_means, "shares": shares, "head_shares": head_shares, "logits": logits}))

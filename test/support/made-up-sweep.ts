@@ -49,6 +49,8 @@ export function madeUpSweep(
   const variants = [
     ...blocks.map((counts, block) => ({
       name: `block ${block}`,
+      kind: "block" as const,
+      part: "attention" as const,
       blocks: [block],
       mode,
       ...scores(counts, 10 + block),
@@ -56,6 +58,9 @@ export function madeUpSweep(
     })),
     ...quartiles.map((counts, index) => ({
       name: `quartile ${index + 1}`,
+      kind: "quartile" as const,
+      quartile: (index + 1) as 1 | 2 | 3 | 4,
+      part: "attention" as const,
       blocks: [index],
       mode,
       ...scores(counts, 20 + index),
