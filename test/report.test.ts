@@ -248,7 +248,14 @@ t.test("what can't be written or drawn", async (t) => {
   await refuses(t, "a format", () => drawFigure(figure, "gif" as "svg"), "INVALID_ARGUMENT", "gif");
   for (const size of [30_000, 1e7]) {
     const large = { ...figure, spec: { width: size, height: size, data: { values: [{ a: 1 }] }, mark: "bar" } };
-    await refuses(t, `${size} wide`, () => drawFigure(large, "png"), "INVALID_ARGUMENT", String(size).slice(0, -2), "pixels");
+    await refuses(
+      t,
+      `${size} wide`,
+      () => drawFigure(large, "png"),
+      "INVALID_ARGUMENT",
+      String(size).slice(0, -2),
+      "pixels",
+    );
   }
   for (const [name, options] of Object.entries({
     "an empty name": { name: "" },
