@@ -142,7 +142,7 @@ t.test("what bypasses can't be", async (t) => {
   await refused("INVALID_ARGUMENT", { heads: [[1]] }, "heads");
   await refused("INVALID_ARGUMENT", { heads: { 0: 1 } }, "heads");
   await refused("BLOCK_OUT_OF_RANGE", { heads: { 3: [0] } }, "bypass.heads", "3");
-  await refused("BLOCK_OUT_OF_RANGE", { heads: { first: [0] } }, "bypass.heads");
+  await refused("INVALID_ARGUMENT", { heads: { first: [0] } }, "bypass.heads", '"first"');
   await refused("HEAD_OUT_OF_RANGE", { heads: { 1: [4] } }, "bypass.heads[1]", "0 to 3", "4");
   await refused("HEAD_OUT_OF_RANGE", { heads: { 1: [0.5] } }, "0.5");
   await refused("HEAD_DUPLICATE", { heads: { 1: [2, 2] } }, "2 twice");
