@@ -114,6 +114,8 @@ for (const [name, key] of [
 ] as const) {
   const spoil = withConfig((config) => (config[key] = "gelu_11"));
   spoiled(`an activation of ${name}`, name, spoil, "ACTIVATION_UNSUPPORTED", '"gelu_11"', "gelu_new");
+  const long = withConfig((config) => (config[key] = "0".repeat(10_000)));
+  spoiled(`a long activation of ${name}`, name, long, "ACTIVATION_UNSUPPORTED", "000...");
 }
 for (const [name, key, value] of [
   ["neox-serial", "rope_parameters", { rope_type: "yarn", rope_theta: 10000, factor: 2 }],

@@ -139,6 +139,7 @@ t.test("tokenizers that can't be", async (t) => {
     [{ added_tokens: [{ ...token, content: "a" }] }, "one id", '"a"'],
     [{ added_tokens: [token, { ...token, content: "y!" }] }, "one token for the id 300"],
     [{ normalizer: { type: "Sequence", normalizers: Array(1000).fill({ type: "NFC" }) } }, "64 steps"],
+    [{ pre_tokenizer: { type: "Sequence", pretokenizers: 5 } }, "a list of steps"],
     [{ pre_tokenizer: { type: "Abacus" } }, "Abacus"],
     [{ decoder: 5 }, "decoder"],
   ] as [object, ...string[]][]) {

@@ -72,6 +72,11 @@ export function stepsOf(part: Step | null, name: string): Step[] {
     if (typeof next !== "object" || next === null) continue;
     const one = next as Step;
     const inner = one.type === "Sequence" ? (one.normalizers ?? one.pretokenizers ?? one.decoders) : undefined;
+    if (inner != null && !Array.isArray(inner)) {
+      throw invalid(
+        `expected a list of steps for a Sequence of the tokenizer in ${name} but received ${describe(inner)}`,
+      );
+    }
     if (Array.isArray(inner)) left.push(...[...inner.slice(0, mostSteps + 1)].reverse());
     else steps.push(one);
     if (steps.length > mostSteps || left.length > mostSteps) {

@@ -50,8 +50,10 @@ std::string activation_expression(const std::string& name) {
   if (found != activations().end()) return found->second.expression;
   std::string supported;
   for (const auto& [known, activation] : activations()) supported += (supported.empty() ? "" : ", ") + known;
+  constexpr size_t most_shown = 60;
+  const std::string shown = name.size() > most_shown ? name.substr(0, most_shown) + "..." : name;
   throw Error("ACTIVATION_UNSUPPORTED",
-              "expected an activation among " + supported + " in the config but received \"" + name + "\"");
+              "expected an activation among " + supported + " in the config but received \"" + shown + "\"");
 }
 
 ActivationShape activation_shape(const std::string& name) { return activations().at(name).shape; }
