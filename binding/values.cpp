@@ -102,7 +102,7 @@ std::vector<BypassPlan> to_plans(const Napi::Value& value) {
 ModelConfig to_config(const Napi::Value& value) {
   const auto object = value.As<Napi::Object>();
   ModelConfig config;
-  config.family = to_string(object.Get("family")) == "gpt-neox" ? Family::gpt_neox : Family::gpt_neo;
+  config.family = to_string(object.Get("family"));
   config.block_count = to_integer(object.Get("blockCount"));
   config.hidden_size = to_integer(object.Get("hiddenSize"));
   config.head_count = to_integer(object.Get("headCount"));
@@ -117,6 +117,7 @@ ModelConfig to_config(const Napi::Value& value) {
   config.attention_bias = to_boolean(object.Get("attentionBias"));
   config.rotary_size = to_integer(object.Get("rotarySize"));
   config.rotary_base = to_number(object.Get("rotaryBase"));
+  config.attention_scale = to_number(object.Get("attentionScale"));
   return config;
 }
 

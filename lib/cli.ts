@@ -30,7 +30,7 @@ Examples:
 function createProgram(signal: AbortSignal): Command {
   const program = new Command("attention-bypass")
     .description(
-      "Runs Pythia and GPT-Neo models with the attention of chosen transformer blocks switched off, and measures what that " +
+      "Runs Pythia, GPT-Neo and GPT-2 models with the attention of chosen transformer blocks switched off, and measures what that " +
         "does to what they write, predict and know by heart.",
     )
     .version(packageVersion)

@@ -1,5 +1,7 @@
 import * as v from "valibot";
 import { type Bypass, isPlain, toPlan } from "./bypass.js";
+import { AttentionBypassError } from "./errors.js";
+import { familyOf } from "./families/registry.js";
 import { requireFinite } from "./finite.js";
 import type { NativeDivergence, NativePlan } from "./native.js";
 import { type OperationOptions, run } from "./operation.js";
@@ -79,6 +81,12 @@ export async function diverge(
   plans: readonly NativePlan[],
   options: OperationOptions,
 ): Promise<Divergence[][]> {
+  if (!familyOf(session.config.family).provenBounds) {
+    throw new AttentionBypassError(
+      "BOUND_UNPROVEN",
+      `expected a family with proven bounds but received ${session.config.family}; docs/theory.md says what is proven`,
+    );
+  }
   const exact = await session.float64.get();
   const found = await run(session.addon, options, (control) => exact.diverge(toNativeRows(rows), plans, control));
   // Arrays of this module's realm, whichever the addon's is.

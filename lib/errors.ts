@@ -40,8 +40,10 @@ export const errorCodes = [
   "CONFIG_MISSING",
   /** A config that can't be read, or that contradicts itself. */
   "CONFIG_INVALID",
-  /** A model family other than GPT-NeoX and GPT-Neo. */
+  /** A model family that the package does not load, or a variant of one. */
   "ARCHITECTURE_UNSUPPORTED",
+  /** A family for which the bounds of docs/theory.md are not proven. */
+  "BOUND_UNPROVEN",
   /** An activation that is not known. */
   "ACTIVATION_UNSUPPORTED",
   /** A scaling of the rotary embedding. */

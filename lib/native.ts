@@ -35,7 +35,7 @@ export interface NativeBlockBypass {
 export type NativePlan = NativeBlockBypass[];
 
 export interface NativeConfig {
-  family: "gpt-neox" | "gpt-neo";
+  family: string;
   blockCount: number;
   hiddenSize: number;
   headCount: number;
@@ -51,6 +51,7 @@ export interface NativeConfig {
   attentionBias: boolean;
   rotarySize: number;
   rotaryBase: number;
+  attentionScale: number;
 }
 
 /** A file with weights and what identified it when its header was read. Whoever reads it later checks that it is the same. */

@@ -180,3 +180,67 @@ for (const name of ["neo-attention-layers", "neo-types", "neox-old-keys", "neox-
     await model.dispose();
   });
 }
+
+for (const [name, dtype] of [
+  ["neox-serial", "float32"],
+  ["gpt2", "float32"],
+  ["neo-types", "float16"],
+] as const) {
+  t.test(`16 calls at once, each with its own bypass and sampling: ${name} in ${dtype}`, async (t) => {
+    const model = await loadModel(fixture(name), { ...here, dtype });
+    const { means } = await model.attention([randomTokens(12, model.config.vocabularySize)]);
+    const bypasses: (Bypass | undefined)[] = [
+      undefined,
+      { blocks: [0] },
+      { blocks: [1], mode: "short-circuit" },
+      { blocks: [0, 2], mode: "mean", means },
+      { heads: { 1: [0, 2] } },
+      { blocks: [1], part: "mlp" },
+      { blocks: [0, 1, 2], part: "both" },
+      { blocks: [2], part: "both", mode: "mean", means },
+    ];
+    const calls = Array.from({ length: 16 }, (_, index) => {
+      const bypass = bypasses[index % bypasses.length];
+      const settings = {
+        ...options,
+        maxNewTokens: 3 + 2 * index,
+        ...(index % 3 === 0 && { temperature: 0.8, seed: index, topP: 0.9, topK: 20 }),
+        ...(bypass && { bypass }),
+      };
+      return { prompt: randomTokens(2 + index, model.config.vocabularySize, index), settings };
+    });
+    const alone: Generation[] = [];
+    for (const { prompt, settings } of calls) alone.push(await model.generate(prompt, settings));
+    const controller = new AbortController();
+    const aborted = model.generate([1, 2, 3], {
+      ...options,
+      maxNewTokens: 40,
+      signal: controller.signal,
+      onProgress: (share) => share > 0.2 && controller.abort(new Error("enough")),
+    });
+    // The second half joins while the first runs.
+    const begun = calls.slice(0, 8).map(({ prompt, settings }) => model.generate(prompt, settings));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const joined = calls.slice(8).map(({ prompt, settings }) => model.generate(prompt, settings));
+    await t.rejects(aborted, { message: "enough" });
+    for (const [index, together] of (await Promise.all([...begun, ...joined])).entries()) {
+      agree(t, together, alone[index] as Generation, `call ${index}`);
+    }
+    await model.dispose();
+  });
+}
+
+t.test("what fails in a batch fails for its own call only", async (t) => {
+  const model = await loadModel(fixture("neox-serial"), here);
+  const prompt = randomTokens(6, 60);
+  const alone = await model.generate(prompt, { maxNewTokens: 10, ...options });
+  const huge = { blocks: [0, 1, 2].map(() => new Float32Array(32).fill(3e38)) };
+  const [good, bad] = await Promise.allSettled([
+    model.generate(prompt, { maxNewTokens: 10, ...options }),
+    model.generate(prompt, { maxNewTokens: 10, ...options, bypass: { blocks: [0], mode: "mean", means: huge } }),
+  ]);
+  t.equal(bad.status === "rejected" && bad.reason.code, "NOT_FINITE");
+  t.equal(good.status, "fulfilled");
+  if (good.status === "fulfilled") agree(t, good.value, alone, "the other call");
+  await model.dispose();
+});

@@ -67,7 +67,15 @@ const bypassOf = ({ part, mode, blocks, heads }: Case, means: BypassMeans): Bypa
   ...(mode === "mean" && { means }),
 });
 
-for (const name of ["neox-serial", "neox-no-attention-bias", "neox-full-rotary", "neo-types", "neo-attention-layers"]) {
+for (const name of [
+  "neox-serial",
+  "neox-no-attention-bias",
+  "neox-full-rotary",
+  "neo-types",
+  "neo-attention-layers",
+  "gpt2",
+  "gpt2-untied",
+]) {
   t.test(name, { skip: withoutPython }, async (t) => {
     const model = await loadModel(fixture(name), here);
     const rows = [0, 1, 2].map((seed) => randomTokens(12, model.config.vocabularySize, seed));

@@ -1,13 +1,8 @@
 import type { ModelConfig } from "../config.js";
 import { AttentionBypassError } from "../errors.js";
+import { familyOf } from "../families/registry.js";
 import { invalidArgument } from "../validation.js";
 import { quoted } from "./quoted.js";
-
-/** What tells a model by its names: its token embedding, and the name of what is not its head. */
-const families = {
-  "gpt-neox": { embedding: "embed_in.weight", core: "gpt_neox." },
-  "gpt-neo": { embedding: "wte.weight", core: "transformer." },
-} as const;
 
 /** Heads that training puts next to a language model. */
 const extraHeads = ["v_head.", "score."];
@@ -30,7 +25,7 @@ const listed = (names: readonly string[]) => {
 
 /** What stands before all names of each model, such as "model.", or "". */
 function prefixesOf(names: readonly string[], family: ModelConfig["family"]): string[] {
-  const { embedding, core } = families[family];
+  const { embedding, core } = familyOf(family);
   const inner = names
     .filter((name) => name === embedding || name.endsWith(`.${embedding}`))
     .map((name) => name.slice(0, -embedding.length));
@@ -70,7 +65,7 @@ export function chooseModel<Tensor extends { readonly name: string }>(
   const names = tensors.map(({ name }) => name);
   const prefixes = prefixesOf(names, family);
   if (prefixes.length === 0) {
-    const { embedding, core } = families[family];
+    const { embedding, core } = familyOf(family);
     throw new AttentionBypassError(
       "TENSOR_MISSING",
       `expected a tensor ${core}${embedding} in ${place} but found none among ${names.length} tensors` +

@@ -28,6 +28,7 @@ export const exitCodes: Readonly<Record<ErrorCode, number>> = {
   CONFIG_MISSING: input,
   CONFIG_INVALID: input,
   ARCHITECTURE_UNSUPPORTED: input,
+  BOUND_UNPROVEN: input,
   ACTIVATION_UNSUPPORTED: input,
   ROPE_SCALING_UNSUPPORTED: input,
   WEIGHTS_MISSING: input,

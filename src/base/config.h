@@ -1,17 +1,14 @@
 #pragma once
 
-#include <cmath>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 namespace attention_bypass {
 
-enum class Family { gpt_neox, gpt_neo };
-
-// The shape of a model, in one vocabulary for both families.
+// The shape of a model, with the same names for all families.
 struct ModelConfig {
-  Family family = Family::gpt_neox;
+  std::string family;  // its name in the registry, see model/families.h
   int64_t block_count = 0;
   int64_t hidden_size = 0;
   int64_t head_count = 0;
@@ -23,17 +20,14 @@ struct ModelConfig {
   bool tied_embedding = false;
   // For each block, how many tokens back it may attend, itself included; 0 where it sees all of them.
   std::vector<int64_t> windows;
-  // GPT-NeoX alone.
-  bool parallel_residual = true;
-  bool attention_bias = true;
-  int64_t rotary_size = 0;
+  // Attention and MLP of a block both read the stream that enters it; otherwise one after the other.
+  bool parallel_residual = false;
+  bool attention_bias = true;  // of the projections to queries, keys and values, where a family has a choice
+  int64_t rotary_size = 0;     // rotated dimensions of each head
   double rotary_base = 10000;
+  double attention_scale = 1;  // of the products of queries and keys
 
   int64_t head_size() const { return hidden_size / head_count; }
-  // Of the products of queries and keys. GPT-Neo takes them as they are.
-  double attention_scale() const {
-    return family == Family::gpt_neox ? 1 / std::sqrt(static_cast<double>(head_size())) : 1;
-  }
 };
 
 }  // namespace attention_bypass

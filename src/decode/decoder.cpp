@@ -70,7 +70,7 @@ class Decoder::Reader final : public KeyValueReader {
       spans.push_back({offset(own.keys, begin), offset(own.values, begin), row.stored + 1 - from,
                        own.keys.stride(1), own.keys.stride(2)});
     }
-    return single_query_attention(queries, seen, model_.config().attention_scale()).flatten(1).unsqueeze(1);
+    return single_query_attention(queries, seen, model_.config().attention_scale).flatten(1).unsqueeze(1);
   }
 
   at::Tensor mix_gathered(const Block& block, const at::Tensor& queries, const at::Tensor& rows) {

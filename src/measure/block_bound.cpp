@@ -48,7 +48,7 @@ BlockBound::BlockBound(const Model& model, const Block& block, const BlockNorms&
       keys_(projections.keys[0]),
       values_(projections.values[0]),
       visible_(visible) {
-  const double scale = model.config().attention_scale();
+  const double scale = model.config().attention_scale;
   const auto scores = queries_.matmul(keys_.mT()).mul(scale).masked_fill(visible.logical_not(), -INFINITY);
   attention_ = scores.softmax(-1);
   mixed_ = attention_.matmul(values_);
@@ -70,7 +70,7 @@ at::Tensor BlockBound::head_difference(int64_t head, const at::Tensor& moved) co
   const auto key_moves = norms_.keys[head] * moved;
   const auto query_lengths = of_queries(queries_[head].norm(2, {-1}));
   const auto moves =
-      (model_.config().attention_scale() *
+      (model_.config().attention_scale *
        (query_moves * keys_[head].norm(2, {-1}) + query_lengths * key_moves + query_moves * key_moves))
           .masked_fill(hidden, 0);
   const auto widest = moves.amax(-1);

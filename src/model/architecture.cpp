@@ -3,14 +3,14 @@
 #include <utility>
 
 #include "model/activation.h"
+#include "model/families.h"
 
 namespace attention_bypass {
 
 Architecture build_architecture(const ModelConfig& config, Checkpoint& checkpoint, const Placement& placement,
                                 Control& control) {
   ArchitectureBuilder builder(config, checkpoint, placement);
-  Architecture architecture =
-      config.family == Family::gpt_neox ? build_gpt_neox(builder, control) : build_gpt_neo(builder, control);
+  Architecture architecture = find_family(config.family).build(builder, control);
   checkpoint.finish();
   architecture.offloaded = std::move(builder.offloaded);
   architecture.root.eval();
@@ -43,6 +43,19 @@ torch::jit::Module ArchitectureBuilder::embedding(const std::string& name, int64
                    R"(
 def forward(self, ids: Tensor) -> Tensor:
     return torch.to(torch.to(torch.embedding(self.weight, ids), self.dtype), self.stream_dtype)
+)");
+  return keep(module, std::move(weight));
+}
+
+torch::jit::Module ArchitectureBuilder::transposed_linear(const std::string& name, int64_t inputs,
+                                                          int64_t outputs) {
+  auto weight = matrix(name + ".weight", {inputs, outputs}, false);
+  const auto module = script.build("Conv1D",
+                                   {ScriptBuilder::parameter("weight", weight.weight),
+                                    ScriptBuilder::parameter("bias", vector(name + ".bias", outputs, dtype()))},
+                                   R"(
+def forward(self, x: Tensor) -> Tensor:
+    return torch.linear(x, self.weight.t(), self.bias)
 )");
   return keep(module, std::move(weight));
 }
@@ -81,16 +94,45 @@ def forward(self, x: Tensor) -> Tensor:
 }
 
 torch::jit::Module ArchitectureBuilder::mlp(const std::string& name, const std::string& widen,
-                                            const std::string& narrow) {
-  const auto first = linear(name + "." + widen, config.hidden_size, config.intermediate_size, true);
-  const auto second = linear(name + "." + narrow, config.intermediate_size, config.hidden_size, true);
+                                            const std::string& narrow, bool transposed) {
+  const auto layer = [&](const std::string& part, int64_t inputs, int64_t outputs) {
+    return transposed ? transposed_linear(name + "." + part, inputs, outputs)
+                      : linear(name + "." + part, inputs, outputs, true);
+  };
+  const auto first = layer(widen, config.hidden_size, config.intermediate_size);
+  const auto second = layer(narrow, config.intermediate_size, config.hidden_size);
+  const std::string as_linear = transposed ? ".t()" : "";
   return script.build(
       "MLP", {ScriptBuilder::module(widen, first), ScriptBuilder::module(narrow, second)},
       "def activate(self, x: Tensor) -> Tensor:\n    return " + activation_expression(config.activation) +
           "\n\ndef forward(self, hidden: Tensor) -> Tensor:\n    return self." + narrow +
           ".forward(self.activate(self." + widen +
           ".forward(hidden)))\n\ndef weights(self) -> Tuple[Tensor, Tensor, Tensor]:\n    return self." +
-          widen + ".weight, self." + widen + ".bias, self." + narrow + ".weight\n");
+          widen + ".weight" + as_linear + ", self." + widen + ".bias, self." + narrow + ".weight" + as_linear +
+          "\n");
+}
+
+torch::jit::Module ArchitectureBuilder::block(const std::string& class_name, const BlockNames& names,
+                                              const Architecture::Block& parts,
+                                              const torch::jit::Module& attention,
+                                              const std::string& argument) {
+  const auto call = [](const std::string& part, const std::string& arguments) {
+    return "self." + part + ".forward(" + arguments + ")";
+  };
+  const std::string name = argument.substr(0, argument.find(':'));
+  const std::string attended =
+      call(names.attention, call(names.attention_norm, "hidden") + ", " + name);
+  const std::string mlp = call(names.mlp, call(names.mlp_norm, "hidden"));
+  const std::string body =
+      config.parallel_residual
+          ? "    attended = " + attended + "\n    return " + mlp + " + attended + hidden\n"
+          : "    hidden = " + attended + " + hidden\n    return " + mlp + " + hidden\n";
+  return script.build(class_name,
+                      {ScriptBuilder::module(names.attention_norm, parts.attention_norm),
+                       ScriptBuilder::module(names.attention, attention),
+                       ScriptBuilder::module(names.mlp_norm, parts.mlp_norm),
+                       ScriptBuilder::module(names.mlp, parts.mlp)},
+                      "def forward(self, hidden: Tensor, " + argument + ") -> Tensor:\n" + body);
 }
 
 torch::jit::Module ArchitectureBuilder::stack(const std::string& class_name,

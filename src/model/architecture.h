@@ -46,11 +46,11 @@ struct Placement {
   bool offload = false;
 };
 
-// Builds the canonical modules of either family.
+// Builds the canonical modules of the config's family.
 Architecture build_architecture(const ModelConfig& config, Checkpoint& checkpoint, const Placement& placement,
                                 Control& control);
 
-// What both families' builders need: the parts that they share.
+// The parts that the families share.
 class ArchitectureBuilder {
  public:
   ArchitectureBuilder(const ModelConfig& of, Checkpoint& from, const Placement& as)
@@ -61,8 +61,22 @@ class ArchitectureBuilder {
   // Where matrices are offloaded this one is too, unless it is to stay in memory.
   torch::jit::Module embedding(const std::string& name, int64_t count, bool in_memory);
   torch::jit::Module linear(const std::string& name, int64_t inputs, int64_t outputs, bool bias);
+  // A linear layer with a bias whose weight is stored as (inputs, outputs), Hugging Face's Conv1D.
+  torch::jit::Module transposed_linear(const std::string& name, int64_t inputs, int64_t outputs);
   torch::jit::Module norm(const std::string& name);
-  torch::jit::Module mlp(const std::string& name, const std::string& widen, const std::string& narrow);
+  // transposed: its layers are stored as transposed_linear has them.
+  torch::jit::Module mlp(const std::string& name, const std::string& widen, const std::string& narrow,
+                         bool transposed = false);
+  // The names of a block's parts in Hugging Face's tree.
+  struct BlockNames {
+    std::string attention_norm, attention, mlp_norm, mlp;
+  };
+  // A block's own forward(hidden, argument) in the archive, which adds its parts to the stream as
+  // forward/block_step.cpp does. attention: forward(normed, argument). argument: with its type, such as
+  // "rotation: Tensor".
+  torch::jit::Module block(const std::string& class_name, const BlockNames& names,
+                           const Architecture::Block& parts, const torch::jit::Module& attention,
+                           const std::string& argument);
   // A list of blocks as Hugging Face's tree has it, with the blocks' numbers as names.
   torch::jit::Module stack(const std::string& class_name, const std::vector<torch::jit::Module>& blocks);
 
@@ -87,5 +101,6 @@ class ArchitectureBuilder {
 
 Architecture build_gpt_neox(ArchitectureBuilder& builder, Control& control);
 Architecture build_gpt_neo(ArchitectureBuilder& builder, Control& control);
+Architecture build_gpt2(ArchitectureBuilder& builder, Control& control);
 
 }  // namespace attention_bypass

@@ -73,15 +73,8 @@ Architecture build_gpt_neo(ArchitectureBuilder& builder, Control& control) {
 def forward(self, x: Tensor, mask: Optional[Tensor]) -> Tensor:
     return self.attention.forward(x, mask)
 )");
-    blocks.push_back(builder.script.build(
-        "GPTNeoBlock",
-        {ScriptBuilder::module("ln_1", parts.attention_norm), ScriptBuilder::module("attn", attn),
-         ScriptBuilder::module("ln_2", parts.mlp_norm), ScriptBuilder::module("mlp", parts.mlp)},
-        R"(
-def forward(self, hidden: Tensor, mask: Optional[Tensor]) -> Tensor:
-    hidden = self.attn.forward(self.ln_1.forward(hidden), mask) + hidden
-    return self.mlp.forward(self.ln_2.forward(hidden)) + hidden
-)"));
+    blocks.push_back(builder.block("GPTNeoBlock", {"ln_1", "attn", "ln_2", "mlp"}, parts, attn,
+                                   "mask: Optional[Tensor]"));
     architecture.blocks.push_back(parts);
     const int64_t window = config.windows[static_cast<size_t>(index)];
     const std::string mask =

@@ -107,21 +107,9 @@ Architecture build_gpt_neox(ArchitectureBuilder& builder, Control& control) {
                                  attention(builder, name + ".attention"),
                                  builder.norm(name + ".post_attention_layernorm"),
                                  builder.mlp(name + ".mlp", "dense_h_to_4h", "dense_4h_to_h")};
-    blocks.push_back(builder.script.build("GPTNeoXBlock",
-                                          {ScriptBuilder::module("input_layernorm", parts.attention_norm),
-                                           ScriptBuilder::module("attention", parts.attention),
-                                           ScriptBuilder::module("post_attention_layernorm", parts.mlp_norm),
-                                           ScriptBuilder::module("mlp", parts.mlp)},
-                                          config.parallel_residual ? R"(
-def forward(self, hidden: Tensor, rotation: Tensor) -> Tensor:
-    attended = self.attention.forward(self.input_layernorm.forward(hidden), rotation)
-    return self.mlp.forward(self.post_attention_layernorm.forward(hidden)) + attended + hidden
-)"
-                                                                   : R"(
-def forward(self, hidden: Tensor, rotation: Tensor) -> Tensor:
-    hidden = self.attention.forward(self.input_layernorm.forward(hidden), rotation) + hidden
-    return self.mlp.forward(self.post_attention_layernorm.forward(hidden)) + hidden
-)"));
+    blocks.push_back(builder.block(
+        "GPTNeoXBlock", {"input_layernorm", "attention", "post_attention_layernorm", "mlp"}, parts,
+        parts.attention, "rotation: Tensor"));
     architecture.blocks.push_back(parts);
     walk += "    hidden = getattr(self.gpt_neox.layers, \"" + number + "\").forward(hidden, rotation)\n";
   }

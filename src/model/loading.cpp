@@ -1,6 +1,7 @@
 #include "model/loading.h"
 
 #include "base/error.h"
+#include "model/families.h"
 
 namespace attention_bypass {
 
@@ -36,7 +37,8 @@ std::unique_ptr<Model> load_model(const ModelConfig& config, const WeightSource&
   // Weights made under inference mode carry no version counters; this is a package that never trains.
   const c10::InferenceMode inference;
   control.expect(static_cast<double>(config.block_count));
-  Checkpoint checkpoint(open_tensors(source), config);
+  const auto& family = find_family(config.family);
+  Checkpoint checkpoint(open_tensors(source), family.core, family.embedding);
   return std::make_unique<Model>(config, build_architecture(config, checkpoint, placement, control),
                                  placement);
 }

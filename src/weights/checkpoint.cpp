@@ -27,7 +27,8 @@ std::string text_of(const Value& value) {
 
 // Whether a name ends with one of these, from a dot or the beginning on.
 bool is_buffer(const std::string& name) {
-  static constexpr std::array<std::string_view, 8> buffers = {
+  static constexpr std::array<std::string_view, 10> buffers = {
+      "attn.bias",             "attn.masked_bias",
       "attention.bias",        "attention.masked_bias",
       "attn.attention.bias",   "attn.attention.masked_bias",
       "rotary_emb.inv_freq",   "rotary_emb.original_inv_freq",
@@ -41,10 +42,8 @@ bool is_buffer(const std::string& name) {
 
 }  // namespace
 
-Checkpoint::Checkpoint(StoredTensors weights, const ModelConfig& config) : weights_(std::move(weights)) {
-  const bool neox = config.family == Family::gpt_neox;
-  core_ = neox ? "gpt_neox." : "transformer.";
-  const std::string anchor = neox ? "embed_in.weight" : "wte.weight";
+Checkpoint::Checkpoint(StoredTensors weights, const std::string& core, const std::string& anchor)
+    : weights_(std::move(weights)), core_(core) {
   for (const auto& [name, tensor] : weights_) {
     if (name != anchor && !ends_with(name, "." + anchor)) continue;
     stored_ = name.substr(0, name.size() - anchor.size());

@@ -2,7 +2,6 @@
 
 #include <string>
 
-#include "base/config.h"
 #include "weights/stored_tensor.h"
 
 namespace attention_bypass {
@@ -11,8 +10,9 @@ namespace attention_bypass {
 // file: nothing for a base model, "gpt_neox." for a language model, any wrapper's names for a traced module.
 class Checkpoint {
  public:
-  // Throws TENSOR_MISSING where no name ends with the token embedding's of the config's family.
-  Checkpoint(StoredTensors weights, const ModelConfig& config);
+  // core: how canonical names of the stack of blocks begin. anchor: the name of the token embedding behind
+  // that. Throws TENSOR_MISSING if no name ends with it.
+  Checkpoint(StoredTensors weights, const std::string& core, const std::string& anchor);
 
   bool has(const std::string& name) const;
 

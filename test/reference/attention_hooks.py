@@ -19,19 +19,26 @@ with open(request_file, encoding="utf-8") as source:
     request = json.load(source)
 rows = torch.tensor(request["rows"])
 model = AutoModelForCausalLM.from_pretrained(model_folder, dtype=torch.float32, attn_implementation="eager").eval()
-neox = model.config.model_type == "gpt_neox"
+neox, neo = (model.config.model_type == name for name in ("gpt_neox", "gpt_neo"))
 blocks = model.gpt_neox.layers if neox else model.transformer.h
-heads = model.config.num_attention_heads if neox else model.config.num_heads
+heads = model.config.num_heads if neo else model.config.num_attention_heads
 size = model.config.hidden_size // heads
 
 
 def attention_of(block):
-    return block.attention if neox else block.attn.attention
+    return block.attention if neox else block.attn.attention if neo else block.attn
 
 
 def output_of(block):
     """The projection that what the heads mix goes through."""
-    return attention_of(block).dense if neox else attention_of(block).out_proj
+    attention = attention_of(block)
+    return attention.dense if neox else attention.out_proj if neo else attention.c_proj
+
+
+def output_matrix(block):
+    """The weight of that projection, as a linear layer has it; GPT-2 stores it transposed."""
+    weight = output_of(block).weight
+    return weight if neox or neo else weight.T
 
 
 def first(output):
@@ -40,8 +47,10 @@ def first(output):
 
 def own_values(block, normed):
     """Each token's own value, the heads side by side."""
-    if not neox:
+    if neo:
         return attention_of(block).v_proj(normed)
+    if not neox:
+        return attention_of(block).c_attn(normed).chunk(3, -1)[2]
     joined = attention_of(block).query_key_value(normed).view(*normed.shape[:2], heads, 3, size)
     return joined[..., 2, :].flatten(2)
 
@@ -62,7 +71,7 @@ def survey():
         means.append(mixed[index].flatten(0, 1).mean(0).tolist())
         mlp_means.append(widened[index].flatten(0, 1).mean(0).tolist())
         shares.append((projection(mixed[index]).norm(dim=-1) / lengths).mean().item())
-        parts = mixed[index].unflatten(-1, (heads, size)), projection.weight.unflatten(1, (heads, size))
+        parts = mixed[index].unflatten(-1, (heads, size)), output_matrix(block).unflatten(1, (heads, size))
         head_shares.append(
             [((parts[0][..., h, :] @ parts[1][:, h].T).norm(dim=-1) / lengths).mean().item() for h in range(heads)]
         )
