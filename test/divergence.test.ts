@@ -30,7 +30,7 @@ interface Reference {
   changed: number;
 }
 
-for (const name of ["neox-serial", "neox-full-rotary", "neo-types"]) {
+for (const name of ["neox-serial", "neox-full-rotary", "neo-types", "gpt2"]) {
   for (const mode of ["zero", "short-circuit"] as const) {
     t.test(`${name} with block 1 ${mode}`, { skip: interpreter === "" && noPython }, async (t) => {
       const model = await loadModel(fixture(name), here);
@@ -116,7 +116,7 @@ t.test("no bound is exceeded: 250 random models, 20 inputs and bypasses each", a
       items[Math.floor(((next() + 1) / 2) * items.length * (1 - 1e-9))] as Item;
     const heads = pick([1, 2, 4]);
     const tiny: TinyModel = {
-      family: pick(["gpt-neox", "gpt-neo"]),
+      family: pick(["gpt-neox", "gpt-neo", "gpt2"] as const),
       blocks: pick([2, 3, 4]),
       heads,
       width: heads * pick([4, 8]),
@@ -147,7 +147,10 @@ t.test("no bound is exceeded: 250 random models, 20 inputs and bypasses each", a
         const whole: Bypass = { blocks: [block], mode, means };
         const partial: Bypass = { heads: { [block]: [pick([...Array(heads).keys()])] }, mode, means };
         const several: Bypass = { blocks: [0], heads: { [tiny.blocks - 1]: [0] }, mode, means };
-        const bypass = pick([whole, whole, partial, several]);
+        const other = pick(["zero", "mean"] as const);
+        const mlp: Bypass = { blocks: [block], part: "mlp", mode: other, means };
+        const both: Bypass = { blocks: [0, tiny.blocks - 1], part: "both", mode: other, means };
+        const bypass = pick([whole, whole, partial, several, mlp, both]);
         const divergence = await model.divergence(tokens, { bypass });
         const { means: _, ...told } = bypass;
         compare(divergence, all, `model ${number}, ${JSON.stringify({ tokens, ...told, ...tiny })}`);

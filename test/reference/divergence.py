@@ -40,6 +40,8 @@ def replace(module, args, output):
     hidden = args[0]
     if mode == "zero":
         return (torch.zeros_like(output[0]), *output[1:])
+    if model.config.model_type == "gpt2":
+        return (module.c_proj(module.c_attn(hidden).chunk(3, -1)[2]), *output[1:])
     if not neox:
         return (module.attention.out_proj(module.attention.v_proj(hidden)), *output[1:])
     joined = module.query_key_value(hidden).view(*hidden.shape[:2], model.config.num_attention_heads, 3, -1)

@@ -4,7 +4,7 @@ import { writeWeights } from "./random-model.ts";
 
 /** The shape of a model of a few thousand weights. */
 export interface TinyModel {
-  family: "gpt-neox" | "gpt-neo";
+  family: "gpt-neox" | "gpt-neo" | "gpt2";
   blocks: number;
   heads: number;
   width: number;
@@ -64,6 +64,25 @@ function neoBlock(name: string, { width, intermediate }: TinyModel): Entry[] {
   ];
 }
 
+function gpt2Block(name: string, { width, intermediate }: TinyModel): Entry[] {
+  return [
+    [`${name}.ln_1.weight`, "attention.norm.scale", [width]],
+    [`${name}.ln_1.bias`, "attention.norm.shift", [width]],
+    [`${name}.attn.c_attn.weight`, "query-key-value", [width, 3 * width]],
+    [`${name}.attn.c_attn.bias`, "query-key-value.bias", [3 * width]],
+    [`${name}.attn.c_proj.weight`, "output", [width, width]],
+    [`${name}.attn.c_proj.bias`, "output.bias", [width]],
+    [`${name}.ln_2.weight`, "mlp.norm.scale", [width]],
+    [`${name}.ln_2.bias`, "mlp.norm.shift", [width]],
+    [`${name}.mlp.c_fc.weight`, "widen", [width, intermediate]],
+    [`${name}.mlp.c_fc.bias`, "widen.bias", [intermediate]],
+    [`${name}.mlp.c_proj.weight`, "narrow", [intermediate, width]],
+    [`${name}.mlp.c_proj.bias`, "narrow.bias", [width]],
+  ];
+}
+
+const blockOf = { "gpt-neox": neoxBlock, "gpt-neo": neoBlock, gpt2: gpt2Block };
+
 function configOf(model: TinyModel): object {
   const { blocks, heads, width, intermediate, vocabulary, activation, parallel, bias, epsilon } = model;
   const common = {
@@ -86,6 +105,20 @@ function configOf(model: TinyModel): object {
       rotary_pct: 0.5,
     };
   }
+  if (model.family === "gpt2") {
+    return {
+      model_type: "gpt2",
+      n_embd: width,
+      n_inner: intermediate,
+      n_layer: blocks,
+      n_head: heads,
+      n_positions: contextLength,
+      vocab_size: vocabulary,
+      activation_function: activation,
+      layer_norm_epsilon: epsilon,
+      tie_word_embeddings: false,
+    };
+  }
   const kinds = Array.from({ length: blocks }, (_, block) => (block % 2 === 0 ? "global" : "local"));
   return {
     ...common,
@@ -105,7 +138,7 @@ export async function writeTinyModel(folder: string, model: TinyModel, fill: Fil
   const neox = family === "gpt-neox";
   const numbered = Array.from({ length: blocks }, (_, block): [number, Entry[]] => [
     block,
-    neox ? neoxBlock(`gpt_neox.layers.${block}`, model) : neoBlock(`transformer.h.${block}`, model),
+    blockOf[family](neox ? `gpt_neox.layers.${block}` : `transformer.h.${block}`, model),
   ]);
   const norm = neox ? "gpt_neox.final_layer_norm" : "transformer.ln_f";
   const others: Entry[] = [
