@@ -5,6 +5,7 @@
 #include "base/finite.h"
 #include "decode/step_threads.h"
 #include "forward/not_finite.h"
+#include "forward/prompt_pass.h"
 
 namespace attention_bypass {
 
@@ -40,11 +41,11 @@ std::vector<Generator::Token> Generator::step(const std::vector<int64_t>& ids, C
 
 at::Tensor Generator::predict(const std::vector<Row*>& rows, Control& control) {
   std::vector<int64_t> ids, tokens, places;
-  std::map<const Request*, std::vector<size_t>> unread;
+  std::vector<size_t> unread;
   for (size_t place = 0; place < rows.size(); ++place) {
     const auto& row = *rows[place];
     if (row.decoded < 0) {
-      unread[row.request.get()].push_back(place);
+      unread.push_back(place);
       continue;
     }
     ids.push_back(row.decoded);
@@ -60,37 +61,67 @@ at::Tensor Generator::predict(const std::vector<Row*>& rows, Control& control) {
     for (const auto member : members) order[static_cast<size_t>(member)] = at++;
     parts.push_back(streams);
   };
-  for (const auto& [request, members] : unread) {
-    std::vector<Row*> of_request;
-    for (const auto member : members) of_request.push_back(rows[member]);
-    append(read(of_request, control), members);
+  for (const auto& members : read_together(rows, std::move(unread))) {
+    std::vector<Row*> some;
+    for (const auto member : members) some.push_back(rows[member]);
+    append(read(some, control), members);
   }
   if (!ids.empty()) append(decoder_.step(ids, tokens, control), places);
   return at::cat(parts).index_select(0, at::tensor(order, at::kLong).to(model_->device()));
 }
 
+std::vector<std::vector<size_t>> Generator::read_together(const std::vector<Row*>& rows,
+                                                          std::vector<size_t> unread) {
+  const auto length = [&rows](size_t place) { return rows[place]->tokens.size(); };
+  std::stable_sort(unread.begin(), unread.end(),
+                   [&](size_t left, size_t right) { return length(left) < length(right); });
+  std::vector<std::vector<size_t>> groups;
+  size_t total = 0;
+  for (const auto place : unread) {
+    // Shorter rows are filled up to the longest, which must not cost more than it saves.
+    const size_t filled = groups.empty() ? 0 : length(place) * (groups.back().size() + 1);
+    if (groups.empty() || filled > 2 * (total + length(place))) {
+      groups.emplace_back();
+      total = 0;
+    }
+    groups.back().push_back(place);
+    total += length(place);
+  }
+  return groups;
+}
+
 at::Tensor Generator::read(const std::vector<Row*>& rows, Control& control) {
-  const auto& request = *rows.front()->request;
-  const auto plans = std::make_shared<const Plans>(*model_, std::vector<BypassPlan>{request.plan});
-  const auto prompts = std::make_shared<KeyValueCache>();
-  std::vector<PackedRow> packed;
-  std::vector<std::vector<int64_t>> last;
+  const auto cache = std::make_shared<KeyValueCache>();
+  std::map<const Request*, std::shared_ptr<const Plans>> plans;
+  std::vector<PlannedRow> planned;
   size_t count = 0;
   for (const auto* row : rows) {
-    packed.emplace_back(row->tokens);
-    last.push_back({std::ssize(row->tokens) - 1});
+    auto& own = plans[row->request.get()];
+    if (!own) own = std::make_shared<const Plans>(*model_, std::vector<BypassPlan>{row->request->plan});
+    planned.push_back({&row->tokens, own.get()});
     count += row->tokens.size();
   }
   const StepThreads threads(model_->config(), count);
-  const PassRows inputs(packed, last, model_->device());
-  const auto streams =
-      ForwardPass(*model_, *plans, inputs, prompts.get()).run(control).front().select(1, 0);
+  const auto streams = plans.size() == 1 ? read_one_plan(rows, *plans.begin()->second, *cache, control)
+                                         : read_planned_rows(*model_, planned, *cache, control);
   for (size_t place = 0; place < rows.size(); ++place) {
     auto& row = *rows[place];
-    row.decoded = decoder_.add({plans, prompts, static_cast<int64_t>(place), 0, std::ssize(row.tokens),
-                                request.max_new_tokens - 1, false});
+    row.decoded = decoder_.add({plans[row.request.get()], cache, static_cast<int64_t>(place), 0,
+                                std::ssize(row.tokens), row.request->max_new_tokens - 1, false});
   }
   return streams;
+}
+
+at::Tensor Generator::read_one_plan(const std::vector<Row*>& rows, const Plans& plans, KeyValueCache& cache,
+                                    Control& control) const {
+  std::vector<PackedRow> packed;
+  std::vector<std::vector<int64_t>> last;
+  for (const auto* row : rows) {
+    packed.emplace_back(row->tokens);
+    last.push_back({std::ssize(row->tokens) - 1});
+  }
+  const PassRows inputs(packed, last, model_->device());
+  return ForwardPass(*model_, plans, inputs, &cache).run(control).front().select(1, 0);
 }
 
 std::vector<Generator::Token> Generator::choose(const std::vector<Row*>& rows, const at::Tensor& streams,

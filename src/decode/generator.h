@@ -56,7 +56,13 @@ class Generator {
 
   // The residual streams that predict the next token of each row.
   at::Tensor predict(const std::vector<Row*>& rows, Control& control);
+  // Groups of rows, by their places, whose prompts are read as one batch.
+  static std::vector<std::vector<size_t>> read_together(const std::vector<Row*>& rows,
+                                                        std::vector<size_t> unread);
+  // Reads prompts and adds the rows to the decoder. Returns the streams of their last tokens.
   at::Tensor read(const std::vector<Row*>& rows, Control& control);
+  at::Tensor read_one_plan(const std::vector<Row*>& rows, const Plans& plans, KeyValueCache& cache,
+                           Control& control) const;
   std::vector<Token> choose(const std::vector<Row*>& rows, const at::Tensor& streams, Control& control);
 
   std::shared_ptr<const Model> model_;

@@ -6,17 +6,10 @@
 
 namespace attention_bypass {
 
-namespace {
-
-// Tokens that go through a block together: enough for products to run at full speed, and few enough for what
-// lies between them to stay near the processor.
-int64_t tokens_at_once(at::Device device) { return device.is_cpu() ? 1024 : 16384; }
-
 int64_t rows_at_once(at::Device device, int64_t length) {
-  return std::max<int64_t>(1, tokens_at_once(device) / length);
+  const int64_t tokens = device.is_cpu() ? 1024 : 16384;
+  return std::max<int64_t>(1, tokens / length);
 }
-
-}  // namespace
 
 int64_t ForwardPass::slice_bytes(const Model& model, int64_t length) {
   const auto& config = model.config();
@@ -129,7 +122,7 @@ std::vector<at::Tensor> ForwardPass::branches(const Block& block, int64_t index,
   RowReader::Store store;
   if (cache_ != nullptr) {
     store = [&](const Projections& own) {
-      cache_->store(index, split.node, rows_.count(), slice.begin, own.keys, own.values);
+      cache_->store(index, split.node, {rows_.count(), slice.begin, slice.count, {}}, own.keys, own.values);
     };
   }
   RowReader reader(split.attends_wide ? slice.everywhere : slice.where_read, std::move(store));

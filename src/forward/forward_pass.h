@@ -16,6 +16,10 @@
 
 namespace attention_bypass {
 
+// How many rows of this length go through a block together: enough tokens for products to run at full speed,
+// and few enough for what lies between the products to stay near the processor.
+int64_t rows_at_once(at::Device device, int64_t length);
+
 // The plans of a request, compiled for a model.
 struct Plans {
   Plans(const Model& model, std::vector<BypassPlan> plans)

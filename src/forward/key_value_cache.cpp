@@ -2,16 +2,24 @@
 
 namespace attention_bypass {
 
-void KeyValueCache::store(int64_t block, int64_t node, int64_t rows, int64_t begin, const at::Tensor& keys,
+void KeyValueCache::store(int64_t block, int64_t node, const Place& place, const at::Tensor& keys,
                           const at::Tensor& values) {
   auto& entry = entries_[{block, node}];
   if (!entry.keys.defined()) {
     auto shape = keys.sizes().vec();
-    shape.front() = rows;
+    shape.front() = place.rows;
     entry = {at::empty(shape, keys.options()), at::empty(shape, values.options())};
   }
-  entry.keys.narrow(0, begin, keys.size(0)).copy_(keys);
-  entry.values.narrow(0, begin, values.size(0)).copy_(values);
+  const auto write = [&place](const at::Tensor& to, const at::Tensor& from) {
+    auto rows = to.narrow(0, place.begin, place.count);
+    if (place.which.defined()) {
+      rows.index_copy_(0, place.which, from);
+    } else {
+      rows.copy_(from);
+    }
+  };
+  write(entry.keys, keys);
+  write(entry.values, values);
 }
 
 }  // namespace attention_bypass

@@ -15,9 +15,13 @@ class KeyValueCache {
     at::Tensor keys, values;  // (rows, heads, length, head size)
   };
 
-  // Stores those of the rows from `begin` on. rows: how many rows there are in total.
-  void store(int64_t block, int64_t node, int64_t rows, int64_t begin, const at::Tensor& keys,
-             const at::Tensor& values);
+  // Where rows are stored: those from `begin` on or, of these, the ones that an index tensor names.
+  struct Place {
+    int64_t rows;  // in total
+    int64_t begin, count;
+    at::Tensor which;  // undefined: all
+  };
+  void store(int64_t block, int64_t node, const Place& place, const at::Tensor& keys, const at::Tensor& values);
   const Entry& at(int64_t block, int64_t node) const { return entries_.at({block, node}); }
 
  private:

@@ -13,18 +13,22 @@ class RowReader final : public KeyValueReader {
  public:
   using Store = std::function<void(const Projections&)>;
 
-  // store: called with the queries, keys and values of each step, if it is given.
-  explicit RowReader(Visibility& visibility, Store store = {})
-      : visibility_(visibility), store_(std::move(store)) {}
+  // store: called with the queries, keys and values of each step, if it is given. attending: the rows that
+  // attend, if not all do.
+  explicit RowReader(Visibility& visibility, Store store = {}, at::Tensor attending = {})
+      : visibility_(visibility), store_(std::move(store)), attending_(std::move(attending)) {}
 
   at::Tensor mix(const Block& block, Projections own) override {
     if (store_) store_(own);
-    return block.mix(own, visibility_.within(block.window()));
+    auto visible = visibility_.within(block.window());
+    if (visible.mask && attending_.defined()) visible.mask = visible.mask->index_select(0, attending_);
+    return block.mix(own, visible);
   }
 
  private:
   Visibility& visibility_;
   Store store_;
+  at::Tensor attending_;
 };
 
 }  // namespace attention_bypass
