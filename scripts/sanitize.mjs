@@ -51,8 +51,9 @@ function copyCheckout() {
   const gone = capture("git", ["ls-files", "-z", "--deleted"]).split("\0");
   for (const name of gone.filter((name) => name !== "")) rmSync(path.join(copy, name), { force: true });
   for (const folder of ["src", "binding"]) {
-    for (const name of readdirSync(path.join(copy, folder))) {
-      if (!existsSync(path.join(root, folder, name))) rmSync(path.join(copy, folder, name));
+    for (const name of readdirSync(path.join(copy, folder), { recursive: true })) {
+      if (!existsSync(path.join(root, folder, name)))
+        rmSync(path.join(copy, folder, name), { recursive: true, force: true });
     }
   }
   cpSync(path.join(root, "dist"), path.join(copy, "dist"), { recursive: true, preserveTimestamps: true });
@@ -125,7 +126,7 @@ async function runLibFuzzer() {
   const include = path.join(folder, "include");
   const sources = [
     "test/fuzz-cpp/stored_tensor.cpp",
-    ...["stored_tensor", "weight_file", "finite"].map((name) => `src/${name}.cpp`),
+    ...["weights/stored_tensor", "weights/weight_file", "base/finite"].map((name) => `src/${name}.cpp`),
   ];
   const compiled = run(clang, [
     ...[
