@@ -6,13 +6,13 @@
 #include <string>
 #include <vector>
 
-#include "measure/attention_survey.h"
-#include "model/bypass.h"
 #include "base/config.h"
 #include "base/control.h"
-#include "measure/divergence.h"
-#include "model/loading.h"
 #include "decode/sampling.h"
+#include "measure/attention_survey.h"
+#include "measure/divergence.h"
+#include "model/bypass.h"
+#include "model/loading.h"
 #include "score/scoring.h"
 
 namespace attention_bypass::binding {

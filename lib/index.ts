@@ -2,7 +2,6 @@ export type { AttentionOptions, AttentionSurvey, BlockAttention } from "./attent
 export type { BenchmarkOptions, BenchmarkResult } from "./benchmark.js";
 export type { Interval } from "./bootstrap.js";
 export type { Blocks, Bypass, BypassMeans, BypassMode, BypassPart, Heads } from "./bypass.js";
-export type { ModelConfig } from "./config.js";
 export { type ConvertOptions, convert } from "./convert.js";
 export type { TextFile } from "./data/text-argument.js";
 export type { Device } from "./device.js";
@@ -11,6 +10,7 @@ export type { BlockDivergence, Divergence, DivergenceOptions } from "./divergenc
 export type { Dtype } from "./dtype.js";
 export { type EmbeddedModel, embeddedMeasures, embeddedModel, embeddedModels } from "./embedded-model.js";
 export { AttentionBypassError, type ErrorCode, errorCodes } from "./errors.js";
+export type { FamilyName, ModelConfig } from "./families/model-config.js";
 export type { FileHash } from "./fingerprint.js";
 export type { FinishReason, Generation, GenerationOptions, GenerationPiece } from "./generation.js";
 export type { Libtorch, LibtorchAttempt, LibtorchOrigin } from "./libtorch.js";

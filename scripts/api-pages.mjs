@@ -9,7 +9,7 @@ const out = path.resolve(process.argv[2] ?? path.join(root, "docs", "api.md"));
 
 /** The page's parts, each with the files of lib/ whose exports it has, in this order. */
 const parts = {
-  "Loading a model": "device load-model model config dtype operation tokens tokenizer embedded-model convert",
+  "Loading a model": "device load-model model model-config dtype operation tokens tokenizer embedded-model convert",
   "What to bypass": "bypass",
   Generating: "generation logits",
   "Memorization and perplexity": "memorization samples perplexity text-argument",

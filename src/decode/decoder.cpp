@@ -160,8 +160,7 @@ int64_t Decoder::add(const Start& start) {
   const bool copies = !in_place() && !start.shared;
   const int64_t copied = copies ? start.length : 0;
   const int64_t slot = store_.take(copied + start.tokens, used());
-  const auto [row, added] =
-      rows_.emplace(next_id_, Row{start, slot, start.length - copied, copied});
+  const auto [row, added] = rows_.emplace(next_id_, Row{start, slot, start.length - copied, copied});
   if (copies) {
     const auto& [table, compiled, tree] = *start.plans;
     for (int64_t block = 0; block < tree.blocks(); ++block) {
@@ -170,8 +169,9 @@ int64_t Decoder::add(const Start& start) {
       const auto& prompt = start.prompts->at(block, tree.ancestor(start.node, block));
       auto& own = store_.at(block);
       const auto copy = [&](const at::Tensor& from, at::Tensor& to) {
-        to.select(0, slot).narrow(0, 0, copied).copy_(
-            from.select(0, start.row).narrow(1, 0, copied).transpose(0, 1));
+        to.select(0, slot)
+            .narrow(0, 0, copied)
+            .copy_(from.select(0, start.row).narrow(1, 0, copied).transpose(0, 1));
       };
       copy(prompt.keys, own.keys);
       copy(prompt.values, own.values);
@@ -212,7 +212,8 @@ void Decoder::arrange(const std::vector<int64_t>& ids) {
         bypasses.push_back(&compiled.at(block, table.number(tree.plan_of(row.start.node), block)));
         if (!bypasses.back()->attends()) continue;
         if (row.shared > 0) {
-          auto& [places, rows] = by_prompt[&row.start.prompts->at(block, tree.ancestor(row.start.node, block))];
+          auto& [places, rows] =
+              by_prompt[&row.start.prompts->at(block, tree.ancestor(row.start.node, block))];
           places.push_back(std::ssize(attending));
           rows.push_back(row.start.row);
         }

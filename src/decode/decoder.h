@@ -16,15 +16,15 @@
 namespace attention_bypass {
 
 // A running batch of rows that are decoded token by token, each with its own plan and length. Rows join and
-// leave between steps. Rows of one forward pass share the keys and values of their prompts; what a row decodes
-// is stored in its own slot.
+// leave between steps. Rows of one forward pass share the keys and values of their prompts; what a row
+// decodes is stored in its own slot.
 class Decoder {
  public:
   struct Start {
     std::shared_ptr<const Plans> plans;            // of the forward pass that has read the prompt
     std::shared_ptr<const KeyValueCache> prompts;  // what that pass has stored
-    int64_t row;     // among the rows of the forward pass
-    int64_t node;    // of the plan tree, after the last block
+    int64_t row;                                   // among the rows of the forward pass
+    int64_t node;                                  // of the plan tree, after the last block
     int64_t length;  // how many tokens of that row are read before the first token that is fed
     int64_t tokens;  // how many are fed at most
     bool shared;     // whether other rows read the same prompt, which is then not worth a copy
@@ -68,11 +68,11 @@ class Decoder {
   struct Batch {
     std::vector<int64_t> ids;
     std::vector<Row*> rows;
-    std::vector<RowBypasses> bypasses;             // of each block
-    std::vector<std::vector<int64_t>> attending;   // of each block, the places of the rows that attend
-    std::vector<std::vector<Group>> groups;        // of each block, if prompts are gathered
-    at::Tensor slots;                              // the first token of each row's slot, flattened
-    at::Tensor shared;                             // tokens before those in the slot, (rows, 1)
+    std::vector<RowBypasses> bypasses;            // of each block
+    std::vector<std::vector<int64_t>> attending;  // of each block, the places of the rows that attend
+    std::vector<std::vector<Group>> groups;       // of each block, if prompts are gathered
+    at::Tensor slots;                             // the first token of each row's slot, flattened
+    at::Tensor shared;                            // tokens before those in the slot, (rows, 1)
     int64_t longest_shared = 0;
   };
 

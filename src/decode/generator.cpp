@@ -141,8 +141,8 @@ std::vector<Generator::Token> Generator::choose(const std::vector<Row*>& rows, c
     }
   }
   const auto greedy = logits.argmax(1).to(at::kCPU);
-  const bool draws = std::any_of(rows.begin(), rows.end(),
-                                 [](const Row* row) { return !row->request->sampling.greedy(); });
+  const bool draws =
+      std::any_of(rows.begin(), rows.end(), [](const Row* row) { return !row->request->sampling.greedy(); });
   const auto on_host = draws ? logits.to(at::kCPU).contiguous() : at::Tensor();
   std::vector<int64_t> tokens;
   for (size_t place = 0; place < rows.size(); ++place) {

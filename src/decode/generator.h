@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <random>
 #include <optional>
+#include <random>
 #include <vector>
 
 #include "base/error.h"
@@ -28,7 +28,7 @@ class Generator {
   // The next token of a row.
   struct Token {
     int64_t token = 0;
-    float log_probability = 0;  // under the model itself, at temperature 1
+    float log_probability = 0;     // under the model itself, at temperature 1
     std::optional<Error> failure;  // NOT_FINITE; the row is then of no more use
   };
 
@@ -48,9 +48,9 @@ class Generator {
  private:
   struct Row {
     std::shared_ptr<const Request> request;
-    size_t number;        // among the request's prompts
-    TokenRow tokens;      // the prompt and what has been generated
-    int64_t decoded = -1; // the number in the decoder; -1: the prompt has not been read
+    size_t number;         // among the request's prompts
+    TokenRow tokens;       // the prompt and what has been generated
+    int64_t decoded = -1;  // the number in the decoder; -1: the prompt has not been read
     std::mt19937_64 random;
   };
 

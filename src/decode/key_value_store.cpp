@@ -38,7 +38,8 @@ void KeyValueStore::reserve(int64_t slots, int64_t capacity, int64_t used) {
 int64_t KeyValueStore::take(int64_t tokens, int64_t used) {
   // Twice as much each time, so that rows that join one by one are copied a few times only.
   const int64_t slots = free_.empty() ? std::max<int64_t>(1, 2 * slots_) : slots_;
-  const int64_t capacity = tokens > capacity_ ? std::max(tokens, std::min(2 * capacity_, 2 * tokens)) : capacity_;
+  const int64_t capacity =
+      tokens > capacity_ ? std::max(tokens, std::min(2 * capacity_, 2 * tokens)) : capacity_;
   reserve(slots, capacity, used);
   const int64_t slot = free_.back();
   free_.pop_back();

@@ -12,8 +12,8 @@ at::Tensor sum(const at::Tensor& stream, const at::Tensor& added) {
   return added.defined() ? stream + added : stream;
 }
 
-// Head outputs (rows, queries, hidden size) with those of the bypassed heads replaced. values: of the queries'
-// own tokens, (rows, heads, queries, head size).
+// Head outputs (rows, queries, hidden size) with those of the bypassed heads replaced. values: of the
+// queries' own tokens, (rows, heads, queries, head size).
 at::Tensor bypass_heads(const CompiledBypass& bypass, const at::Tensor& mixed, const at::Tensor& values) {
   auto result = at::clone(mixed, at::MemoryFormat::Contiguous);
   auto by_head = result.unflatten(2, {values.size(1), values.size(3)});
@@ -157,9 +157,9 @@ at::Tensor BlockStep::attention_output(const RowBypasses& bypasses, bool narrow)
     attend(bypasses.attending);
     auto mixed = mixed_;
     for (const auto& [bypass, rows] : bypasses.heads) {
-      mixed.index_copy_(0, rows,
-                        bypass_heads(*bypass, mixed.index_select(0, rows),
-                                     projections_.values.index_select(0, rows)));
+      mixed.index_copy_(
+          0, rows,
+          bypass_heads(*bypass, mixed.index_select(0, rows), projections_.values.index_select(0, rows)));
     }
     output = block_.output(mixed);
     if (bypasses.attending.defined()) {
@@ -167,10 +167,9 @@ at::Tensor BlockStep::attention_output(const RowBypasses& bypasses, bool narrow)
     }
   }
   for (const auto& [bypass, rows] : bypasses.replaced) {
-    const auto instead =
-        bypass->attention == BypassMode::mean
-            ? block_.output(bypass->attention_mean)
-            : block_.short_circuit(block_.attention_norm(stream_.index_select(0, rows)));
+    const auto instead = bypass->attention == BypassMode::mean
+                             ? block_.output(bypass->attention_mean)
+                             : block_.short_circuit(block_.attention_norm(stream_.index_select(0, rows)));
     if (!output.defined()) output = at::zeros(stream_.sizes(), instead.options());
     output.index_copy_(0, rows, instead.expand({rows.size(0), stream_.size(1), stream_.size(2)}));
   }

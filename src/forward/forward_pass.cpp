@@ -116,9 +116,8 @@ void ForwardPass::pass(const Block& block, int64_t index, const PlanTree::Split&
   }
 }
 
-std::vector<at::Tensor> ForwardPass::branches(const Block& block, int64_t index,
-                                              const PlanTree::Split& split, Slice& slice,
-                                              const at::Tensor& stream) {
+std::vector<at::Tensor> ForwardPass::branches(const Block& block, int64_t index, const PlanTree::Split& split,
+                                              Slice& slice, const at::Tensor& stream) {
   RowReader::Store store;
   if (cache_ != nullptr) {
     store = [&](const Projections& own) {

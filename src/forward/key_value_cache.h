@@ -21,7 +21,8 @@ class KeyValueCache {
     int64_t begin, count;
     at::Tensor which;  // undefined: all
   };
-  void store(int64_t block, int64_t node, const Place& place, const at::Tensor& keys, const at::Tensor& values);
+  void store(int64_t block, int64_t node, const Place& place, const at::Tensor& keys,
+             const at::Tensor& values);
   const Entry& at(int64_t block, int64_t node) const { return entries_.at({block, node}); }
 
  private:

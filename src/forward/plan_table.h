@@ -20,9 +20,7 @@ class PlanTable {
   const std::vector<BypassPlan>& plans() const { return plans_; }
   int64_t blocks() const { return static_cast<int64_t>(bypasses_.size()); }
   // The number of a plan's bypass among those of a block.
-  int64_t number(size_t plan, int64_t block) const {
-    return numbers_[plan][static_cast<size_t>(block)];
-  }
+  int64_t number(size_t plan, int64_t block) const { return numbers_[plan][static_cast<size_t>(block)]; }
   // The different bypasses of a block.
   const std::vector<BlockBypass>& bypasses(int64_t block) const {
     return bypasses_[static_cast<size_t>(block)];

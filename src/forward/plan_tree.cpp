@@ -31,7 +31,8 @@ PlanTree::PlanTree(const PlanTable& table) : node_of_plan_(table.plans().size(),
     for (size_t node = 0; node < nodes; ++node) {
       std::map<int64_t, std::vector<size_t>> parts;
       for (const auto member : members[node]) parts[table.number(member, number)].push_back(member);
-      Split split{static_cast<int64_t>(node), narrow_from(table, members[node], block), {}, false, false, true};
+      Split split{
+          static_cast<int64_t>(node), narrow_from(table, members[node], block), {}, false, false, true};
       for (const auto& [bypass, part] : parts) {
         const size_t next = split.branches.empty() ? node : members.size();
         const bool narrow = narrow_from(table, part, block + 1);

@@ -33,10 +33,10 @@ at::Tensor read_planned_rows(const Model& model, const std::vector<PlannedRow>& 
   for (int64_t begin = 0; begin < inputs.count(); begin += step) {
     const int64_t count = std::min(step, inputs.count() - begin);
     const auto positions = inputs.inputs.positions.narrow(0, begin, count);
-    slices.push_back({begin, count, model.positions(positions),
-                      Visibility(positions, inputs.inputs.key_positions.narrow(0, begin, count),
-                                 inputs.inputs.even),
-                      model.embed(inputs.inputs.ids.narrow(0, begin, count), positions)});
+    slices.push_back(
+        {begin, count, model.positions(positions),
+         Visibility(positions, inputs.inputs.key_positions.narrow(0, begin, count), inputs.inputs.even),
+         model.embed(inputs.inputs.ids.narrow(0, begin, count), positions)});
   }
   for (int64_t index = 0; index < model.config().block_count; ++index) {
     const auto block = model.block(index);

@@ -126,8 +126,8 @@ bool has_small_products(at::ScalarType type) {
   return type == at::kFloat ? for_float : type == at::kBFloat16 && for_bfloat16;
 }
 
-// ProductPositions as the small products take them on their right side: in blocks of tile_positions, features first,
-// pairs of features side by side in half precision.
+// ProductPositions as the small products take them on their right side: in blocks of tile_positions, features
+// first, pairs of features side by side in half precision.
 class ProductPositions {
  public:
   ProductPositions(const at::Tensor& normed, at::ScalarType type, bool paired)

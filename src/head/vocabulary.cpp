@@ -4,8 +4,8 @@
 #include <cmath>
 #include <utility>
 
-#include "head/logit_summary.h"
 #include "base/operations.h"
+#include "head/logit_summary.h"
 
 namespace attention_bypass {
 

@@ -4,9 +4,9 @@
 #include <limits>
 
 #include "base/finite.h"
-#include "forward/not_finite.h"
 #include "base/operations.h"
 #include "forward/forward_pass.h"
+#include "forward/not_finite.h"
 
 namespace attention_bypass {
 

@@ -3,8 +3,8 @@
 #include <cmath>
 #include <vector>
 
-#include "model/activation.h"
 #include "measure/spectral_norm.h"
+#include "model/activation.h"
 
 namespace attention_bypass {
 
@@ -69,10 +69,9 @@ at::Tensor BlockBound::head_difference(int64_t head, const at::Tensor& moved) co
   const auto query_moves = of_queries(norms_.queries[head] * moved);
   const auto key_moves = norms_.keys[head] * moved;
   const auto query_lengths = of_queries(queries_[head].norm(2, {-1}));
-  const auto moves =
-      (model_.config().attention_scale *
-       (query_moves * keys_[head].norm(2, {-1}) + query_lengths * key_moves + query_moves * key_moves))
-          .masked_fill(hidden, 0);
+  const auto moves = (model_.config().attention_scale * (query_moves * keys_[head].norm(2, {-1}) +
+                                                         query_lengths * key_moves + query_moves * key_moves))
+                         .masked_fill(hidden, 0);
   const auto widest = moves.amax(-1);
   const auto move = moves.clamp_max(widest_score_change);
 

@@ -26,8 +26,8 @@ class BlockBound {
  public:
   // projections: of what the block's attention reads in the unmodified model. visible: (length, length),
   // whether a query may attend to a key.
-  BlockBound(const Model& model, const Block& block, const BlockNorms& norms,
-             const Projections& projections, const at::Tensor& visible);
+  BlockBound(const Model& model, const Block& block, const BlockNorms& norms, const Projections& projections,
+             const at::Tensor& visible);
 
   // Of the difference of the attention outputs, (length). stream: what enters the block, (1, length, hidden
   // size). removed: what the bypass takes from the attention output on that stream.

@@ -5,12 +5,12 @@
 #include <limits>
 #include <optional>
 
-#include "measure/block_bound.h"
 #include "base/finite.h"
-#include "forward/forward_pass.h"
-#include "forward/row_reader.h"
-#include "forward/not_finite.h"
 #include "base/operations.h"
+#include "forward/forward_pass.h"
+#include "forward/not_finite.h"
+#include "forward/row_reader.h"
+#include "measure/block_bound.h"
 
 namespace attention_bypass {
 
@@ -127,12 +127,12 @@ void Row::pass(const Block& block, size_t index, const std::optional<BlockNorms>
       step.after(compiled, false, &instead);
       const auto removed = instead.attention.defined() ? own.attention - instead.attention : own.attention;
       const auto reached = one.radius + bound->attention(bypass.attention, stream_, removed, one.radius);
-      const auto mlp = bypass.mlp.mode == BypassMode::none
-                           ? bound->mlp(own.mlp_input, block.parallel() ? one.radius : reached)
-                           : (instead.mlp.defined() ? own.mlp - instead.mlp : own.mlp).norm(2, {-1}).squeeze(0);
+      const auto mlp =
+          bypass.mlp.mode == BypassMode::none
+              ? bound->mlp(own.mlp_input, block.parallel() ? one.radius : reached)
+              : (instead.mlp.defined() ? own.mlp - instead.mlp : own.mlp).norm(2, {-1}).squeeze(0);
       // No distance that float64 holds is larger than its largest number, so that this still is a bound.
-      one.radius =
-          ((reached + mlp) * (1 + rounding)).clamp_max(std::numeric_limits<double>::max());
+      one.radius = ((reached + mlp) * (1 + rounding)).clamp_max(std::numeric_limits<double>::max());
       if (bypass.attention.mode == BypassMode::zero && bypass.attention.heads.empty()) {
         result.contribution = to_vector(own.attention.norm(2, {-1}));
         result.contribution_bound = bound->any_attention() * (1 + rounding);

@@ -2,9 +2,9 @@
 
 #include <vector>
 
-#include "model/bypass.h"
 #include "base/control.h"
 #include "forward/packed_row.h"
+#include "model/bypass.h"
 #include "model/model.h"
 
 namespace attention_bypass {

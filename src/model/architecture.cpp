@@ -50,10 +50,11 @@ def forward(self, ids: Tensor) -> Tensor:
 torch::jit::Module ArchitectureBuilder::transposed_linear(const std::string& name, int64_t inputs,
                                                           int64_t outputs) {
   auto weight = matrix(name + ".weight", {inputs, outputs}, false);
-  const auto module = script.build("Conv1D",
-                                   {ScriptBuilder::parameter("weight", weight.weight),
-                                    ScriptBuilder::parameter("bias", vector(name + ".bias", outputs, dtype()))},
-                                   R"(
+  const auto module =
+      script.build("Conv1D",
+                   {ScriptBuilder::parameter("weight", weight.weight),
+                    ScriptBuilder::parameter("bias", vector(name + ".bias", outputs, dtype()))},
+                   R"(
 def forward(self, x: Tensor) -> Tensor:
     return torch.linear(x, self.weight.t(), self.bias)
 )");
@@ -108,8 +109,8 @@ torch::jit::Module ArchitectureBuilder::mlp(const std::string& name, const std::
           "\n\ndef forward(self, hidden: Tensor) -> Tensor:\n    return self." + narrow +
           ".forward(self.activate(self." + widen +
           ".forward(hidden)))\n\ndef weights(self) -> Tuple[Tensor, Tensor, Tensor]:\n    return self." +
-          widen + ".weight" + as_linear + ", self." + widen + ".bias, self." + narrow + ".weight" + as_linear +
-          "\n");
+          widen + ".weight" + as_linear + ", self." + widen + ".bias, self." + narrow + ".weight" +
+          as_linear + "\n");
 }
 
 torch::jit::Module ArchitectureBuilder::block(const std::string& class_name, const BlockNames& names,
@@ -120,19 +121,18 @@ torch::jit::Module ArchitectureBuilder::block(const std::string& class_name, con
     return "self." + part + ".forward(" + arguments + ")";
   };
   const std::string name = argument.substr(0, argument.find(':'));
-  const std::string attended =
-      call(names.attention, call(names.attention_norm, "hidden") + ", " + name);
+  const std::string attended = call(names.attention, call(names.attention_norm, "hidden") + ", " + name);
   const std::string mlp = call(names.mlp, call(names.mlp_norm, "hidden"));
   const std::string body =
       config.parallel_residual
           ? "    attended = " + attended + "\n    return " + mlp + " + attended + hidden\n"
           : "    hidden = " + attended + " + hidden\n    return " + mlp + " + hidden\n";
-  return script.build(class_name,
-                      {ScriptBuilder::module(names.attention_norm, parts.attention_norm),
-                       ScriptBuilder::module(names.attention, attention),
-                       ScriptBuilder::module(names.mlp_norm, parts.mlp_norm),
-                       ScriptBuilder::module(names.mlp, parts.mlp)},
-                      "def forward(self, hidden: Tensor, " + argument + ") -> Tensor:\n" + body);
+  return script.build(
+      class_name,
+      {ScriptBuilder::module(names.attention_norm, parts.attention_norm),
+       ScriptBuilder::module(names.attention, attention),
+       ScriptBuilder::module(names.mlp_norm, parts.mlp_norm), ScriptBuilder::module(names.mlp, parts.mlp)},
+      "def forward(self, hidden: Tensor, " + argument + ") -> Tensor:\n" + body);
 }
 
 torch::jit::Module ArchitectureBuilder::stack(const std::string& class_name,

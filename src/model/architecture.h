@@ -5,11 +5,11 @@
 #include <functional>
 #include <optional>
 
-#include "weights/checkpoint.h"
 #include "base/config.h"
 #include "base/control.h"
-#include "weights/offloaded_matrices.h"
 #include "model/script_builder.h"
+#include "weights/checkpoint.h"
+#include "weights/offloaded_matrices.h"
 
 namespace attention_bypass {
 

@@ -73,8 +73,8 @@ Architecture build_gpt_neo(ArchitectureBuilder& builder, Control& control) {
 def forward(self, x: Tensor, mask: Optional[Tensor]) -> Tensor:
     return self.attention.forward(x, mask)
 )");
-    blocks.push_back(builder.block("GPTNeoBlock", {"ln_1", "attn", "ln_2", "mlp"}, parts, attn,
-                                   "mask: Optional[Tensor]"));
+    blocks.push_back(
+        builder.block("GPTNeoBlock", {"ln_1", "attn", "ln_2", "mlp"}, parts, attn, "mask: Optional[Tensor]"));
     architecture.blocks.push_back(parts);
     const int64_t window = config.windows[static_cast<size_t>(index)];
     const std::string mask =

@@ -107,9 +107,9 @@ Architecture build_gpt_neox(ArchitectureBuilder& builder, Control& control) {
                                  attention(builder, name + ".attention"),
                                  builder.norm(name + ".post_attention_layernorm"),
                                  builder.mlp(name + ".mlp", "dense_h_to_4h", "dense_4h_to_h")};
-    blocks.push_back(builder.block(
-        "GPTNeoXBlock", {"input_layernorm", "attention", "post_attention_layernorm", "mlp"}, parts,
-        parts.attention, "rotation: Tensor"));
+    blocks.push_back(builder.block("GPTNeoXBlock",
+                                   {"input_layernorm", "attention", "post_attention_layernorm", "mlp"}, parts,
+                                   parts.attention, "rotation: Tensor"));
     architecture.blocks.push_back(parts);
     walk += "    hidden = getattr(self.gpt_neox.layers, \"" + number + "\").forward(hidden, rotation)\n";
   }

@@ -90,7 +90,8 @@ class PlanBatch {
   // At worst every row leaves the true tokens at once.
   double operations() const {
     const Operations costs(model_.config());
-    const auto scored = static_cast<double>(plans_->tree.nodes()) * static_cast<double>(targets_.tokens.size());
+    const auto scored =
+        static_cast<double>(plans_->tree.nodes()) * static_cast<double>(targets_.tokens.size());
     const double decoded = request_.decode ? Decoder::operations(model_, rows_.length()) : 0;
     return pass_.operations() + scored * (costs.head() + decoded);
   }
@@ -109,9 +110,7 @@ class PlanBatch {
   }
 
  private:
-  const BypassPlan& plan_of(int64_t node) const {
-    return plans_->table.plans()[plans_->tree.plan_of(node)];
-  }
+  const BypassPlan& plan_of(int64_t node) const { return plans_->table.plans()[plans_->tree.plan_of(node)]; }
 
   std::vector<ScoringResult::Scores> score(std::vector<at::Tensor> streams, Control& control) const {
     const auto places = at::tensor(targets_.places, at::kLong).to(model_.device());
@@ -165,8 +164,8 @@ class PlanBatch {
         }
         // A mismatch at the last token leaves nothing to decode.
         if (position + 1 < end) {
-          decoded.push_back({static_cast<int64_t>(node), static_cast<int64_t>(row), position, end, first, tokens,
-                             &sequence});
+          decoded.push_back({static_cast<int64_t>(node), static_cast<int64_t>(row), position, end, first,
+                             tokens, &sequence});
         }
       }
     }
@@ -252,7 +251,8 @@ ScoringResult score(const Model& model, const ScoringRequest& request, Control& 
   };
   const int64_t wanted = std::ssize(request.scorable.groups);
   size_t together = request.plans.size();
-  while (together > 1 && memory.rows(model, PlanTree(PlanTable(group(0, together))), request.memory) < wanted) {
+  while (together > 1 &&
+         memory.rows(model, PlanTree(PlanTable(group(0, together))), request.memory) < wanted) {
     together = (together + 1) / 2;
   }
   TORCH_INTERNAL_ASSERT(

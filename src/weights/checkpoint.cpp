@@ -27,12 +27,16 @@ std::string text_of(const Value& value) {
 
 // Whether a name ends with one of these, from a dot or the beginning on.
 bool is_buffer(const std::string& name) {
-  static constexpr std::array<std::string_view, 10> buffers = {
-      "attn.bias",             "attn.masked_bias",
-      "attention.bias",        "attention.masked_bias",
-      "attn.attention.bias",   "attn.attention.masked_bias",
-      "rotary_emb.inv_freq",   "rotary_emb.original_inv_freq",
-      "rotary_emb.cos_cached", "rotary_emb.sin_cached"};
+  static constexpr std::array<std::string_view, 10> buffers = {"attn.bias",
+                                                               "attn.masked_bias",
+                                                               "attention.bias",
+                                                               "attention.masked_bias",
+                                                               "attn.attention.bias",
+                                                               "attn.attention.masked_bias",
+                                                               "rotary_emb.inv_freq",
+                                                               "rotary_emb.original_inv_freq",
+                                                               "rotary_emb.cos_cached",
+                                                               "rotary_emb.sin_cached"};
   for (const auto buffer : buffers) {
     if (!ends_with(name, std::string(buffer))) continue;
     if (name.size() == buffer.size() || name[name.size() - buffer.size() - 1] == '.') return true;
