@@ -1,5 +1,5 @@
-// A target of libFuzzer for the reader of tensors: any list of tensors on any file is refused by an error of
-// ours, or read into memory that it fits. Built and run by scripts/sanitize.mjs.
+// A target of libFuzzer for the reader of tensors: any list of tensors on any file is refused by an error of ours, or read
+// into memory that it fits. Built and run by scripts/sanitize.mjs.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -59,7 +59,7 @@ WeightFile::Identity write_file(const uint8_t* data, size_t size) {
     return opened;
   }();
   if (ftruncate(file, 0) != 0 || pwrite(file, data, size, 0) != static_cast<ssize_t>(size)) std::abort();
-  struct stat found{};
+  struct stat found {};
   fstat(file, &found);
   return {found.st_dev, found.st_ino, static_cast<uint64_t>(found.st_size),
           int64_t{found.st_mtim.tv_sec} * 1'000'000'000 + found.st_mtim.tv_nsec};
@@ -74,8 +74,7 @@ void read_all(const StoredTensor& tensor, Input& input) {
   const auto as = wanted_types[input.take<uint8_t>() % 4];
   const auto whole = tensor.read(as);
   if (whole.sizes() != at::IntArrayRef(tensor.shape)) std::abort();
-  // Only matrices are read by rows, when their shape is known to be the config's, and by numbers that are
-  // checked.
+  // Only matrices are read by rows, when their shape is known to be the config's, and by numbers that are checked.
   if (tensor.shape.empty() || whole.numel() == 0) return;
   const int64_t first = input.take<uint8_t>() % tensor.shape.front();
   const auto rows = tensor.read_rows(first, tensor.shape.front() - first, as);
