@@ -24,8 +24,9 @@ export function memorizationText(result: MemorizationResult<never> | Memorizatio
 /** A line for the unmodified model and each variant, and what it cost. */
 export function sweepText(result: AnySweepResult): string {
   const { seconds, operations } = result.cost;
-  const rows = sweepTable(result as SweepResult).map((row) =>
-    row.map((cell) => (typeof cell === "number" ? formatNumber(cell) : cell)),
+  // The names say the part, and the width of a terminal is short.
+  const rows = sweepTable(result as SweepResult).map(([name, _part, ...row]) =>
+    [name as string, ...row].map((cell) => (typeof cell === "number" ? formatNumber(cell) : cell)),
   );
   return `${table(rows, 3)}\n${seconds.toFixed(1)} s, ${(operations / 1e12).toPrecision(3)} trillion operations\n`;
 }

@@ -221,10 +221,10 @@ t.test("sweep", async (t) => {
   const chosen = ["--metrics", "exactMatch,extractableLength", "--task", task];
   const csv = await succeed(t, ...sweep, ...chosen, "--bypass", "0", "--bypass", "1,2", "--csv");
   const [head, ofBase, ...others] = csv.trimEnd().split("\n");
-  t.equal(head, "name,blocks,mode,exactMatch,extractableLength,guess");
-  t.equal(ofBase, "base,,,1,7,1", "what Hugging Face generates");
-  t.match(others[0], /^block 0,0,zero,0,/);
-  t.match(others[1], /^"blocks 1, 2",1 2,zero,0,/);
+  t.equal(head, "name,part,blocks,mode,exactMatch,extractableLength,guess");
+  t.equal(ofBase, "base,,,,1,7,1", "what Hugging Face generates");
+  t.match(others[0], /^block 0,attention,0,zero,0,/);
+  t.match(others[1], /^"blocks 1, 2",attention,1 2,zero,0,/);
   const human = await succeed(t, ...sweep, ...chosen, "--over", "quartiles", "--mode", "both");
   t.match(human, /^name +blocks +mode +exactMatch +extractableLength +guess\nbase +1 +7 +1\n/);
   t.match(human, /^quartile 4 +2 +short-circuit /m);
