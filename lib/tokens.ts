@@ -54,7 +54,7 @@ export function toTokenIds(ids: ArrayLike<number | bigint>, config: ModelConfig,
         throw new AttentionBypassError(
           "TOKEN_OUT_OF_RANGE",
           `expected token ids from 0 to ${config.vocabularySize - 1} for ${name} but received ` +
-            `${describe(value)} at position ${index}`,
+            `${describe(value).replace(/(?<=\d)n$/, "")} at position ${index}`,
         );
       }
       if (index === 0) tokens = allocate(count, name);
