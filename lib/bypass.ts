@@ -215,7 +215,7 @@ export function toPlan(bypass: Bypass | undefined, config: ModelConfig, name = "
   }
   for (const [key, numbers] of Object.entries(heads ?? {})) {
     const place = `${name}.heads[${key}]`;
-    if (String(Number(key)) !== key || key === "-0")
+    if (String(Number(key)) !== key)
       throw invalidArgument(`${name}.heads`, "heads by the numbers of their blocks", key);
     if (numbers.length === 0) continue;
     const taken = take(Number(key), `${name}.heads`);

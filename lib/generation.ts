@@ -66,7 +66,7 @@ export interface GenerationPiece {
   logProbability: number;
 }
 
-const seedNumber = wholeNumber(0, "a whole number from 0 to 2^53 - 1");
+const seedNumber = wholeNumber(0);
 const expectedSeeds = "a whole number from 0 to 2^53 - 1, or one for each prompt";
 const expectedStops = "text that is not empty or a token id, or a list of these";
 const stopItem = v.union([v.pipe(v.string(), v.nonEmpty("text that is not empty")), wholeNumber(0)], expectedStops);

@@ -70,7 +70,7 @@ export type MemorizationResult<Metric extends MemorizationMetric = MemorizationM
   perRow: Pick<MemorizationScores, Metric>[];
 };
 
-/** Logits are divided by it in float32, where a smaller one leaves no finite number. */
+/** Logits are divided by the temperature in float32; with smaller values they overflow. */
 const lowestTemperature = 1e-6;
 
 const temperature = v.pipe(

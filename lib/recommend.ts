@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { Bootstrap, type Interval, type Table } from "./bootstrap.js";
 import { AttentionBypassError } from "./errors.js";
+import { requireFinite } from "./finite.js";
 import { recommendationText } from "./result-text.js";
 import { mean } from "./statistics.js";
 import type { AnySweepResult } from "./sweep.js";
@@ -264,5 +265,5 @@ export function recommend(sweep: AnySweepResult, options: RecommendOptions = {})
     tolerance,
     perplexityTolerance,
   };
-  return withText(recommendation, recommendationText);
+  return withText(requireFinite(recommendation, "the recommendation"), recommendationText);
 }

@@ -80,7 +80,7 @@ const toLine = (line: Header | Part): string => `${JSON.stringify(line)}\n`;
 /** JSON without what JSON has no word for, so that it equals what was written. */
 const plain = (settings: CheckpointSettings): CheckpointSettings => JSON.parse(JSON.stringify(settings));
 
-/** What a file holds; nothing where there is none. */
+/** Returns the content of a file, or an empty string if there is none. */
 async function readExisting(file: string): Promise<string> {
   const codes = { missing: "FILE_NOT_FOUND", invalid: "CHECKPOINT_INVALID" } as const;
   try {

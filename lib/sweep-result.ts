@@ -6,12 +6,15 @@ import { variantFields } from "./sweep-variants.js";
 import { placeOf, reading, share } from "./validation.js";
 
 const number = v.number();
-/** The values of a row that are shares; others are in nats or counts. */
-const shares = ["exactMatch", "tokenAccuracy", "extractionProbability"];
+/** The metrics of a row that are shares from 0 to 1; others are in nats or counts. */
+const shares = ["exactMatch", "tokenAccuracy", "teacherForcedAccuracy", "extractionProbability"];
 
 const rowValues = v.pipe(
   v.record(v.string(), number),
-  v.check((row) => shares.every((name) => row[name] === undefined || (row[name] >= 0 && row[name] <= 1)), "shares"),
+  v.check(
+    (row) => shares.every((name) => row[name] === undefined || (row[name] >= 0 && row[name] <= 1)),
+    "shares from 0 to 1",
+  ),
 );
 
 const scores = {

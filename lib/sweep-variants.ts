@@ -134,17 +134,11 @@ const isFamily = (item: BypassFamily | Bypass): item is BypassFamily => typeof i
 
 /** The bypasses of a sweep, each with what messages call it. */
 function listBypasses(over: SweptBlocks, config: ModelConfig): { bypass: Bypass; place: string }[] {
-  if (!Array.isArray(over)) {
-    return bypassesOf(over as BypassFamily, config, "options.over").map((bypass) => ({
-      bypass,
-      place: "options.over",
-    }));
-  }
-  return (over as (BypassFamily | Bypass)[]).flatMap((item, index) =>
-    (isFamily(item) ? bypassesOf(item, config, `options.over[${index}]`) : [item]).map((bypass) => ({
-      bypass,
-      place: `options.over[${index}]`,
-    })),
+  const listed = Array.isArray(over)
+    ? (over as (BypassFamily | Bypass)[]).map((item, index) => ({ item, place: `options.over[${index}]` }))
+    : [{ item: over as BypassFamily, place: "options.over" }];
+  return listed.flatMap(({ item, place }) =>
+    (isFamily(item) ? bypassesOf(item, config, place) : [item]).map((bypass) => ({ bypass, place })),
   );
 }
 

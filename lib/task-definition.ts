@@ -58,25 +58,15 @@ const formSchema = v.pipe(
   ),
 );
 
-/** A definition may come from a stranger, and the content of files shows in messages. */
-const fileName = v.pipe(
-  v.string(),
-  v.nonEmpty("a file name"),
-  v.check(
-    (name) => !path.posix.isAbsolute(name) && !name.split(/[/\\]/).includes(".."),
-    "the name of a file in the folder of the rows, without ..,",
-  ),
-);
-
 const definitionSchema = v.strictObject({
   name: v.pipe(v.string(), v.nonEmpty("a name"), v.maxLength(200, "a name of at most 200 characters")),
   description: v.optional(v.string()),
   /** What it tests, such as "reasoning"; reports put tasks of one group together. */
   group: v.optional(v.string()),
   /** Names of the file with the rows, of which the first that a folder has is taken. */
-  rows: v.pipe(v.array(fileName), v.nonEmpty("at least one file name")),
+  rows: v.pipe(v.array(v.string()), v.nonEmpty("at least one file name")),
   /** Columns that stand in files of their own, a line for each row. */
-  lines: v.optional(v.record(v.string(), v.array(fileName)), {}),
+  lines: v.optional(v.record(v.string(), v.array(v.string())), {}),
   forms: v.pipe(v.array(formSchema), v.nonEmpty("at least one form")),
 });
 
@@ -116,8 +106,15 @@ export async function readDefinition(nameOrFile: string): Promise<TaskDefinition
   return validate(definitionSchema, value, `the definition ${file}`, "TASK_INVALID");
 }
 
-/** The first of the names that a folder has. */
+/**
+ * Returns the first of the files that a folder has. Refuses names that lead out of the folder: a definition may come from a
+ * stranger, and messages show what is in a file. Throws TASK_INVALID.
+ */
 function findIn(folder: string, names: readonly string[]): string | undefined {
+  for (const name of names) {
+    if (path.join("folder", name).startsWith(`folder${path.sep}`)) continue;
+    throw invalid(`expected the definition of a task to name files in ${folder} but received ${describe(name)}`);
+  }
   return names.map((name) => path.join(folder, name)).find((file) => existsSync(file));
 }
 

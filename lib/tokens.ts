@@ -41,6 +41,9 @@ function allocate(count: number, name: string): Int32Array {
   }
 }
 
+/** A file's 64-bit id is read as a bigint, but is no bigint to the person who wrote the file. */
+const describeId = (value: unknown) => describe(value).replace(/^(-?\d+)n$/, "$1");
+
 /** Checks ids against a vocabulary. Throws TOKEN_OUT_OF_RANGE, OUT_OF_MEMORY. */
 export function toTokenIds(ids: ArrayLike<number | bigint>, config: ModelConfig, name: string): Int32Array {
   return reading(name, () => {
@@ -54,7 +57,7 @@ export function toTokenIds(ids: ArrayLike<number | bigint>, config: ModelConfig,
         throw new AttentionBypassError(
           "TOKEN_OUT_OF_RANGE",
           `expected token ids from 0 to ${config.vocabularySize - 1} for ${name} but received ` +
-            `${describe(value).replace(/(?<=\d)n$/, "")} at position ${index}`,
+            `${describeId(value)} at position ${index}`,
         );
       }
       if (index === 0) tokens = allocate(count, name);

@@ -40,12 +40,14 @@ t.test("outputs that would replace inputs", async (t) => {
     [["--text", "text.txt", "--output", "text.txt"], "--output", "--text"],
     [["--resume", "new.json", "--output", "./new.json"], "--output", "--resume"],
     [["--resume", "samples.jsonl"], "--resume", "--samples"],
+    [["--task", "own=text.txt", "--output", "text.txt"], "--output", "--task"],
+    [["--tasks", "text.txt", "--data", ".", "--output", "text.txt"], "--output", "--tasks"],
     [["--output", "one.html", "--json", "--report", "one.html"], "--report", "--output"],
     [["--output", path.join(model, "config.json")], "--output", "<model>"],
   ] as const) {
     const { code, stderr } = await run(...sweep, ...extra);
     t.equal(code, 2, `${extra.join(" ")}: ${stderr}`);
-    t.match(stderr, `another file for ${option} than ${other}`);
+    t.match(stderr, `another file for ${option}, since ${other} names`);
   }
   t.equal(await readFile(at("samples.jsonl"), "utf8"), `${samples}\n`);
   t.equal(await readFile(path.join(model, "config.json"), "utf8"), config);
@@ -76,16 +78,19 @@ t.test("a definition names no file outside the folder of its rows", async (t) =>
   await mkdir(at("data"));
   await writeFile(at("secret.jsonl"), '{"secret": 1}\n');
   const form = { context: "a", continuation: "b" };
-  for (const [key, value] of [
-    ["rows", ["../secret.jsonl"]],
-    ["rows", [at("secret.jsonl")]],
-    ["lines", { label: ["../secret.jsonl"] }],
-  ] as const) {
-    const definition = { name: "task", rows: ["rows.jsonl"], forms: [form], [key]: value };
+  await writeFile(path.join(at("data"), "rows.jsonl"), '{"a": 1}\n');
+  for (const changes of [
+    { rows: ["../secret.jsonl"] },
+    { rows: ["rows.jsonl", "x/../../secret.jsonl"] },
+    { name: "..", rows: ["other.jsonl", "secret.jsonl"] },
+    { lines: { label: ["../secret.jsonl"] } },
+  ]) {
+    const definition = { name: "task", rows: ["rows.jsonl"], forms: [form], ...changes };
     await writeFile(at("task.json"), JSON.stringify(definition));
     const { code, stderr } = await run("benchmark", model, "--tasks", "task.json", "--data", "data");
-    t.not(code, 0);
-    t.match(stderr, /TASK_INVALID|without \.\./, stderr);
+    t.equal(code, 3, `${JSON.stringify(changes)}: ${stderr}`);
+    t.match(stderr, "name files in data", stderr);
+    t.match(stderr, /\.\.(?:\/secret\.jsonl|\/other\.jsonl)/);
     t.notMatch(stderr, '"secret"');
   }
 });

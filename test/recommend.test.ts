@@ -228,5 +228,7 @@ t.test("numbers that no sweep measures are refused", async (t) => {
     const made = sweepOf({ base: [90, 80, 60, perplexity], good: [40, 80, 60, 2] });
     t.throws(() => recommend(made), { code: "SWEEP_INVALID" }, String(perplexity));
   }
+  const endless = sweepOf({ base: [90, 80, 60, 2], good: [40, 80, 60, 1e308] });
+  t.throws(() => recommend(endless), { code: "NOT_FINITE" });
   t.throws(() => recommend(sweep, { tolerance: Number.POSITIVE_INFINITY }), { code: "INVALID_ARGUMENT" });
 });

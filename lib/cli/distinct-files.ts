@@ -1,46 +1,37 @@
+import { existsSync } from "node:fs";
 import { realpath } from "node:fs/promises";
 import path from "node:path";
 import { AttentionBypassError } from "../errors.js";
 
-/** Files by the options that name them; an option that is not given is undefined. */
-export type NamedFiles = Readonly<Record<string, string | undefined>>;
+/** An option or argument, and the file that it names; undefined if it is not given. */
+export type NamedFile = readonly [option: string, file: string | undefined];
 
-/** The files of a model, which no output may replace. */
+/** The files in a model's folder that are read to load the model. */
 const modelFile =
   /^(?:(?:generation_|tokenizer_)?config|tokenizer|added_tokens|special_tokens_map|vocab|.*\.index)\.json$|^merges\.txt$|\.(?:safetensors|bin|pt|pth)$/;
 
-/** The path behind links, of a file that may not exist yet. */
+/** The path of a file without symbolic links. The file need not exist. */
 async function truePath(file: string): Promise<string> {
-  const folder = await realpath(path.dirname(path.resolve(file))).catch(() => path.dirname(path.resolve(file)));
-  const place = path.join(folder, path.basename(file));
+  const folder = path.dirname(path.resolve(file));
+  const place = path.join(await realpath(folder).catch(() => folder), path.basename(file));
   return realpath(place).catch(() => place);
 }
 
-/**
- * Refuses outputs that would replace what a command reads, or each other. model: the model's folder, whose files are
- * read too. Throws INVALID_ARGUMENT.
- */
-export async function requireDistinct(inputs: NamedFiles, outputs: NamedFiles, model?: string): Promise<void> {
+/** Refuses outputs that would replace a file that the command reads, or each other. Throws INVALID_ARGUMENT. */
+export async function requireDistinct(inputs: readonly NamedFile[], outputs: readonly NamedFile[]): Promise<void> {
   const taken = new Map<string, string>();
-  for (const [option, file] of Object.entries(inputs)) if (file !== undefined) taken.set(await truePath(file), option);
-  const folder = model === undefined ? undefined : await truePath(model);
-  for (const [option, file] of Object.entries(outputs)) {
+  for (const [option, file] of inputs) if (file !== undefined) taken.set(await truePath(file), option);
+  for (const [option, file] of outputs) {
     if (file === undefined) continue;
     const place = await truePath(file);
-    const own = folder !== undefined && path.dirname(place) === folder && modelFile.test(path.basename(place));
-    const other = taken.get(place) ?? (place === folder || own ? "<model>" : undefined);
-    if (other !== undefined && (other !== "<model>" || (await exists(place)))) {
+    const ofModel = taken.get(path.dirname(place)) === "<model>" && modelFile.test(path.basename(place));
+    const other = taken.get(place) ?? (ofModel && existsSync(place) ? "<model>" : undefined);
+    if (other !== undefined) {
       throw new AttentionBypassError(
         "INVALID_ARGUMENT",
-        `expected another file for ${option} than ${other} names but received ${file} for both`,
+        `expected another file for ${option}, since ${other} names it or its folder, but received ${file}`,
       );
     }
     taken.set(place, option);
   }
 }
-
-const exists = (place: string) =>
-  realpath(place).then(
-    () => true,
-    () => false,
-  );

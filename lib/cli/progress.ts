@@ -58,7 +58,7 @@ export async function withProgress<Value>(
   if (!onTerminal()) return withLog(label, work, every);
   const bar = new SingleBar({
     format: `${label} {bar} {percentage}% {left}`,
-    // What is beside the bar takes 30 columns.
+    // The percentage and the time next to the bar take up to 30 columns.
     barsize: Math.max(5, Math.min(40, (process.stderr.columns ?? 80) - label.length - 30)),
     stream: process.stderr,
     barCompleteChar: "█",

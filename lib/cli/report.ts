@@ -42,7 +42,13 @@ async function report(file: string, { compare, name = nameOf(file), output, figu
   else if (figure !== undefined) {
     throw new AttentionBypassError("INVALID_ARGUMENT", "expected --output with a name in .svg or .png beside --figure");
   }
-  await requireDistinct({ "<sweep>": file, "--compare": compare }, { "--output": output });
+  await requireDistinct(
+    [
+      ["<sweep>", file],
+      ["--compare", compare],
+    ],
+    [["--output", output]],
+  );
   const sweep = await readSweep(file);
   const other = compare === undefined ? {} : { compare: await readOther(compare, name) };
   const created = createReport(sweep, { name, ...other });

@@ -1,3 +1,4 @@
+import { constants } from "node:buffer";
 import { readText } from "../data/text.js";
 import { AttentionBypassError } from "../errors.js";
 import type { SweepResult } from "../sweep.js";
@@ -6,7 +7,8 @@ const purpose = { what: "the result of a sweep", code: "SWEEP_INVALID" } as cons
 
 /** Reads what `sweep --json` wrote; who uses it says what it must have. Throws FILE_NOT_FOUND, SWEEP_INVALID. */
 export async function readSweep(file: string): Promise<SweepResult> {
-  const text = await readText(file, purpose);
+  // A sweep of many rows is longer than other texts may be.
+  const text = await readText(file, purpose, { most: constants.MAX_STRING_LENGTH });
   try {
     return JSON.parse(text);
   } catch (error) {

@@ -20,7 +20,7 @@ import { type OutputFormat, outputFormat } from "./output-format.js";
 import { pick } from "./pick.js";
 import { withProgress } from "./progress.js";
 import { suffixesOption, toSamples } from "./sample-options.js";
-import { addTaskOptions, type TaskOptions, toTasks } from "./task-options.js";
+import { addTaskOptions, type TaskOptions, taskFiles, toTasks } from "./task-options.js";
 import { decimal, namesAmong, wholeNumber } from "./values.js";
 
 interface Options extends ModelOptions, TaskOptions, JsonOption {
@@ -92,11 +92,21 @@ async function sweep(model: string, options: Options, signal: AbortSignal) {
   const format = outputFormat(options);
   // Hours of work are not to end where nothing can be written.
   if (options.report !== undefined) reportFormat(options.report, "--report");
-  const { samples, suffixes, text: textFile, meanSamples, resume, output, report: reportFile } = options;
   await requireDistinct(
-    { "--samples": samples, "--suffixes": suffixes, "--text": textFile, "--mean-samples": meanSamples },
-    { "--resume": resume, "--output": output, "--report": reportFile },
-    model,
+    [
+      ["<model>", model],
+      ["--samples", options.samples],
+      ["--suffixes", options.suffixes],
+      ["--text", options.text],
+      ["--mean-samples", options.meanSamples],
+      ["--tokenizer", options.tokenizer],
+      ...taskFiles(options),
+    ],
+    [
+      ["--resume", options.resume],
+      ["--output", options.output],
+      ["--report", options.report],
+    ],
   );
   for (const file of [options.output, options.report]) if (file !== undefined) await requireWritable(file);
   if (options.suffixes !== undefined && options.samples === undefined) {

@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import { AttentionBypassError } from "../errors.js";
 import type { Task } from "../task.js";
 import { benchmarkNames } from "../task-definition.js";
+import type { NamedFile } from "./distinct-files.js";
 import { wholeNumber } from "./values.js";
 
 export interface TaskOptions {
@@ -48,4 +49,16 @@ export function toTasks({ tasks = [], data, limit, task = [] }: TaskOptions): Ta
     ...(limit !== undefined && { limit }),
   }));
   return [...defined, ...task];
+}
+
+/** The files and folders that the options name; the names of the package's own tasks are no files. */
+export function taskFiles({ tasks = [], data, task = [] }: TaskOptions): NamedFile[] {
+  const questions = task.flatMap((own) =>
+    "questions" in own && typeof own.questions === "string" ? [own.questions] : [],
+  );
+  return [
+    ...tasks.map((name): NamedFile => ["--tasks", name]),
+    ["--data", data],
+    ...questions.map((file): NamedFile => ["--task", file]),
+  ];
 }

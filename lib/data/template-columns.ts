@@ -1,13 +1,15 @@
 import type { Template } from "@huggingface/jinja";
 
-type Expression = Template["parsed"]["body"][number];
+/** Names that are defined in every template. */
+const globals = new Set([
+  ...["range", "namespace", "raise_exception", "strftime_now"],
+  ...["true", "false", "none", "True", "False", "None"],
+]);
 
-/** Names that templates have without a row. */
-const globals = new Set(["range", "namespace", "true", "false", "none", "True", "False", "None", "loop"]);
-
-/** Filters that say what an undefined value becomes. */
+/** Filters that replace an undefined value. */
 const allowUndefined = new Set(["default", "d"]);
 
+/** The fields of the library's nodes that are followed here; each kind of node has some of them. */
 interface Node {
   type: string;
   value?: unknown;
@@ -17,29 +19,37 @@ interface Node {
   filter?: Node;
   left?: Node;
   right?: Node;
+  /** Of a `set` statement. */
+  assignee?: Node;
+  /** Of a macro. */
+  name?: Node;
 }
 
-function* namesIn(node: Node | undefined): Generator<string> {
-  if (node === undefined) return;
-  if (node.type === "Identifier") yield String(node.value);
-  if (node.type === "MemberExpression") yield* namesIn(node.object);
-  if (node.type === "CallExpression") yield* namesIn(node.callee);
-  if (node.type === "BinaryExpression") {
-    yield* namesIn(node.left);
-    yield* namesIn(node.right);
+function namesIn(node: Node | undefined): string[] {
+  switch (node?.type) {
+    case "Identifier":
+      return [String(node.value)];
+    case "MemberExpression":
+      return namesIn(node.object);
+    case "CallExpression":
+      return namesIn(node.callee);
+    case "BinaryExpression":
+      return [...namesIn(node.left), ...namesIn(node.right)];
+    case "FilterExpression": {
+      const filter = node.filter?.type === "CallExpression" ? node.filter.callee : node.filter;
+      return allowUndefined.has(String(filter?.value)) ? [] : namesIn(node.operand);
+    }
+    default:
+      return [];
   }
-  if (node.type !== "FilterExpression") return;
-  const filter = node.filter?.type === "CallExpression" ? node.filter.callee : node.filter;
-  if (!allowUndefined.has(String(filter?.value))) yield* namesIn(node.operand);
 }
 
 /**
- * The columns without which a template can't be filled in: those that it prints whatever the row. The template library
- * prints nothing for a name that it does not know; Jinja as the evaluation harness uses it (StrictUndefined) fails.
+ * Returns the columns that a template prints for every row, so that a row without one of them cannot be rendered. The
+ * template library prints nothing for an unknown name; the lm-evaluation-harness uses Jinja's StrictUndefined, which fails.
  */
 export function requiredColumns({ parsed }: Template): string[] {
-  const body = parsed.body as readonly Expression[] as readonly (Node & { assignee?: Node; name?: Node })[];
-  const assigned = new Set(body.flatMap(({ assignee, name }) => [assignee?.value, name?.value]).map(String));
-  const names = body.flatMap((node) => [...namesIn(node)]);
-  return [...new Set(names)].filter((name) => !globals.has(name) && !assigned.has(name));
+  const body = parsed.body as readonly Node[];
+  const assigned = new Set(body.flatMap(({ assignee, name }) => [...namesIn(assignee), ...namesIn(name)]));
+  return [...new Set(body.flatMap(namesIn))].filter((name) => !globals.has(name) && !assigned.has(name));
 }

@@ -5,9 +5,9 @@ import { validate } from "../validation.js";
 import type { Figure } from "./figure.js";
 import { figureSchema } from "./schema.js";
 
-/** Pixels of a PNG for each of an SVG, along each axis. */
+/** PNG pixels for each SVG pixel, along each axis. */
 const zoom = 2;
-/** What a PNG may have of pixels in its SVG; a page is a tenth of it. */
+/** The most SVG pixels that a PNG is drawn from; a full page has a tenth of this. */
 const mostPixels = 2 ** 24;
 
 const config = {
@@ -65,7 +65,7 @@ async function toPng(svg: string): Promise<Uint8Array> {
     );
   }
   const drawing = new Resvg(svg, { fitTo: { mode: "zoom", value: zoom } });
-  if (!(drawing.width * drawing.height <= mostPixels)) {
+  if (drawing.width * drawing.height > mostPixels) {
     throw new AttentionBypassError(
       "INVALID_ARGUMENT",
       `expected a figure of at most ${mostPixels} pixels for a PNG but received one of ${drawing.width} by ${drawing.height}; draw an SVG, or a smaller one`,

@@ -80,7 +80,7 @@ void StoredTensor::validate() const {
   if (needed > end - begin) {
     refuse("it takes " + std::to_string(needed) + " bytes of " + std::to_string(end - begin));
   }
-  // Of an empty tensor too, whose other sizes libtorch multiplies.
+  // libtorch multiplies the other sizes of an empty tensor too, and fails if the product overflows.
   uint64_t count = 1;
   for (const auto size : shape) {
     if (__builtin_mul_overflow(count, static_cast<uint64_t>(std::max<int64_t>(1, size)), &count) ||
