@@ -54,10 +54,10 @@ export default defineConfig([
   {
     ...shared,
     entry: {
-      cli: "lib/cli.ts",
-      libtorch: "lib/libtorch.ts",
-      probe: "lib/probe.ts",
-      "traced-process": "lib/traced-process.ts",
+      cli: "lib/cli/main.ts",
+      libtorch: "lib/addon/libtorch.ts",
+      probe: "lib/addon/probe.ts",
+      "traced-process": "lib/checkpoint/traced-process.ts",
       "encode-worker": "lib/tokenizer/encode-worker.ts",
       "data-process": "lib/data/data-process.ts",
     },

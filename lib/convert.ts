@@ -1,14 +1,14 @@
 import * as v from "valibot";
-import { loadAddon, packageVersion } from "./addon.js";
-import { checkArchiveName } from "./archive-name.js";
+import { loadAddon, packageVersion } from "./addon/addon.js";
+import { checkArchiveName } from "./checkpoint/archive-name.js";
 import { archiveMark, type ModelSource, openSource } from "./checkpoint/source.js";
 import { checkAgainstTrace } from "./checkpoint/traced-check.js";
-import { parseConfigJson, toNativeConfig } from "./config.js";
-import type { Dtype } from "./dtype.js";
+import { longCall, pathText, validate } from "./errors/validation.js";
+import { parseConfigJson, toNativeConfig } from "./families/config.js";
+import type { Dtype } from "./families/dtype.js";
+import { writeWhole } from "./files/output-file.js";
 import { tokenizerJson } from "./load-model.js";
-import { type OperationOptions, run } from "./operation.js";
-import { writeWhole } from "./output-file.js";
-import { longCall, pathText, validate } from "./validation.js";
+import { type OperationOptions, run } from "./operation/operation.js";
 
 /** Options of `convert`. */
 export interface ConvertOptions extends OperationOptions {

@@ -1,21 +1,23 @@
-export type { AttentionOptions, AttentionSurvey, BlockAttention } from "./attention.js";
-export type { BenchmarkOptions, BenchmarkResult } from "./benchmark.js";
-export type { Interval } from "./bootstrap.js";
-export type { Blocks, Bypass, BypassMeans, BypassMode, BypassPart, Heads } from "./bypass.js";
+export type { Device } from "./addon/device.js";
+export { type Diagnosis, diagnose } from "./addon/diagnose.js";
+export type { Libtorch, LibtorchAttempt, LibtorchOrigin } from "./addon/libtorch.js";
+export type { NativePlatform } from "./addon/native.js";
+export type { BenchmarkOptions, BenchmarkResult } from "./benchmark/benchmark.js";
+export type { Answer, DefinedTask, Question, QuestionTask, Task, TaskScores } from "./benchmark/task.js";
+export { benchmarkNames } from "./benchmark/task-definition.js";
+export type { Blocks, Bypass, BypassMeans, BypassMode, BypassPart, Heads } from "./bypass/bypass.js";
+export { type EmbeddedModel, embeddedMeasures, embeddedModel, embeddedModels } from "./checkpoint/embedded-model.js";
 export { type ConvertOptions, convert } from "./convert.js";
+export type { SamplePair, SampleRow, Samples } from "./data/samples.js";
 export type { TextFile } from "./data/text-argument.js";
-export type { Device } from "./device.js";
-export { type Diagnosis, diagnose } from "./diagnose.js";
-export type { BlockDivergence, Divergence, DivergenceOptions } from "./divergence.js";
-export type { Dtype } from "./dtype.js";
-export { type EmbeddedModel, embeddedMeasures, embeddedModel, embeddedModels } from "./embedded-model.js";
-export { AttentionBypassError, type ErrorCode, errorCodes } from "./errors.js";
+export { AttentionBypassError, type ErrorCode, errorCodes } from "./errors/errors.js";
+export type { Dtype } from "./families/dtype.js";
 export type { FamilyName, ModelConfig } from "./families/model-config.js";
-export type { FileHash } from "./fingerprint.js";
-export type { FinishReason, Generation, GenerationOptions, GenerationPiece } from "./generation.js";
-export type { Libtorch, LibtorchAttempt, LibtorchOrigin } from "./libtorch.js";
+export type { FinishReason, Generation, GenerationOptions, GenerationPiece } from "./generation/generation.js";
 export { type LoadModelOptions, loadModel } from "./load-model.js";
-export type { Logits, LogitsOptions } from "./logits.js";
+export type { AttentionOptions, AttentionSurvey, BlockAttention } from "./measure/attention.js";
+export type { BlockDivergence, Divergence, DivergenceOptions } from "./measure/divergence.js";
+export type { SurveyedBlock, SurveyedBypass } from "./measure/survey.js";
 export {
   type MemorizationMetric,
   type MemorizationOptions,
@@ -23,24 +25,25 @@ export {
   type MemorizationScores,
   memorizationMetrics,
   samplesToExtract,
-} from "./memorization.js";
+} from "./metrics/memorization.js";
+export type { Perplexity, PerplexityOptions } from "./metrics/perplexity.js";
 export type { Model } from "./model.js";
-export type { NativePlatform } from "./native.js";
-export type { OperationOptions } from "./operation.js";
-export type { Perplexity, PerplexityOptions } from "./perplexity.js";
-export type { Difference, PrecisionDifference } from "./precision.js";
-export { type Candidate, type Doubt, type Recommendation, type RecommendOptions, recommend } from "./recommend.js";
+export type { OperationOptions } from "./operation/operation.js";
+export { type RecommendOptions, recommend } from "./recommend/recommend.js";
+export type { Candidate, Doubt, Recommendation } from "./recommend/recommendation.js";
 export { drawFigure } from "./report/draw.js";
 export type { Figure } from "./report/figure.js";
 export { createReport, type Report, type ReportOptions } from "./report/report.js";
+export { type Display, showFigure, showReport } from "./report/show.js";
 export type { ReportTable } from "./report/tables.js";
 export { type WriteReportOptions, writeReport } from "./report/write-report.js";
-export type { SamplePair, SampleRow, Samples } from "./samples.js";
-export { type Display, showFigure, showReport } from "./show.js";
-export type { SurveyedBlock, SurveyedBypass } from "./survey.js";
-export type { AnySweepResult, SweepOptions, SweepResult, SweepScores, SweepSettings, SweptVariant } from "./sweep.js";
-export type { BypassFamily, SweptBlocks, SweptModes, SweptParts, Variant, VariantKind } from "./sweep-variants.js";
-export type { Answer, DefinedTask, Question, QuestionTask, Task, TaskScores } from "./task.js";
-export { benchmarkNames } from "./task-definition.js";
+export type { Logits, LogitsOptions } from "./scoring/logits.js";
+export type { Difference, PrecisionDifference } from "./scoring/precision.js";
+export type { Interval } from "./statistics/bootstrap.js";
+export type { FileHash } from "./sweep/fingerprint.js";
+export type { SweepOptions } from "./sweep/options.js";
+export type { AnySweepResult, SweepResult, SweepScores, SweptVariant } from "./sweep/result.js";
+export type { SweepSettings } from "./sweep/settings.js";
+export type { BypassFamily, SweptBlocks, SweptModes, SweptParts, Variant, VariantKind } from "./sweep/variants.js";
 export type { Tokenizer } from "./tokenizer/tokenizer.js";
-export type { Tokens } from "./tokens.js";
+export type { Tokens } from "./tokenizer/tokens.js";

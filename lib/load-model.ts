@@ -1,18 +1,18 @@
 import * as v from "valibot";
-import { loadAddon } from "./addon.js";
+import { loadAddon } from "./addon/addon.js";
+import { chooseDevice, type Device, deviceText } from "./addon/device.js";
+import type { NativeLoadOptions, NativeModel } from "./addon/native.js";
 import { type ModelSource, openSource } from "./checkpoint/source.js";
 import { checkAgainstTrace } from "./checkpoint/traced-check.js";
-import { Companion } from "./companion.js";
-import { toNativeConfig } from "./config.js";
-import { chooseDevice, type Device, deviceText } from "./device.js";
-import { type Dtype, dtypes } from "./dtype.js";
-import { GenerationBatch } from "./generation-batch.js";
+import { longCall, pathText, validate } from "./errors/validation.js";
+import { toNativeConfig } from "./families/config.js";
+import { type Dtype, dtypes } from "./families/dtype.js";
 import { Model } from "./model.js";
-import type { NativeLoadOptions, NativeModel } from "./native.js";
-import { type OperationOptions, run } from "./operation.js";
+import { type OperationOptions, run } from "./operation/operation.js";
+import { GenerationBatch } from "./session/generation-batch.js";
+import { Companion } from "./session/lazy-model.js";
 import { findTokenizer, parseTokenizer, readTokenizer } from "./tokenizer/files.js";
 import { createTokenizer } from "./tokenizer/tokenizer.js";
-import { longCall, pathText, validate } from "./validation.js";
 
 /** Options of `loadModel`. */
 export interface LoadModelOptions extends OperationOptions {

@@ -1,11 +1,13 @@
 import { inspect } from "node:util";
-import { type AttentionOptions, type AttentionSurvey, surveyAttention } from "./attention.js";
-import { type BenchmarkOptions, type BenchmarkResult, benchmark } from "./benchmark.js";
-import type { ModelConfig } from "./config.js";
+import { type BenchmarkOptions, type BenchmarkResult, benchmark } from "./benchmark/benchmark.js";
+import type { Task } from "./benchmark/task.js";
+import { benchmarkText } from "./benchmark/text.js";
+import type { Samples } from "./data/samples.js";
 import type { TextFile } from "./data/text-argument.js";
-import { type Divergence, type DivergenceOptions, divergence } from "./divergence.js";
-import type { Dtype } from "./dtype.js";
-import { encodeAllAhead } from "./encode-ahead.js";
+import { withText } from "./display/text-form.js";
+import { reading } from "./errors/validation.js";
+import type { ModelConfig } from "./families/config.js";
+import type { Dtype } from "./families/dtype.js";
 import {
   type Generation,
   type GenerationOptions,
@@ -13,25 +15,28 @@ import {
   generateBatch,
   generateOne,
   streamOne,
-} from "./generation.js";
-import { type Logits, type LogitsOptions, logits } from "./logits.js";
+} from "./generation/generation.js";
+import { type AttentionOptions, type AttentionSurvey, surveyAttention } from "./measure/attention.js";
+import { type Divergence, type DivergenceOptions, divergence } from "./measure/divergence.js";
+import { attentionText, divergenceText } from "./measure/text.js";
 import {
   type MemorizationMetric,
   type MemorizationOptions,
   type MemorizationResult,
   scoreMemorization,
-} from "./memorization.js";
-import type { OperationOptions } from "./operation.js";
-import { type Perplexity, type PerplexityOptions, perplexity } from "./perplexity.js";
-import { attentionText, benchmarkText, divergenceText, memorizationText, sweepText } from "./result-text.js";
-import type { Samples } from "./samples.js";
-import { Gate, type Session } from "./session.js";
-import { type SweepOptions, type SweepResult, sweep } from "./sweep.js";
-import type { Task } from "./task.js";
-import { withText } from "./text-form.js";
+} from "./metrics/memorization.js";
+import { type Perplexity, type PerplexityOptions, perplexity } from "./metrics/perplexity.js";
+import { memorizationText } from "./metrics/text.js";
+import type { OperationOptions } from "./operation/operation.js";
+import { type Logits, type LogitsOptions, logits } from "./scoring/logits.js";
+import { Gate, type Session } from "./session/session.js";
+import type { SweepOptions } from "./sweep/options.js";
+import type { SweepResult } from "./sweep/result.js";
+import { sweep } from "./sweep/sweep.js";
+import { sweepText } from "./sweep/text.js";
+import { encodeAllAhead } from "./tokenizer/encode-ahead.js";
 import type { Tokenizer } from "./tokenizer/tokenizer.js";
-import { type Boxed, isBatch, type Tokens } from "./tokens.js";
-import { reading } from "./validation.js";
+import { type Boxed, isBatch, type Tokens } from "./tokenizer/tokens.js";
 
 /**
  * A loaded model. Work on one model runs in the order in which it was asked for, on a thread of its own; models run

@@ -9,16 +9,18 @@ const out = path.resolve(process.argv[2] ?? path.join(root, "docs", "api.md"));
 
 /** The page's parts, each with the files of lib/ whose exports it has, in this order. */
 const parts = {
-  "Loading a model": "device load-model model model-config dtype operation tokens tokenizer embedded-model convert",
-  "What to bypass": "bypass",
-  Generating: "generation logits",
-  "Memorization and perplexity": "memorization samples perplexity text-argument",
-  "Tasks and benchmarks": "benchmark task task-definition",
-  "The sweep": "sweep sweep-variants precision fingerprint",
-  "Reports and recommendations": "report figure tables draw write-report show recommend bootstrap",
-  "How far a bypass goes": "divergence attention survey",
-  "The installation": "diagnose libtorch native",
-  "What goes wrong": "errors",
+  "Loading a model":
+    "addon/device load-model model families/model-config families/dtype operation/operation tokenizer/tokens tokenizer/tokenizer checkpoint/embedded-model convert",
+  "What to bypass": "bypass/bypass",
+  Generating: "generation/generation scoring/logits",
+  "Memorization and perplexity": "metrics/memorization data/samples metrics/perplexity data/text-argument",
+  "Tasks and benchmarks": "benchmark/benchmark benchmark/task benchmark/task-definition",
+  "The sweep": "sweep/options sweep/result sweep/settings sweep/variants scoring/precision sweep/fingerprint",
+  "Reports and recommendations":
+    "report/report report/figure report/tables report/draw report/write-report report/show recommend/recommend recommend/recommendation statistics/bootstrap",
+  "How far a bypass goes": "measure/divergence measure/attention measure/survey",
+  "The installation": "addon/diagnose addon/libtorch addon/native",
+  "What goes wrong": "errors/errors",
 };
 const files = Object.values(parts).flatMap((names) => names.split(" "));
 const titles = Object.entries(parts).flatMap(([title, names]) => names.split(" ").map(() => title));
@@ -71,7 +73,7 @@ application.converter.on(Converter.EVENT_CREATE_DECLARATION, (context, reflectio
   if (reflection.parent !== context.project) return;
   reflection.comment ??= new Comment();
   if (/\(typeof \w+\)/.test(declaration.type?.getText())) reflection.comment.modifierTags.add("@useDeclaredType");
-  const file = path.basename(declaration.getSourceFile().fileName, ".ts");
+  const file = path.relative(path.join(root, "lib"), declaration.getSourceFile().fileName).replace(/\.ts$/, "");
   const place = files.indexOf(file);
   if (place < 0) throw new Error(`lib/index.ts exports from ${file}.ts, which no part of the page is for`);
   places.set(reflection, place);

@@ -1,9 +1,12 @@
-// Checks that the folders of src/ include only what lies below them, and that each has its line in src/README.md:
+// Checks that the folders of src/ include only what lies below them, and that each folder of src/ and lib/ has its line
+// in the README there. .dependency-cruiser.mjs has the rules for what the folders of lib/ import.
 //   node scripts/check-rooms.mjs
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
+import { rooms } from "../.dependency-cruiser.mjs";
 
-const source = path.join(import.meta.dirname, "..", "src");
+const root = path.join(import.meta.dirname, "..");
+const source = path.join(root, "src");
 
 /** What each folder may include, besides itself. */
 const allowed = {
@@ -18,14 +21,26 @@ const allowed = {
   trace: ["base", "forward"],
 };
 
-const folders = readdirSync(source, { withFileTypes: true })
-  .filter((entry) => entry.isDirectory())
-  .map(({ name }) => name);
-const faults = [];
-const described = readFileSync(path.join(source, "README.md"), "utf8");
-for (const folder of folders) {
+const foldersOf = (folder) =>
+  readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name);
+
+/** The folders of one layer without a line in its README, as faults. */
+function undescribed(layer) {
+  const text = readFileSync(path.join(root, layer, "README.md"), "utf8");
+  return foldersOf(path.join(root, layer))
+    .filter((folder) => !text.includes(`\`${folder}/\``))
+    .map((folder) => `${layer}/README.md does not say what ${layer}/${folder} is for`);
+}
+
+const faults = [...undescribed("src"), ...undescribed("lib")];
+for (const folder of foldersOf(path.join(root, "lib"))) {
+  if (folder !== "cli" && !rooms.includes(folder))
+    faults.push(`lib/${folder} is not among the folders of .dependency-cruiser.mjs`);
+}
+for (const folder of foldersOf(source)) {
   if (!Object.hasOwn(allowed, folder)) faults.push(`src/${folder} is not among the folders of scripts/check-rooms.mjs`);
-  if (!described.includes(`\`${folder}/\``)) faults.push(`src/README.md does not say what src/${folder} is for`);
   for (const file of readdirSync(path.join(source, folder))) {
     const text = readFileSync(path.join(source, folder, file), "utf8");
     for (const [, target] of text.matchAll(/^#include "([a-z]+)\//gm)) {

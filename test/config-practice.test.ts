@@ -5,7 +5,7 @@ import { copyFile, cp, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { AttentionBypassError, convert, loadModel } from "attention-bypass";
 import t, { type Test } from "tap";
-import { parseConfig } from "../lib/config.ts";
+import { parseConfig } from "../lib/families/config.ts";
 import { copyOf, editConfig, temporaryFolder } from "./support/fixtures.ts";
 import { refuses } from "./support/refusals.ts";
 import { shared, skipReason } from "./support/shared.ts";

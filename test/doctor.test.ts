@@ -6,10 +6,10 @@ import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
 import t, { type Test } from "tap";
-import { libtorchVersion } from "../lib/addon.ts";
-import { chooseDevice } from "../lib/device.ts";
-import { AttentionBypassError } from "../lib/errors.ts";
-import { explainLoadFailure, glibcVersion } from "../lib/load-failure.ts";
+import { libtorchVersion } from "../lib/addon/addon.ts";
+import { chooseDevice } from "../lib/addon/device.ts";
+import { explainLoadFailure, glibcVersion } from "../lib/addon/load-failure.ts";
+import { AttentionBypassError } from "../lib/errors/errors.ts";
 import { root, runScript } from "./support/child.ts";
 import { temporaryFolder } from "./support/fixtures.ts";
 

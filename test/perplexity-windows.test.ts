@@ -1,7 +1,7 @@
 // Each token of a text is predicted exactly once, in windows that overlap and never exceed the model's context.
 import { loadModel, type Model } from "attention-bypass";
 import t from "tap";
-import { windows } from "../lib/perplexity.ts";
+import { windows } from "../lib/metrics/perplexity.ts";
 import { fixture } from "./support/fixtures.ts";
 import { randomTokens } from "./support/random-model.ts";
 

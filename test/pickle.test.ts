@@ -3,8 +3,8 @@
 import { copyFile, readFile } from "node:fs/promises";
 import path from "node:path";
 import t, { type Test } from "tap";
+import type { NativeTensor } from "../lib/addon/native.ts";
 import { openSource } from "../lib/checkpoint/source.ts";
-import type { NativeTensor } from "../lib/native.ts";
 import { fixture, temporaryFolder } from "./support/fixtures.ts";
 import * as p from "./support/pickles.ts";
 import { noPython, python, reference } from "./support/python.ts";

@@ -2,7 +2,7 @@
 import { createRequire } from "node:module";
 import * as esm from "attention-bypass";
 import t from "tap";
-import type { Addon, NativeControl, NativeGenerator, NativeModel } from "../lib/native.ts";
+import type { Addon, NativeControl, NativeGenerator, NativeModel } from "../lib/addon/native.ts";
 import { runScript } from "./support/child.ts";
 import { fixture, temporaryFolder } from "./support/fixtures.ts";
 import { writeRandomModel } from "./support/random-model.ts";
@@ -14,7 +14,7 @@ const require = createRequire(import.meta.url);
 /** The names of an interface, each of which the compiler demands. */
 const names = <Interface>(all: Record<keyof Interface, true>): string[] => Object.keys(all).sort();
 
-t.test("the addon is what lib/native.ts says", async (t) => {
+t.test("the addon is what lib/addon/native.ts says", async (t) => {
   await (await esm.loadModel(fixture("neox-serial"), { device: "cpu" })).dispose();
   const binding = require("../binding/index.cjs") as { series(): string[]; loadAddon(series: string): Addon };
   // The series that the model was loaded with; a checkout may have addons for others.

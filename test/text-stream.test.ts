@@ -1,6 +1,6 @@
 // Text that comes token by token is whole characters only, and ends before a stop string wherever tokens divide it.
 import t, { type Test } from "tap";
-import { TextStream } from "../lib/text-stream.ts";
+import { TextStream } from "../lib/generation/text-stream.ts";
 import { readTokenizer } from "../lib/tokenizer/files.ts";
 import { createTokenizer, type Tokenizer } from "../lib/tokenizer/tokenizer.ts";
 import { temporaryFolder } from "./support/fixtures.ts";

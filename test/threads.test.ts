@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import t from "tap";
-import { cpuQuota } from "../lib/threads.ts";
+import { cpuQuota } from "../lib/addon/threads.ts";
 import { runCommand } from "./support/child.ts";
 import { fixture, temporaryFolder } from "./support/fixtures.ts";
 

@@ -5,7 +5,7 @@ import path from "node:path";
 import { performance } from "node:perf_hooks";
 import { loadModel } from "attention-bypass";
 import t, { type Test } from "tap";
-import { AttentionBypassError } from "../lib/errors.ts";
+import { AttentionBypassError } from "../lib/errors/errors.ts";
 import { findTokenizer, readTokenizer } from "../lib/tokenizer/files.ts";
 import { createTokenizer, type Tokenizer } from "../lib/tokenizer/tokenizer.ts";
 import { copyOf, temporaryFolder } from "./support/fixtures.ts";

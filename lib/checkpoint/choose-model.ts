@@ -1,8 +1,8 @@
-import type { ModelConfig } from "../config.js";
-import { AttentionBypassError } from "../errors.js";
+import { AttentionBypassError } from "../errors/errors.js";
+import { quoted } from "../errors/quoted.js";
+import { invalidArgument } from "../errors/validation.js";
+import type { ModelConfig } from "../families/config.js";
 import { familyOf } from "../families/registry.js";
-import { invalidArgument } from "../validation.js";
-import { quoted } from "./quoted.js";
 
 /** Heads that training puts next to a language model. */
 const extraHeads = ["v_head.", "score."];

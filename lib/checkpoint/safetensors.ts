@@ -1,8 +1,8 @@
 import * as v from "valibot";
-import { AttentionBypassError } from "../errors.js";
-import { validate, wholeNumber } from "../validation.js";
-import { longestMessage, quoted } from "./quoted.js";
-import { type RegularFile, readBytes } from "./regular-file.js";
+import { AttentionBypassError } from "../errors/errors.js";
+import { longestMessage, quoted } from "../errors/quoted.js";
+import { validate, wholeNumber } from "../errors/validation.js";
+import { type RegularFile, readBytes } from "../files/regular-file.js";
 import type { StoredTensor } from "./stored-tensor.js";
 import { bitsOf, checkLayout, contiguousStrides, elementCount, mostTensors } from "./tensor-layout.js";
 

@@ -1,6 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import * as v from "valibot";
-import { wholeNumber } from "../validation.js";
+import { quoted } from "../errors/quoted.js";
+import { wholeNumber } from "../errors/validation.js";
 import {
   Ignored,
   PickledCallable,
@@ -10,7 +11,6 @@ import {
   PickleError,
   unpickle,
 } from "./pickle.js";
-import { quoted } from "./quoted.js";
 import { mostTensors } from "./tensor-layout.js";
 
 /** More values than a checkpoint has in its dictionaries; bounds the walk through them. */

@@ -1,5 +1,5 @@
-import { AttentionBypassError } from "../errors.js";
-import { quoted } from "./quoted.js";
+import { AttentionBypassError } from "../errors/errors.js";
+import { quoted } from "../errors/quoted.js";
 
 /** Longer names than any checkpoint has; what is made of names, and messages, stay short. */
 const longestName = 512;

@@ -1,6 +1,6 @@
 import { type FileHandle, open } from "node:fs/promises";
-import type { ModelConfig } from "../config.js";
-import type { NativeSource, NativeTensor } from "../native.js";
+import type { NativeSource, NativeTensor } from "../addon/native.js";
+import type { ModelConfig } from "../families/config.js";
 
 /** Bytes that are compared at a time. */
 const chunkBytes = 2 ** 20;

@@ -1,7 +1,7 @@
-import { AttentionBypassError } from "../errors.js";
+import { AttentionBypassError } from "../errors/errors.js";
+import { quoted } from "../errors/quoted.js";
+import type { RegularFile } from "../files/regular-file.js";
 import { PickleError } from "./pickle.js";
-import { quoted } from "./quoted.js";
-import type { RegularFile } from "./regular-file.js";
 import { type NamedTensors, type PickledTensor, readStateDictionary } from "./state-dictionary.js";
 import type { ListedTensor } from "./stored-tensor.js";
 import { bitsOf, checkLayout } from "./tensor-layout.js";

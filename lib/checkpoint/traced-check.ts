@@ -4,16 +4,16 @@ import path from "node:path";
 import type { Readable } from "node:stream";
 import { uniformInt } from "pure-rand/distribution/uniformInt";
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
-import { packageRoot } from "../addon.js";
-import { plainPlan } from "../bypass.js";
-import type { ModelConfig } from "../config.js";
-import type { Dtype } from "../dtype.js";
-import { AttentionBypassError } from "../errors.js";
-import type { Addon, NativeModel, NativeSource } from "../native.js";
-import { node } from "../node.js";
-import { run, untilAborted } from "../operation.js";
-import { toNativeRows } from "../tokens.js";
-import type { TracedRequest } from "../traced-process.js";
+import { packageRoot } from "../addon/addon.js";
+import type { Addon, NativeModel, NativeSource } from "../addon/native.js";
+import { plainPlan } from "../bypass/bypass.js";
+import { AttentionBypassError } from "../errors/errors.js";
+import type { ModelConfig } from "../families/config.js";
+import type { Dtype } from "../families/dtype.js";
+import { node } from "../files/node.js";
+import { run, untilAborted } from "../operation/operation.js";
+import { toNativeRows } from "../tokenizer/tokens.js";
+import type { TracedRequest } from "./traced-process.js";
 
 /** Seconds of wall-clock time that a module has for each row, its loading included. */
 const secondsForRow = 60;

@@ -1,13 +1,13 @@
-import { AttentionBypassError } from "../errors.js";
-import type { NativeFile } from "../native.js";
-import { type RegularFile, readBytes, withRegularFile } from "./regular-file.js";
+import { AttentionBypassError } from "../errors/errors.js";
+import type { FileIdentity } from "../files/file-identity.js";
+import { type RegularFile, readBytes, withRegularFile } from "../files/regular-file.js";
 import { readSafetensorsHeader } from "./safetensors.js";
 import type { ListedTensor } from "./stored-tensor.js";
 import { readTorchArchive } from "./torch-archive.js";
 
 /** What a file with weights says of itself. */
 export interface WeightsFile {
-  readonly file: NativeFile;
+  readonly file: FileIdentity;
   readonly tensors: readonly ListedTensor[];
   /** The texts of the known extra files, of an archive of this package. */
   readonly extra: ReadonlyMap<string, string>;

@@ -1,7 +1,7 @@
 import type { Readable } from "node:stream";
 import type { Entry, ZipFile } from "yauzl";
-import { longestMessage, quoted } from "./quoted.js";
-import { type RegularFile, readBytes } from "./regular-file.js";
+import { longestMessage, quoted } from "../errors/quoted.js";
+import { type RegularFile, readBytes } from "../files/regular-file.js";
 
 /** An archive that is refused. The message completes "expected … but". */
 export class ZipError extends Error {}

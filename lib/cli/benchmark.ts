@@ -1,6 +1,6 @@
 import type { Command } from "commander";
-import { AttentionBypassError } from "../errors.js";
-import { benchmarkText } from "../result-text.js";
+import { benchmarkText } from "../benchmark/text.js";
+import { AttentionBypassError } from "../errors/errors.js";
 import { addBypassOptions, type BypassOptions, toBypass, withMeans } from "./bypass-options.js";
 import { addModelOptions, type ModelOptions, modelHelp, openModel } from "./model-options.js";
 import { addJsonOption, type JsonOption, print, printJson } from "./output.js";

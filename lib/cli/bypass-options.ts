@@ -8,8 +8,8 @@ import {
   bypassModes,
   bypassParts,
   type Heads,
-} from "../bypass.js";
-import { AttentionBypassError } from "../errors.js";
+} from "../bypass/bypass.js";
+import { AttentionBypassError } from "../errors/errors.js";
 import type { Model } from "../model.js";
 import type { JsonOption } from "./output.js";
 import { withProgress } from "./progress.js";

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { realpath } from "node:fs/promises";
 import path from "node:path";
-import { AttentionBypassError } from "../errors.js";
+import { AttentionBypassError } from "../errors/errors.js";
 
 /** An option or argument, and the file that it names; undefined if it is not given. */
 export type NamedFile = readonly [option: string, file: string | undefined];

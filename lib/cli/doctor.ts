@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { type Diagnosis, diagnose } from "../diagnose.js";
+import { type Diagnosis, diagnose } from "../addon/diagnose.js";
 import { exitCodes } from "./exit-codes.js";
 import { addJsonOption, type JsonOption, print, printJson } from "./output.js";
 

@@ -1,4 +1,4 @@
-import type { ErrorCode } from "../errors.js";
+import type { ErrorCode } from "../errors/errors.js";
 
 const usage = 2;
 const input = 3;

@@ -1,6 +1,6 @@
 import { CommanderError } from "commander";
-import { AttentionBypassError, messageOf, systemCode } from "../errors.js";
-import { visible } from "../visible.js";
+import { AttentionBypassError, messageOf, systemCode } from "../errors/errors.js";
+import { visible } from "../errors/visible.js";
 import { exitCodes, unexpected } from "./exit-codes.js";
 import { withFlags } from "./option-names.js";
 

@@ -1,6 +1,6 @@
 import { randomInt } from "node:crypto";
 import type { Command } from "commander";
-import type { GenerationOptions } from "../generation.js";
+import type { GenerationOptions } from "../generation/generation.js";
 import type { Model } from "../model.js";
 import { addBypassOptions, type BypassOptions, toBypass, withMeans } from "./bypass-options.js";
 import { readStandardInput, textOrTokens } from "./input.js";

@@ -1,7 +1,7 @@
 import { addAbortSignal } from "node:stream";
 import { readTextPlace, textBytes } from "../data/text.js";
-import { decodeUtf8, toUtf8 } from "../data/utf8.js";
-import { AttentionBypassError } from "../errors.js";
+import { AttentionBypassError } from "../errors/errors.js";
+import { decodeUtf8, toUtf8 } from "../files/utf8.js";
 
 /** The text on standard input, in UTF-8. */
 export async function readStandardInput(signal: AbortSignal): Promise<string> {

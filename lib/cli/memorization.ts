@@ -1,7 +1,7 @@
 import type { Command } from "commander";
-import { type MemorizationMetric, type MemorizationResult, memorizationMetrics } from "../memorization.js";
-import { memorizationText } from "../result-text.js";
-import { formatNumber, table } from "../text-form.js";
+import { formatNumber, table } from "../display/text-form.js";
+import { type MemorizationMetric, type MemorizationResult, memorizationMetrics } from "../metrics/memorization.js";
+import { memorizationText } from "../metrics/text.js";
 import { addBypassOptions, type BypassOptions, toBypass, withMeans } from "./bypass-options.js";
 import { addModelOptions, type ModelOptions, modelHelp, openModel } from "./model-options.js";
 import { addJsonOption, type JsonOption, print, printJson } from "./output.js";

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { AttentionBypassError } from "../errors.js";
+import { AttentionBypassError } from "../errors/errors.js";
 
 /** Refuses an option in place of a value: in `--samples --rows 5` commander takes "--rows" for the file. Throws
  * INVALID_ARGUMENT. */

@@ -1,5 +1,5 @@
 import path from "node:path";
-import { AttentionBypassError } from "../errors.js";
+import { AttentionBypassError } from "../errors/errors.js";
 import type { JsonOption } from "./output.js";
 
 /** How the result of a sweep is written. */

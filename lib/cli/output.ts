@@ -1,7 +1,7 @@
 import type { Command } from "commander";
-import { systemCode } from "../errors.js";
-import { writeFailure } from "../output-file.js";
-import { visible } from "../visible.js";
+import { systemCode } from "../errors/errors.js";
+import { visible } from "../errors/visible.js";
+import { writeFailure } from "../files/output-file.js";
 
 export interface JsonOption {
   json?: boolean;

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
+import { formatNumber, table } from "../display/text-form.js";
 import type { Model } from "../model.js";
-import { formatNumber, table } from "../text-form.js";
 import { addBypassOptions, type BypassOptions, toBypass, withMeans } from "./bypass-options.js";
 import { readText, textOrTokens } from "./input.js";
 import { addModelOptions, type ModelOptions, modelHelp, openModel } from "./model-options.js";

@@ -1,6 +1,6 @@
 import { SingleBar } from "cli-progress";
-import type { OperationOptions } from "../operation.js";
-import { visible } from "../visible.js";
+import { visible } from "../errors/visible.js";
+import type { OperationOptions } from "../operation/operation.js";
 import type { JsonOption } from "./output.js";
 
 /** How often a log has a line about the progress. */

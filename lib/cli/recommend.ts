@@ -1,6 +1,6 @@
 import type { Command } from "commander";
-import { recommend } from "../recommend.js";
-import { recommendationText } from "../result-text.js";
+import { recommend } from "../recommend/recommend.js";
+import { recommendationText } from "../recommend/text.js";
 import { addJsonOption, type JsonOption, print, printJson } from "./output.js";
 import { pick } from "./pick.js";
 import { readSweep } from "./sweep-file.js";

@@ -1,6 +1,6 @@
 import path from "node:path";
 import type { Command } from "commander";
-import { AttentionBypassError } from "../errors.js";
+import { AttentionBypassError } from "../errors/errors.js";
 import { toMarkdown } from "../report/markdown.js";
 import { createReport } from "../report/report.js";
 import { reportFormat, writeReport } from "../report/write-report.js";

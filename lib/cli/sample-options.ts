@@ -1,5 +1,5 @@
 import { Option } from "commander";
-import type { Samples } from "../samples.js";
+import type { Samples } from "../data/samples.js";
 
 /** The second file of a pair, as the extraction benchmark publishes them. */
 export const suffixesOption = (): Option =>

@@ -1,8 +1,8 @@
 import { createInterface } from "node:readline/promises";
 import { type Command, Option } from "commander";
-import { libtorchVersion } from "../addon.js";
-import { AttentionBypassError } from "../errors.js";
-import type { Libtorch } from "../libtorch.js";
+import { libtorchVersion } from "../addon/addon.js";
+import type { Libtorch } from "../addon/libtorch.js";
+import { AttentionBypassError } from "../errors/errors.js";
 import type { SetupDevice, SetupOptions, Source } from "../setup/setup.js";
 import { addJsonOption, type JsonOption, print, printJson } from "./output.js";
 import { withProgress } from "./progress.js";

@@ -1,7 +1,7 @@
 import { constants } from "node:buffer";
 import { readText } from "../data/text.js";
-import { AttentionBypassError } from "../errors.js";
-import type { SweepResult } from "../sweep.js";
+import { AttentionBypassError } from "../errors/errors.js";
+import type { SweepResult } from "../sweep/result.js";
 
 const purpose = { what: "the result of a sweep", code: "SWEEP_INVALID" } as const;
 

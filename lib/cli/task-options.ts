@@ -1,8 +1,8 @@
 import path from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
-import { AttentionBypassError } from "../errors.js";
-import type { Task } from "../task.js";
-import { benchmarkNames } from "../task-definition.js";
+import type { Task } from "../benchmark/task.js";
+import { benchmarkNames } from "../benchmark/task-definition.js";
+import { AttentionBypassError } from "../errors/errors.js";
 import type { NamedFile } from "./distinct-files.js";
 import { wholeNumber } from "./values.js";
 

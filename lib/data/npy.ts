@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import type { ByteSource } from "./input-file.js";
+import type { ByteSource } from "../files/input-file.js";
 
 /** Makes the error of an array that is not what it should be. */
 export type Refuse = (received: string, wayOut?: string) => Error;

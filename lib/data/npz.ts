@@ -1,8 +1,8 @@
 import { Readable } from "node:stream";
 import type { Entry, ZipFile } from "yauzl";
-import { AttentionBypassError } from "../errors.js";
-import { bounded } from "./decompress.js";
-import type { ByteSource, InputFile } from "./input-file.js";
+import { AttentionBypassError } from "../errors/errors.js";
+import { bounded } from "../files/decompress.js";
+import type { ByteSource, InputFile } from "../files/input-file.js";
 
 /** The most members of a zip that are looked at: numpy writes one for each array. */
 const memberCount = 1000;

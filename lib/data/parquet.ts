@@ -1,5 +1,5 @@
-import { AttentionBypassError } from "../errors.js";
-import type { InputFile } from "./input-file.js";
+import { AttentionBypassError } from "../errors/errors.js";
+import type { InputFile } from "../files/input-file.js";
 import { DataProcess } from "./process-client.js";
 import { mostRows } from "./row-limit.js";
 

@@ -1,7 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import path from "node:path";
-import { packageRoot } from "../addon.js";
-import { node } from "../node.js";
+import { packageRoot } from "../addon/addon.js";
+import { node } from "../files/node.js";
 import { failureMessage } from "./failure-message.js";
 import type { DataReply, DataRequest } from "./process-messages.js";
 

@@ -1,5 +1,5 @@
 import type { Template } from "@huggingface/jinja";
-import { quoted } from "../checkpoint/quoted.js";
+import { quoted } from "../errors/quoted.js";
 import { requiredColumns } from "./template-columns.js";
 
 /** A row of a table: its columns by their names. */

@@ -1,7 +1,7 @@
-import { describe } from "../validation.js";
-import { fileKind } from "./file-kind.js";
-import type { InputFile } from "./input-file.js";
-import { type Line, readLines } from "./lines.js";
+import { describe } from "../errors/validation.js";
+import { fileKind } from "../files/file-kind.js";
+import type { InputFile } from "../files/input-file.js";
+import { type Line, readLines } from "../files/lines.js";
 import { readParquet } from "./parquet.js";
 
 /** A row of a file, with its place for messages. */

@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import * as v from "valibot";
-import type { Boxed, Tokens } from "../tokens.js";
-import { invalidArgument, pathText, reading, validate } from "../validation.js";
+import { invalidArgument, pathText, reading, validate } from "../errors/validation.js";
+import type { Boxed, Tokens } from "../tokenizer/tokens.js";
 import { readTextPlace } from "./text.js";
 
 /** A text that stands in a file. */

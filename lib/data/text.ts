@@ -1,9 +1,9 @@
 import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
-import { AttentionBypassError } from "../errors.js";
-import { fileKind } from "./file-kind.js";
-import { InputFile, type Purpose, textPurpose } from "./input-file.js";
-import { decodeUtf8, toUtf8 } from "./utf8.js";
+import { AttentionBypassError } from "../errors/errors.js";
+import { fileKind } from "../files/file-kind.js";
+import { InputFile, type Purpose, textPurpose } from "../files/input-file.js";
+import { decodeUtf8, toUtf8 } from "../files/utf8.js";
 
 /** The most bytes of one text. A string can hold twice as many. */
 export const textBytes = 256 * 2 ** 20;

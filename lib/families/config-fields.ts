@@ -1,7 +1,7 @@
 // The fields of a config.json that several families have, and how they are read.
 import * as v from "valibot";
-import { AttentionBypassError } from "../errors.js";
-import { describe } from "../validation.js";
+import { AttentionBypassError } from "../errors/errors.js";
+import { describe } from "../errors/validation.js";
 import type { ModelConfig } from "./model-config.js";
 
 /** No published model has a tenth of these; what depends on them is allocated before any weight is read. */

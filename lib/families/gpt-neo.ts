@@ -1,7 +1,7 @@
 // GPT-Neo: learned positions, attention that alternates between the whole context and a window, scores without a scale.
 import * as v from "valibot";
-import { AttentionBypassError } from "../errors.js";
-import { positiveNumber, validate, wholeNumber } from "../validation.js";
+import { AttentionBypassError } from "../errors/errors.js";
+import { positiveNumber, validate, wholeNumber } from "../errors/validation.js";
 import {
   blocks,
   commonFields,

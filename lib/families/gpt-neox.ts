@@ -1,7 +1,7 @@
 // GPT-NeoX, the architecture of Pythia: rotary positions, and blocks that are parallel or serial.
 import * as v from "valibot";
-import { AttentionBypassError } from "../errors.js";
-import { describe, positiveNumber, share, validate } from "../validation.js";
+import { AttentionBypassError } from "../errors/errors.js";
+import { describe, positiveNumber, share, validate } from "../errors/validation.js";
 import {
   blocks,
   commonFields,

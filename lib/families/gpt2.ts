@@ -1,7 +1,7 @@
 // GPT-2: learned positions, a fused projection to queries, keys and values, weights stored transposed.
 import * as v from "valibot";
-import { AttentionBypassError } from "../errors.js";
-import { describe, positiveNumber, validate } from "../validation.js";
+import { AttentionBypassError } from "../errors/errors.js";
+import { describe, positiveNumber, validate } from "../errors/validation.js";
 import {
   blocks,
   commonFields,

@@ -1,4 +1,4 @@
-import { Bootstrap, type Interval } from "../bootstrap.js";
+import { Bootstrap, type Interval } from "../statistics/bootstrap.js";
 import { ability, blockAxis, byMode, colours, type Figure, memorization, percentAxis } from "./figure.js";
 import { type Kept, meanKept, panelOf, type Relative, singleBlock } from "./kept.js";
 import { type ReportTable, withInterval } from "./tables.js";

@@ -1,7 +1,7 @@
 import * as v from "valibot";
-import { AttentionBypassError, messageOf } from "../errors.js";
-import { node } from "../node.js";
-import { validate } from "../validation.js";
+import { AttentionBypassError, messageOf } from "../errors/errors.js";
+import { validate } from "../errors/validation.js";
+import { node } from "../files/node.js";
 import type { Figure } from "./figure.js";
 import { figureSchema } from "./schema.js";
 

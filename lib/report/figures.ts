@@ -1,6 +1,6 @@
-import type { Interval } from "../bootstrap.js";
-import { largest } from "../statistics.js";
-import type { SweepResult } from "../sweep.js";
+import type { Interval } from "../statistics/bootstrap.js";
+import { largest } from "../statistics/statistics.js";
+import type { SweepResult } from "../sweep/result.js";
 import { ability, blockAxis, byMode, colours, type Figure, kinds, memorization, percentAxis } from "./figure.js";
 import { type Kept, panelOf, quartileOf, type Relative, singleBlock, singleHead } from "./kept.js";
 

@@ -1,8 +1,8 @@
-import { recommend } from "../recommend.js";
-import { recommendationSentences } from "../recommendation-sentences.js";
-import { mean } from "../statistics.js";
-import type { SweepResult } from "../sweep.js";
-import type { Variant } from "../sweep-variants.js";
+import { recommend } from "../recommend/recommend.js";
+import { recommendationSentences } from "../recommend/sentences.js";
+import { mean } from "../statistics/statistics.js";
+import type { SweepResult } from "../sweep/result.js";
+import type { Variant } from "../sweep/variants.js";
 import { type Kept, panelOf, quartileOf, type Relative, singleBlock } from "./kept.js";
 import { memorizationInterval, metricNames, percent, withInterval } from "./tables.js";
 

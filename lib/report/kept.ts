@@ -1,8 +1,8 @@
-import { Bootstrap, type Interval, type Table } from "../bootstrap.js";
-import type { MemorizationMetric } from "../memorization.js";
-import { mean } from "../statistics.js";
-import type { SweepResult, SweepScores, SweptVariant } from "../sweep.js";
-import type { TaskScores } from "../task.js";
+import type { TaskScores } from "../benchmark/task.js";
+import type { MemorizationMetric } from "../metrics/memorization.js";
+import { Bootstrap, type Interval, type Table } from "../statistics/bootstrap.js";
+import { mean } from "../statistics/statistics.js";
+import type { SweepResult, SweepScores, SweptVariant } from "../sweep/result.js";
 
 /** What a bypass leaves of the unmodified model, as shares of what that one has: 1 where nothing is lost. */
 export interface Kept {

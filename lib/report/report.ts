@@ -1,8 +1,8 @@
 import * as v from "valibot";
-import type { AnySweepResult, SweepResult } from "../sweep.js";
-import { checkSweep } from "../sweep-result.js";
-import { withText } from "../text-form.js";
-import { invalidArgument, validate } from "../validation.js";
+import { withText } from "../display/text-form.js";
+import { invalidArgument, validate } from "../errors/validation.js";
+import { checkSweep } from "../sweep/check-result.js";
+import type { AnySweepResult, SweepResult } from "../sweep/result.js";
 import { comparisonFigures, comparisonTable } from "./comparison.js";
 import type { Figure } from "./figure.js";
 import { sweepFigures } from "./figures.js";

@@ -1,4 +1,4 @@
-import { AttentionBypassError, messageOf } from "../errors.js";
+import { AttentionBypassError, messageOf } from "../errors/errors.js";
 import type { Report } from "./report.js";
 
 /** A report's settings as JSON. Whoever writes a report may have added something that JSON can't hold. */

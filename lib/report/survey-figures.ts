@@ -1,5 +1,5 @@
-import { largest } from "../statistics.js";
-import type { SweepResult } from "../sweep.js";
+import { largest } from "../statistics/statistics.js";
+import type { SweepResult } from "../sweep/result.js";
 import { byMode, colours, type Figure, percentAxis } from "./figure.js";
 import { panelOf, singleBlock } from "./kept.js";
 

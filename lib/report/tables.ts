@@ -1,6 +1,6 @@
-import { Bootstrap, type Interval } from "../bootstrap.js";
-import { largest, type Measured } from "../statistics.js";
-import type { SweepResult, SweepScores } from "../sweep.js";
+import { Bootstrap, type Interval } from "../statistics/bootstrap.js";
+import { largest, type Measured } from "../statistics/statistics.js";
+import type { SweepResult, SweepScores } from "../sweep/result.js";
 import { memorizationMetric, type Relative, rowValues } from "./kept.js";
 
 /** A table of a report; the first column has names, and the others numbers. */

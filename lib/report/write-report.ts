@@ -1,7 +1,7 @@
 import path from "node:path";
 import * as v from "valibot";
-import { writeOutput, writeOutputs } from "../output-file.js";
-import { invalidArgument, pathText, validate } from "../validation.js";
+import { invalidArgument, pathText, validate } from "../errors/validation.js";
+import { writeOutput, writeOutputs } from "../files/output-file.js";
 import { drawFigure } from "./draw.js";
 import type { Figure } from "./figure.js";
 import { toMarkdown } from "./markdown.js";

@@ -1,6 +1,6 @@
 import { mkdir, statfs } from "node:fs/promises";
-import { AttentionBypassError, systemCode } from "../errors.js";
-import { writeFailure } from "../output-file.js";
+import { AttentionBypassError, systemCode } from "../errors/errors.js";
+import { writeFailure } from "../files/output-file.js";
 
 const ofWriting = ["ENOSPC", "EDQUOT", "EFBIG", "EACCES", "EROFS", "EPERM", "ENOTDIR", "EIO", "EEXIST"];
 

@@ -3,8 +3,8 @@ import { createReadStream } from "node:fs";
 import { open, rename, rm, stat } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { EnvHttpProxyAgent, fetch } from "undici";
-import { AttentionBypassError } from "../errors.js";
-import type { OperationOptions } from "../operation.js";
+import { AttentionBypassError } from "../errors/errors.js";
+import type { OperationOptions } from "../operation/operation.js";
 import { onDisk } from "./disk.js";
 
 export interface Download {

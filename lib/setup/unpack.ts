@@ -4,8 +4,8 @@ import path from "node:path";
 import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
 import yauzl, { type Entry, type ZipFile } from "yauzl";
-import { AttentionBypassError } from "../errors.js";
-import type { OperationOptions } from "../operation.js";
+import { AttentionBypassError } from "../errors/errors.js";
+import type { OperationOptions } from "../operation/operation.js";
 import { makeRoom, onDisk } from "./disk.js";
 
 const openZip = promisify<string, yauzl.Options, ZipFile>(yauzl.open);

@@ -1,8 +1,8 @@
 import path from "node:path";
 import type { Worker } from "node:worker_threads";
-import { packageRoot } from "../addon.js";
-import { AttentionBypassError } from "../errors.js";
-import { node } from "../node.js";
+import { packageRoot } from "../addon/addon.js";
+import { AttentionBypassError } from "../errors/errors.js";
+import { node } from "../files/node.js";
 import type { EncodeAnswer, EncodeWorkerData } from "./encode-worker.js";
 import type { TokenizerJson } from "./tokenizer-json.js";
 

@@ -1,8 +1,8 @@
 import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import * as v from "valibot";
-import { AttentionBypassError } from "../errors.js";
-import { validate, wholeNumber } from "../validation.js";
+import { AttentionBypassError } from "../errors/errors.js";
+import { validate, wholeNumber } from "../errors/validation.js";
 import type { AddedToken } from "./added-tokens.js";
 import {
   addedTokenFields,

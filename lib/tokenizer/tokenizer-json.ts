@@ -1,6 +1,6 @@
 import * as v from "valibot";
-import { AttentionBypassError } from "../errors.js";
-import { describe, validate, wholeNumber } from "../validation.js";
+import { AttentionBypassError } from "../errors/errors.js";
+import { describe, validate, wholeNumber } from "../errors/validation.js";
 import type { AddedToken } from "./added-tokens.js";
 
 /** A stated limit of what is read of a tokenizer; each is several times what published ones have. */

@@ -1,7 +1,7 @@
 import * as v from "valibot";
-import { AttentionBypassError } from "../errors.js";
-import { node } from "../node.js";
-import { describe, invalidArgument, longCall, reading, validate } from "../validation.js";
+import { AttentionBypassError } from "../errors/errors.js";
+import { describe, invalidArgument, longCall, reading, validate } from "../errors/validation.js";
+import { node } from "../files/node.js";
 import { EncodingThread } from "./encoding-thread.js";
 import { loadLibrary } from "./library.js";
 import { Pipeline } from "./pipeline.js";

@@ -1,0 +1,72 @@
+import * as v from "valibot";
+import type { NativeConfig } from "../addon/native.js";
+import { AttentionBypassError } from "../errors/errors.js";
+import { describe, validate } from "../errors/validation.js";
+import { endTokens, tokenIds } from "./config-fields.js";
+import type { ModelConfig } from "./model-config.js";
+import { families } from "./registry.js";
+
+export type { ModelConfig } from "./model-config.js";
+
+/**
+ * The value of a text in JSON as Python writes it: NaN and the infinities, which JSON does not have, become text, so
+ * that they are refused where a number is needed and ignored where nothing is. Throws CONFIG_INVALID.
+ */
+export function parseConfigJson(text: string, name: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    try {
+      return JSON.parse(
+        text.replace(/"(?:[^"\\]|\\.)*"|-?(?:NaN|Infinity)/g, (part) => (part[0] === '"' ? part : `"${part}"`)),
+      );
+    } catch {
+      throw new AttentionBypassError("CONFIG_INVALID", `expected JSON in ${name} but ${(error as Error).message}`);
+    }
+  }
+}
+
+const generationFields = v.looseObject({ eos_token_id: tokenIds });
+
+/** The end tokens of the text of a generation_config.json. Throws CONFIG_INVALID. */
+export function parseEndTokens(text: string, name: string): number[] {
+  return endTokens(validate(generationFields, parseConfigJson(text, name), name, "CONFIG_INVALID").eos_token_id);
+}
+
+/** Names as a sentence has them: "a, b or c". */
+const listed = (names: readonly string[]) => `${names.slice(0, -1).join(", ")} or ${names.at(-1)}`;
+
+const familyFields = v.looseObject({
+  model_type: v.nullish(v.string()),
+  architectures: v.nullish(v.array(v.string())),
+});
+
+/**
+ * Reads the text of a Hugging Face config.json, with old key names or new ones. Name is what messages call it.
+ * Throws CONFIG_INVALID, ARCHITECTURE_UNSUPPORTED, ROPE_SCALING_UNSUPPORTED.
+ */
+export function parseConfig(text: string, name: string): ModelConfig {
+  const fields = validate(familyFields, parseConfigJson(text, name), name, "CONFIG_INVALID");
+  const named = fields.model_type ?? fields.architectures?.[0];
+  const family = families.find(({ modelType, architecture }) => named === modelType || named === architecture);
+  if (family === undefined) {
+    throw new AttentionBypassError(
+      "ARCHITECTURE_UNSUPPORTED",
+      `expected model_type ${listed(families.map(({ modelType }) => modelType))} in ${name} but received ${describe(named)}`,
+    );
+  }
+  const config = family.readConfig(fields, name);
+  if (config.hiddenSize % config.headCount !== 0 || config.rotarySize % 2 !== 0) {
+    throw new AttentionBypassError(
+      "CONFIG_INVALID",
+      `expected ${config.headCount} heads in ${name} to share hidden_size ${config.hiddenSize} evenly, ` +
+        `and an even number of rotary dimensions in each but received ${config.rotarySize}`,
+    );
+  }
+  return config;
+}
+
+/** The config as the addon takes it. */
+export function toNativeConfig(config: ModelConfig): NativeConfig {
+  return { ...config, windows: Int32Array.from(config.windows) };
+}

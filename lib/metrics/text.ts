@@ -1,0 +1,11 @@
+import { formatNumber, table } from "../display/text-form.js";
+import { type MemorizationMetric, type MemorizationResult, memorizationMetrics } from "./memorization.js";
+
+/** The means of what was measured. */
+export function memorizationText(result: MemorizationResult<never> | MemorizationResult): string {
+  const measured = memorizationMetrics.filter((metric) => metric in result);
+  return table([
+    ["metric", result.rows === 1 ? "1 row" : `mean of ${result.rows} rows`],
+    ...measured.map((metric) => [metric, formatNumber((result as Record<MemorizationMetric, number>)[metric])]),
+  ]);
+}

@@ -1,0 +1,116 @@
+import * as v from "valibot";
+import { AttentionBypassError } from "../errors/errors.js";
+import { placeOfNonFinite } from "../errors/finite.js";
+import { placeOf, reading, share } from "../errors/validation.js";
+import type { SweepResult } from "./result.js";
+import { variantFields } from "./variants.js";
+
+const number = v.number();
+/** The metrics of a row that are shares from 0 to 1; others are in nats or counts. */
+const shares = ["exactMatch", "tokenAccuracy", "teacherForcedAccuracy", "extractionProbability"];
+
+const rowValues = v.pipe(
+  v.record(v.string(), number),
+  v.check(
+    (row) => shares.every((name) => row[name] === undefined || (row[name] >= 0 && row[name] <= 1)),
+    "shares from 0 to 1",
+  ),
+);
+
+const scores = {
+  memorization: v.optional(v.looseObject({ perRow: v.pipe(v.array(rowValues), v.minLength(1, "at least one row")) })),
+  perplexity: v.optional(v.looseObject({ perplexity: v.pipe(number, v.minValue(1)) })),
+  tasks: v.optional(
+    v.record(
+      v.string(),
+      v.looseObject({
+        accuracy: share,
+        standardErrors: v.looseObject({ accuracy: v.optional(number) }),
+        perQuestion: v.pipe(
+          v.array(v.looseObject({ correct: v.boolean(), logLikelihoods: v.array(number), chosen: v.optional(number) })),
+          v.minLength(1, "at least one question"),
+        ),
+      }),
+    ),
+  ),
+};
+
+const attention = v.array(v.object({ share: number, heads: v.array(number) }));
+
+const divergence = v.object({
+  blocks: v.array(
+    v.object({
+      block: v.number(),
+      distance: number,
+      bound: number,
+      attention: v.optional(v.object({ contribution: number, bound: number })),
+    }),
+  ),
+  output: v.object({ divergence: number, bound: number, changed: number, certain: number }),
+});
+
+const schema = v.looseObject({
+  base: v.looseObject(scores),
+  variants: v.array(
+    v.looseObject({
+      ...variantFields,
+      ...scores,
+      divergence: v.optional(divergence),
+    }),
+  ),
+  attention: v.optional(attention),
+  settings: v.looseObject({
+    model: v.looseObject({
+      config: v.looseObject({
+        family: v.string(),
+        blockCount: v.number(),
+        headCount: v.number(),
+        hiddenSize: v.number(),
+      }),
+    }),
+    device: v.string(),
+    dtype: v.string(),
+    tasks: v.optional(v.array(v.looseObject({ name: v.string(), group: v.optional(v.string()) }))),
+  }),
+  cost: v.optional(v.looseObject({ seconds: v.number() })),
+});
+
+/** What a variant has measured must be what the base has. */
+function sameMeasures({ base, variants }: v.InferOutput<typeof schema>): boolean {
+  const lengths = ({ memorization, tasks = {} }: typeof base) =>
+    JSON.stringify([
+      memorization?.perRow.length,
+      ...Object.entries(tasks).map(([name, { perQuestion }]) => [name, perQuestion.length]),
+    ]);
+  return variants.every((variant) => lengths(variant) === lengths(base));
+}
+
+/** Refuses a sweep's result that holds a number that is none. Throws SWEEP_INVALID. */
+export function requireFiniteSweep(value: unknown, name = "the sweep"): void {
+  const place = reading(name, () => {
+    if (typeof value !== "object" || value === null) return undefined;
+    const { base, variants, attention, precision } = value as Partial<SweepResult>;
+    return placeOfNonFinite({ base, variants, attention, precision });
+  });
+  if (place === undefined) return;
+  throw new AttentionBypassError(
+    "SWEEP_INVALID",
+    `expected finite numbers for ${name} but ${place} is null, NaN or infinite; sweep again with this version`,
+  );
+}
+
+/** A sweep's result that comes from outside, such as from a file; `name` is what messages call it. Throws
+ * SWEEP_INVALID. */
+export function checkSweep(value: unknown, name = "the sweep"): SweepResult {
+  requireFiniteSweep(value, name);
+  const parsed = reading(name, () => v.safeParse(schema, value, { abortEarly: true }));
+  const wrong = (place: string) =>
+    new AttentionBypassError(
+      "SWEEP_INVALID",
+      `expected the result of a sweep for ${name} but ${place} is not as there`,
+    );
+  if (!parsed.success) throw wrong(placeOf(parsed.issues[0]) ?? "it");
+  if (!sameMeasures(parsed.output)) throw wrong("the number of rows or questions of a variant");
+  // The settings go on as they came.
+  return { ...parsed.output, settings: (value as SweepResult).settings } as unknown as SweepResult;
+}

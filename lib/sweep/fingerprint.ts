@@ -1,0 +1,61 @@
+import path from "node:path";
+import { AttentionBypassError } from "../errors/errors.js";
+import type { FileIdentity } from "../files/file-identity.js";
+import { node } from "../files/node.js";
+import { identifyFile, isSameFile, withRegularFile } from "../files/regular-file.js";
+import type { ScoredRow } from "../scoring/scoring.js";
+
+/** A file and what is in it. */
+export interface FileHash {
+  /** Without its folder. */
+  name: string;
+  /** Of its bytes, in hexadecimal digits. */
+  sha256: string;
+}
+
+const hashedAtOnce = 2 ** 20;
+
+/** The hash of the bytes that a model was loaded from. Throws WEIGHTS_CHANGED where the file is no longer what it was. */
+export function hashFile(file: FileIdentity, signal: AbortSignal | undefined): Promise<FileHash> {
+  const codes = { missing: "WEIGHTS_CHANGED", invalid: "WEIGHTS_CHANGED" } as const;
+  return withRegularFile(file.path, `${file.path} as it was when it was loaded`, codes, async ({ handle }) => {
+    const checkSame = async () => {
+      const now = await identifyFile(handle, file.path);
+      if (now !== undefined && isSameFile(file, now)) return;
+      throw new AttentionBypassError(
+        "WEIGHTS_CHANGED",
+        `expected ${file.path} to be as it was when it was loaded but it has changed; load the model again`,
+      );
+    };
+    await checkSame();
+    const hash = node.crypto.createHash("sha256");
+    const bytes = Buffer.alloc(hashedAtOnce);
+    for (let position = 0, read = 1; read > 0; position += read) {
+      signal?.throwIfAborted();
+      read = (await handle.read(bytes, 0, bytes.length, position)).bytesRead;
+      hash.update(bytes.subarray(0, read));
+    }
+    await checkSame();
+    return { name: path.basename(file.path), sha256: hash.digest("hex") };
+  });
+}
+
+/** The SHA-256 of lists of numbers as 32-bit floats, the lowest byte first. */
+export function hashNumbers(lists: readonly ArrayLike<number>[]): string {
+  const hash = node.crypto.createHash("sha256");
+  for (const list of lists) hash.update(new Uint8Array(Float32Array.from(list).buffer));
+  return hash.digest("hex");
+}
+
+/** The SHA-256 of rows as 32-bit integers, the lowest byte first: for each its length, its first scored token, its tokens. */
+export function hashRows(rows: readonly ScoredRow[]): string {
+  const hash = node.crypto.createHash("sha256");
+  for (const { tokens, first } of rows) {
+    const bytes = Buffer.alloc(4 * (2 + tokens.length));
+    bytes.writeInt32LE(tokens.length, 0);
+    bytes.writeInt32LE(first, 4);
+    for (const [index, token] of tokens.entries()) bytes.writeInt32LE(token, 4 * (index + 2));
+    hash.update(bytes);
+  }
+  return hash.digest("hex");
+}

@@ -1,0 +1,44 @@
+import { encodeTasks, toBenchmarkResult } from "../benchmark/benchmark.js";
+import type { EncodedTask, Task } from "../benchmark/task.js";
+import { invalidArgument } from "../errors/validation.js";
+import { type MemorizationMetric, readScorable, toMemorizationResult, toScoredRows } from "../metrics/memorization.js";
+import { toPerplexity, toWindows } from "../metrics/perplexity.js";
+import type { RowScores, ScoredRow } from "../scoring/scoring.js";
+import type { Session } from "../session/session.js";
+import type { CheckedSweepOptions } from "./options.js";
+import type { SweepScores } from "./result.js";
+
+/** What a sweep measures, as rows to score: those of the samples, of the text, and of the tasks. */
+export interface Measures {
+  samples: ScoredRow[];
+  windows: ScoredRow[];
+  tasks: EncodedTask[];
+}
+
+export async function readMeasures(session: Session, checked: CheckedSweepOptions): Promise<Measures> {
+  const { samples, text, tasks = [] } = checked;
+  if (samples === undefined && text === undefined && tasks.length === 0) {
+    throw invalidArgument("options", "samples, a text or tasks to measure", checked);
+  }
+  return {
+    samples: samples === undefined ? [] : toScoredRows(await readScorable(samples, checked, session), checked.metrics),
+    windows: text === undefined ? [] : await toWindows(text, checked, session),
+    tasks: await encodeTasks(tasks as Task[], { signal: checked.signal }, session),
+  };
+}
+
+export function toScores<Metric extends MemorizationMetric>(
+  { samples, windows, tasks }: Measures,
+  scores: readonly RowScores[],
+  metrics: readonly Metric[],
+): SweepScores<Metric> {
+  const left = [...scores];
+  const next = (count: number) => left.splice(0, count);
+  const result: SweepScores<Metric> = {};
+  if (samples.length > 0) result.memorization = toMemorizationResult(samples, next(samples.length), metrics);
+  if (windows.length > 0) result.perplexity = toPerplexity(windows, next(windows.length));
+  if (tasks.length > 0) {
+    result.tasks = toBenchmarkResult(tasks, left);
+  }
+  return result;
+}

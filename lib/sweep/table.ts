@@ -1,0 +1,28 @@
+import type { SweepResult, SweepScores } from "./result.js";
+
+/** The names of what was measured, and its numbers, one for each name. */
+function measures({ memorization, perplexity, tasks = {} }: SweepScores): [name: string, value: number][] {
+  const { rows: _, perRow: __, ...means } = memorization ?? {};
+  return [
+    ...(Object.entries(means) as [string, number][]),
+    ...(perplexity ? ([["perplexity", perplexity.perplexity]] as [string, number][]) : []),
+    ...Object.entries(tasks).map(([name, { accuracy }]): [string, number] => [name, accuracy]),
+  ];
+}
+
+/** A header and a line for the unmodified model and each variant: name, part, blocks, mode, and what was measured. */
+export function sweepTable({ base, variants }: SweepResult): (string | number)[][] {
+  const head = ["name", "part", "blocks", "mode", ...measures(base).map(([name]) => name)];
+  const line = (name: string, part: string, blocks: readonly number[], mode: string, scores: SweepScores) => [
+    name,
+    part,
+    blocks.join(" "),
+    mode,
+    ...measures(scores).map(([, value]) => value),
+  ];
+  return [
+    head,
+    line("base", "", [], "", base),
+    ...variants.map((variant) => line(variant.name, variant.part, variant.blocks, variant.mode, variant)),
+  ];
+}

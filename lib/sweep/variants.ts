@@ -1,0 +1,213 @@
+import * as v from "valibot";
+import type { NativePlan } from "../addon/native.js";
+import {
+  type Bypass,
+  type BypassMeans,
+  type BypassMode,
+  type BypassPart,
+  bypassModes,
+  bypassParts,
+  bypassSchema,
+  isPlain,
+  toPlan,
+} from "../bypass/bypass.js";
+import { invalidArgument, wholeNumber } from "../errors/validation.js";
+import type { ModelConfig } from "../families/config.js";
+
+/**
+ * Each block, each head of each block, each quarter of the stack, all pairs of blocks, or all windows of so many
+ * neighbouring blocks.
+ */
+export type BypassFamily = "blocks" | "heads" | "quartiles" | "pairs" | { window: number };
+
+export const familyNames = ["blocks", "heads", "quartiles", "pairs"] as const satisfies readonly BypassFamily[];
+
+/** What a sweep bypasses, one after the other: a family of bypasses, or a list of families and bypasses of one's own. */
+export type SweptBlocks = BypassFamily | readonly (BypassFamily | Bypass)[];
+
+/** The parts of a sweep: one or a list. */
+export type SweptParts = BypassPart | readonly BypassPart[];
+
+/** The modes of a sweep: one, zero and short-circuit, or a list. */
+export type SweptModes = BypassMode | "both" | readonly BypassMode[];
+
+/**
+ * What a variant is, whatever its name: one block, a quarter of the stack (1 is next to the input), one head, or any other
+ * set of blocks and heads.
+ */
+export type VariantKind = "block" | "quartile" | "head" | "set";
+
+/** A bypass of a sweep. */
+export interface Variant {
+  /** Such as "block 3", "quartile 4", "blocks 3, 7", "block 3 head 5" or "block 3 MLP". */
+  name: string;
+  /** What kind of set it is. */
+  kind: VariantKind;
+  /** The number of the quarter. Only of the kind "quartile". */
+  quartile?: 1 | 2 | 3 | 4;
+  /** The part of the blocks that is bypassed. */
+  part: BypassPart;
+  /** The blocks of which that part is bypassed as a whole. */
+  blocks: number[];
+  /** The single heads that are bypassed, by block. Absent if there are none. */
+  heads?: Record<number, number[]>;
+  /** What replaces the output. */
+  mode: BypassMode;
+}
+
+const familySchema = [v.picklist(familyNames), v.strictObject({ window: wholeNumber(1) })] as const;
+const families = '"blocks", "heads", "quartiles", "pairs", { window }';
+
+/** A mistake in a bypass is to be told as one, so an object that is no window is taken for a bypass. */
+const member = v.lazy((value) =>
+  typeof value === "object" && value !== null && !("window" in value)
+    ? bypassSchema
+    : v.union(familySchema, `${families} or a bypass`),
+);
+
+/** The fields of a variant, for results that come from outside. */
+export const variantFields = {
+  name: v.string(),
+  kind: v.picklist(["block", "quartile", "head", "set"]),
+  quartile: v.exactOptional(v.picklist([1, 2, 3, 4])),
+  part: v.picklist(bypassParts),
+  blocks: v.array(v.number()),
+  heads: v.exactOptional(v.record(v.string(), v.array(v.number()))),
+  mode: v.picklist(bypassModes),
+};
+
+export const sweptBlocks = v.optional(
+  v.union(
+    [...familySchema, v.pipe(v.array(member), v.nonEmpty("at least one bypass"))],
+    `${families} or an array of them and of bypasses`,
+  ),
+  "blocks",
+);
+
+export const sweptParts = v.optional(
+  v.union(
+    [v.picklist(bypassParts), v.pipe(v.array(v.picklist(bypassParts)), v.nonEmpty("at least one part"))],
+    '"attention", "mlp", "both" or an array of parts',
+  ),
+  "attention",
+);
+
+export const sweptModes = v.optional(
+  v.union(
+    [v.picklist([...bypassModes, "both"]), v.pipe(v.array(v.picklist(bypassModes)), v.nonEmpty("at least one mode"))],
+    '"zero", "short-circuit", "mean", "both" or an array of modes',
+  ),
+  "zero",
+);
+
+const listed = (kind: string, numbers: readonly number[]) =>
+  `${kind}${numbers.length === 1 ? "" : "s"} ${numbers.join(", ")}`;
+
+function nameOf(blocks: readonly number[], heads: Record<number, number[]>): string {
+  const parts = Object.entries(heads).map(([block, numbers]) => `block ${block} ${listed("head", numbers)}`);
+  return [...(blocks.length > 0 || parts.length === 0 ? [listed("block", blocks)] : []), ...parts].join("; ");
+}
+
+/** What a name says of the part, behind the blocks. */
+const partNames: Readonly<Record<BypassPart, string>> = { attention: "", mlp: " MLP", both: " attention and MLP" };
+
+function bypassesOf(family: BypassFamily, { blockCount, headCount }: ModelConfig, place: string): Bypass[] {
+  if (typeof family === "object" && family.window > blockCount) {
+    throw invalidArgument(`${place}.window`, `at most ${blockCount} blocks, which is all of the model,`, family.window);
+  }
+  const blocks = Array.from({ length: blockCount }, (_, block) => block);
+  if (family === "blocks") return blocks.map((block) => ({ blocks: [block] }));
+  if (family === "heads") {
+    const heads = Array.from({ length: headCount }, (_, head) => head);
+    return blocks.flatMap((block) => heads.map((head) => ({ heads: { [block]: [head] } })));
+  }
+  if (family === "quartiles") return ([1, 2, 3, 4] as const).map((quartile) => ({ blocks: { quartile } }));
+  if (family === "pairs") {
+    return blocks.flatMap((first) => blocks.slice(first + 1).map((second) => ({ blocks: [first, second] })));
+  }
+  return blocks
+    .slice(0, blockCount - family.window + 1)
+    .map((from) => ({ blocks: { from, to: from + family.window - 1 } }));
+}
+
+const isFamily = (item: BypassFamily | Bypass): item is BypassFamily => typeof item === "string" || "window" in item;
+
+/** The bypasses of a sweep, each with what messages call it. */
+function listBypasses(over: SweptBlocks, config: ModelConfig): { bypass: Bypass; place: string }[] {
+  const listed = Array.isArray(over)
+    ? (over as (BypassFamily | Bypass)[]).map((item, index) => ({ item, place: `options.over[${index}]` }))
+    : [{ item: over as BypassFamily, place: "options.over" }];
+  return listed.flatMap(({ item, place }) =>
+    (isFamily(item) ? bypassesOf(item, config, place) : [item]).map((bypass) => ({ bypass, place })),
+  );
+}
+
+function toVariant({ blocks: asked }: Bypass, plan: NativePlan, part: BypassPart, mode: BypassMode): Variant {
+  const bypassed = [...plan.entries()].filter(([, block]) => !isPlain(block));
+  const blocks = bypassed.filter(([, { heads }]) => heads.length === 0).map(([block]) => block);
+  const heads = Object.fromEntries(
+    bypassed
+      .filter(([, { heads }]) => heads.length > 0)
+      .map(([block, { heads }]) => [block, [...heads.keys()].filter((head) => heads[head] !== 0)]),
+  );
+  const headLists = Object.values(heads);
+  const quartile = asked && "quartile" in asked && headLists.length === 0 ? asked.quartile : undefined;
+  const oneBlock = blocks.length === 1 && headLists.length === 0;
+  const oneHead = blocks.length === 0 && headLists.flat().length === 1;
+  return {
+    name: `${quartile === undefined ? nameOf(blocks, heads) : `quartile ${quartile}`}${partNames[part]}`,
+    kind: quartile !== undefined ? "quartile" : oneBlock ? "block" : oneHead ? "head" : "set",
+    ...(quartile !== undefined && { quartile }),
+    part,
+    blocks,
+    ...(headLists.length > 0 && { heads }),
+    mode,
+  };
+}
+
+export function toModes(modes: SweptModes): readonly BypassMode[] {
+  if (modes === "both") return ["zero", "short-circuit"];
+  return typeof modes === "string" ? [modes] : modes;
+}
+
+/** What bypasses get that do not say it themselves. */
+interface Asked {
+  parts: SweptParts;
+  modes: SweptModes;
+  means: BypassMeans | undefined;
+}
+
+/** Whether heads, which are parts of attention only, are among what is bypassed. */
+const hasHeads = ({ heads }: Bypass) => heads !== undefined;
+
+/**
+ * The variants of a sweep, with each one's plan: every bypass with each part and mode that it does not say itself.
+ * Throws INVALID_ARGUMENT, BLOCK_OUT_OF_RANGE, BLOCK_DUPLICATE, HEAD_OUT_OF_RANGE, HEAD_DUPLICATE.
+ */
+export function toVariants(
+  over: SweptBlocks,
+  { parts, modes, means }: Asked,
+  config: ModelConfig,
+): { variant: Variant; plan: NativePlan }[] {
+  const bypasses = listBypasses(over, config);
+  const turns = [parts]
+    .flat()
+    .flatMap((part: BypassPart, partTurn) =>
+      toModes(modes).map((mode, modeTurn) => ({ part, mode, partTurn, modeTurn })),
+    );
+  return turns.flatMap(({ part: askedPart, mode: askedMode, partTurn, modeTurn }) =>
+    bypasses
+      // A bypass with its own part or mode produces one variant, not one for each that is asked for.
+      .filter(({ bypass }) => partTurn === 0 || (bypass.part === undefined && !hasHeads(bypass)))
+      .filter(({ bypass }) => modeTurn === 0 || bypass.mode === undefined)
+      .map(({ bypass, place }) => {
+        const part = bypass.part ?? (hasHeads(bypass) ? "attention" : askedPart);
+        const mode = bypass.mode ?? askedMode;
+        if (mode === "mean" && bypass.means === undefined && means === undefined) {
+          throw invalidArgument("options.means", 'the means that the mode "mean" needs', undefined);
+        }
+        const plan = toPlan({ ...(means && { means }), ...bypass, part, mode }, config, place);
+        return { variant: toVariant(bypass, plan, part, mode), plan };
+      }),
+  );
+}
