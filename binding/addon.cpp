@@ -69,6 +69,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("Control", ControlHandle::define(env));
   exports.Set("Model", ModelHandle::define(env));
   exports.Set("Generator", GeneratorHandle::define(env));
+  exports.Set("Scorer", ScorerHandle::define(env));
   exports.Set("Traced", TracedHandle::define(env));
   exports.Set("endAll",
               Napi::Function::New(env, [](const Napi::CallbackInfo&) { JobQueue::end_all(); }, "endAll"));

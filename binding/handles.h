@@ -8,6 +8,7 @@
 #include "decode/generator.h"
 #include "job_queue.h"
 #include "model/model.h"
+#include "score/scoring.h"
 #include "trace/traced_module.h"
 
 namespace attention_bypass::binding {
@@ -41,11 +42,10 @@ class ModelHandle : public Napi::ObjectWrap<ModelHandle> {
 
  private:
   friend class GeneratorHandle;
+  friend class ScorerHandle;
   Napi::Value load(const Napi::CallbackInfo& info);
   Napi::Value save(const Napi::CallbackInfo& info);
   Napi::Value logits(const Napi::CallbackInfo& info);
-  Napi::Value score(const Napi::CallbackInfo& info);
-  Napi::Value groups_that_fit(const Napi::CallbackInfo& info);
   Napi::Value attention(const Napi::CallbackInfo& info);
   Napi::Value diverge(const Napi::CallbackInfo& info);
   Napi::Value close(const Napi::CallbackInfo& info);
@@ -66,6 +66,22 @@ class TracedHandle : public Napi::ObjectWrap<TracedHandle> {
   Napi::Value logits(const Napi::CallbackInfo& info);
 
   std::unique_ptr<TracedModule> module_;
+};
+
+// Scores rows, batch after batch, under the same plans, which are converted once.
+class ScorerHandle : public Napi::ObjectWrap<ScorerHandle> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  explicit ScorerHandle(const Napi::CallbackInfo& info);
+
+ private:
+  Napi::Value take(const Napi::CallbackInfo& info);
+  Napi::Value score(const Napi::CallbackInfo& info);
+
+  ScoringRequest request_;
+  std::shared_ptr<JobQueue> queue_;
+  std::shared_ptr<std::shared_ptr<const Model>> model_;
+  std::shared_ptr<std::shared_ptr<const Model>> loaded_;
 };
 
 // The generations of a model, which run as one batch.

@@ -1,11 +1,9 @@
 #include <ATen/Parallel.h>
 
 #include "base/device.h"
-#include "errors.h"
 #include "handles.h"
 #include "model/loading.h"
 #include "score/logits.h"
-#include "score/scoring.h"
 #include "values.h"
 
 namespace attention_bypass::binding {
@@ -14,8 +12,7 @@ Napi::Function ModelHandle::define(Napi::Env env) {
   return DefineClass(
       env, "Model",
       {InstanceMethod<&ModelHandle::load>("load"), InstanceMethod<&ModelHandle::save>("save"),
-       InstanceMethod<&ModelHandle::logits>("logits"), InstanceMethod<&ModelHandle::score>("score"),
-       InstanceMethod<&ModelHandle::groups_that_fit>("groupsThatFit"),
+       InstanceMethod<&ModelHandle::logits>("logits"),
        InstanceMethod<&ModelHandle::attention>("attention"), InstanceMethod<&ModelHandle::diverge>("diverge"),
        InstanceMethod<&ModelHandle::close>("close")});
 }
@@ -64,25 +61,6 @@ Napi::Value ModelHandle::logits(const Napi::CallbackInfo& info) {
     return [logits](Napi::Env env) { return to_float32_array(env, logits); };
   };
   return queue_->submit(info.Env(), work, given.control, given.on_progress);
-}
-
-Napi::Value ModelHandle::score(const Napi::CallbackInfo& info) {
-  const Controlled given(info[1]);
-  const auto work = [model = model_, request = to_scoring_request(info[0]),
-                     control = given.control]() -> JobQueue::Settle {
-    const auto result = attention_bypass::score(**model, request, *control);
-    return [result](Napi::Env env) { return to_object(env, result); };
-  };
-  return queue_->submit(info.Env(), work, given.control, given.on_progress);
-}
-
-Napi::Value ModelHandle::groups_that_fit(const Napi::CallbackInfo& info) {
-  try {
-    const auto groups = attention_bypass::groups_that_fit(**loaded_, to_scoring_request(info[0]));
-    return Napi::Number::New(info.Env(), static_cast<double>(groups));
-  } catch (...) {
-    throw Failure::of(std::current_exception()).error(info.Env());
-  }
 }
 
 Napi::Value ModelHandle::attention(const Napi::CallbackInfo& info) {

@@ -157,14 +157,18 @@ Sampling to_sampling(const Napi::Value& value) {
 ScoringRequest to_scoring_request(const Napi::Value& value) {
   const auto object = value.As<Napi::Object>();
   ScoringRequest request;
-  request.scorable = {to_rows(object.Get("rows")), to_integers(object.Get("first")),
-                      to_integers(object.Get("groups"))};
-  request.decode = to_boolean(object.Get("decode"));
-  request.plans = to_plans(object.Get("plans"));
+  request.plans = std::make_shared<const std::vector<BypassPlan>>(to_plans(object.Get("plans")));
   const auto scheme = object.Get("scheme").As<Napi::Object>();
   request.scheme = {to_number(scheme.Get("temperature")), to_integer(scheme.Get("topK"))};
   request.memory = to_integer(object.Get("memory"));
   return request;
+}
+
+void set_rows(ScoringRequest& request, const Napi::Value& value) {
+  const auto object = value.As<Napi::Object>();
+  request.scorable = {to_rows(object.Get("rows")), to_integers(object.Get("first")),
+                      to_integers(object.Get("groups"))};
+  request.decode = to_boolean(object.Get("decode"));
 }
 
 std::map<std::string, std::string> to_string_map(const Napi::Value& value) {

@@ -27,7 +27,10 @@ std::vector<BypassPlan> to_plans(const Napi::Value& value);
 ModelConfig to_config(const Napi::Value& value);
 WeightSource to_source(const Napi::Value& value);
 Sampling to_sampling(const Napi::Value& value);
+// Plans and settings of a request, without rows.
 ScoringRequest to_scoring_request(const Napi::Value& value);
+// Replaces the rows of a request.
+void set_rows(ScoringRequest& request, const Napi::Value& value);
 std::map<std::string, std::string> to_string_map(const Napi::Value& value);
 
 Napi::Value to_float32_array(Napi::Env env, const std::vector<float>& values);

@@ -10,7 +10,7 @@ import { type Dtype, dtypes } from "./families/dtype.js";
 import { Model } from "./model.js";
 import { type OperationOptions, run } from "./operation/operation.js";
 import { GenerationBatch } from "./session/generation-batch.js";
-import { Companion } from "./session/lazy-model.js";
+import { LazyModel } from "./session/lazy-model.js";
 import { findTokenizer, parseTokenizer, readTokenizer } from "./tokenizer/files.js";
 import { createTokenizer } from "./tokenizer/tokenizer.js";
 
@@ -136,8 +136,8 @@ export async function loadModel(path: string, options: LoadModelOptions = {}): P
     files: source.weights.files,
     notices: source.notices,
     unchecked: source.unchecked && !checked.trust,
-    float32: new Companion(() => load({ dtype: "float32", offload: true }, {})),
-    float64: new Companion(() => load({ dtype: "float64", offload: true }, {})),
+    float32: new LazyModel(() => load({ dtype: "float32", offload: true }, {})),
+    float64: new LazyModel(() => load({ dtype: "float64", offload: true }, {})),
     tokenizer,
     generations: new GenerationBatch(addon, native),
   });

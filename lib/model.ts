@@ -5,16 +5,14 @@ import { benchmarkText } from "./benchmark/text.js";
 import type { Samples } from "./data/samples.js";
 import type { TextFile } from "./data/text-argument.js";
 import { withText } from "./display/text-form.js";
-import { reading } from "./errors/validation.js";
 import type { ModelConfig } from "./families/config.js";
 import type { Dtype } from "./families/dtype.js";
 import {
   type Generation,
   type GenerationOptions,
   type GenerationPiece,
-  generateBatch,
-  generateOne,
-  streamOne,
+  generate,
+  prepareStream,
 } from "./generation/generation.js";
 import { type AttentionOptions, type AttentionSurvey, surveyAttention } from "./measure/attention.js";
 import { type Divergence, type DivergenceOptions, divergence } from "./measure/divergence.js";
@@ -27,16 +25,14 @@ import {
 } from "./metrics/memorization.js";
 import { type Perplexity, type PerplexityOptions, perplexity } from "./metrics/perplexity.js";
 import { memorizationText } from "./metrics/text.js";
-import type { OperationOptions } from "./operation/operation.js";
 import { type Logits, type LogitsOptions, logits } from "./scoring/logits.js";
-import { Gate, type Session } from "./session/session.js";
+import { Gate, type Reader, type Session } from "./session/session.js";
 import type { SweepOptions } from "./sweep/options.js";
 import type { SweepResult } from "./sweep/result.js";
 import { sweep } from "./sweep/sweep.js";
 import { sweepText } from "./sweep/text.js";
-import { encodeAllAhead } from "./tokenizer/encode-ahead.js";
 import type { Tokenizer } from "./tokenizer/tokenizer.js";
-import { type Boxed, isBatch, type Tokens } from "./tokenizer/tokens.js";
+import type { Tokens } from "./tokenizer/tokens.js";
 
 /**
  * A loaded model. Work on one model runs in the order in which it was asked for, on a thread of its own; models run
@@ -78,9 +74,7 @@ export class Model {
    * CONTEXT_TOO_LONG and those of `Bypass`.
    */
   logits(tokens: string | Tokens | readonly (string | Tokens)[], options?: LogitsOptions): Promise<Logits> {
-    return this.#gate.enter(async () =>
-      logits(this.#session, (await this.#encoded(tokens, "tokens", options)).value, options),
-    );
+    return this.#gate.enter(() => logits(this.#session, tokens, options));
   }
 
   /**
@@ -93,23 +87,23 @@ export class Model {
     given: string | Tokens | readonly (string | Tokens)[],
     options: GenerationOptions = {},
   ): Promise<Generation | Generation[]> {
-    return this.#gate.enter(async () => {
-      const name = reading("prompt", () => Array.isArray(given)) ? "prompts" : "prompt";
-      const { value: prompt } = await this.#encoded(given, name, options);
-      if (isBatch(prompt, "prompt")) return generateBatch(this.#session, prompt, options);
-      return generateOne(this.#session, prompt, options);
-    });
+    return this.#gate.enter(() => generate(this.#session, given, options));
   }
 
   /**
-   * Generates after a prompt, a piece for each token. Leaving the loop ends the work. Throws what `generate` throws, when
-   * the first piece is asked for.
+   * Generates from a prompt and yields a piece for each token. Ending the loop ends the work. Throws at the call what
+   * `generate` throws, except what encoding text shows, CONTEXT_TOO_LONG, which the first piece throws.
    */
-  async *stream(prompt: string | Tokens, options: GenerationOptions = {}): AsyncGenerator<GenerationPiece, void, void> {
+  stream(prompt: string | Tokens, options: GenerationOptions = {}): AsyncGenerator<GenerationPiece, void, void> {
+    this.#gate.requireOpen();
+    return this.#read(prepareStream(this.#session, prompt, options));
+  }
+
+  /** A stream counts as a reader from its first piece on: one that nobody reads holds up nothing. */
+  async *#read(start: (reader: Reader) => AsyncGenerator<GenerationPiece, void, void>) {
     const reader = this.#gate.admit();
     try {
-      const { value } = await reader.step(() => this.#encoded(prompt, "prompt", options));
-      yield* streamOne(this.#session, value, options, reader);
+      yield* start(reader);
     } finally {
       reader.leave();
     }
@@ -141,7 +135,7 @@ export class Model {
   /**
    * Measures memorization, perplexity and tasks with no bypass and with each of many, such as each block in turn, in
    * one walk through the blocks. Each gives what `scoreMemorization`, `perplexity` and `benchmark` give for it alone.
-   * Throws what these throw, CHECKPOINT_INVALID, CHECKPOINT_MISMATCH and WRITE_FAILED.
+   * Throws what these throw, RESUME_FILE_INVALID, RESUME_FILE_MISMATCH and WRITE_FAILED.
    */
   sweep<Metric extends MemorizationMetric = MemorizationMetric>(
     options: SweepOptions<Metric>,
@@ -163,10 +157,7 @@ export class Model {
    * TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING, CONTEXT_TOO_LONG and those of `Bypass`.
    */
   divergence(tokens: string | Tokens, options: DivergenceOptions): Promise<Divergence> {
-    return this.#gate.enter(async () => {
-      const { value } = await this.#encoded(tokens, "tokens", options);
-      return withText(await divergence(this.#session, value, options), divergenceText);
-    });
+    return this.#gate.enter(async () => withText(await divergence(this.#session, tokens, options), divergenceText));
   }
 
   /**
@@ -177,12 +168,6 @@ export class Model {
     return this.#gate.enter(async () =>
       withText(await surveyAttention(this.#session, samples, options), attentionText),
     );
-  }
-
-  /** Text as tokens, before the call looks at them, so that long text does not hold the event loop. */
-  #encoded<Given>(given: Given, name: string, options: unknown): Promise<Boxed<Given>> {
-    const signal = reading("options", () => (options as OperationOptions | null | undefined)?.signal);
-    return encodeAllAhead(given, this.#session, name, { signal, fits: true });
   }
 
   /**

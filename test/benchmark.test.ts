@@ -247,7 +247,7 @@ t.test("a definition of one's own", async (t) => {
   const deviations = perQuestion.map(({ correct }) => (Number(correct) - accuracy) ** 2);
   t.equal(standardErrors.accuracy, Math.sqrt((deviations[0] as number) + (deviations[1] as number)) / Math.sqrt(2));
 
-  const [first] = (await model.benchmark([definition], { data, limit: 1 })).opposites?.perQuestion ?? [];
+  const [first] = (await model.benchmark([definition], { data, rows: 1 })).opposites?.perQuestion ?? [];
   t.same([first?.chosen, first?.correct], [perQuestion[0]?.chosen, perQuestion[0]?.correct]);
   const off = first?.logLikelihoods.map((value, choice) => value - (perQuestion[0]?.logLikelihoods[choice] as number));
   t.ok(

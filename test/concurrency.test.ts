@@ -154,7 +154,7 @@ for (const name of ["neo-attention-layers", "neo-types", "neox-old-keys", "neox-
     for (const bypass of bypasses) {
       const call = { prefixLength: 6, ...(bypass && { bypass }) };
       const together = await model.scoreMemorization(samples, call);
-      const single = await model.scoreMemorization(samples, { ...call, batchSize: 1 });
+      const single = await model.scoreMemorization(samples, { ...call, memory: 1 });
       for (const [index, row] of together.perRow.entries()) {
         for (const [metric, value] of Object.entries(row)) {
           const other = single.perRow[index]?.[metric as keyof typeof row] as number;

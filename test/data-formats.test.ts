@@ -20,9 +20,9 @@ t.after(() => Promise.all([model.dispose(), reader.dispose()]));
 const metrics = ["suffixLogLikelihood"] as const;
 /** What is scored of samples of ids, with four tokens as the prefix where they do not say it. */
 const score = (samples: Samples, rows?: number) =>
-  model.scoreMemorization(samples, { metrics, prefixLength: 4, batchSize: 1, ...(rows && { rows }) });
+  model.scoreMemorization(samples, { metrics, prefixLength: 4, memory: 1, ...(rows && { rows }) });
 /** The same of samples of text. */
-const scoreText = (samples: Samples) => reader.scoreMemorization(samples, { metrics, prefixLength: 2, batchSize: 1 });
+const scoreText = (samples: Samples) => reader.scoreMemorization(samples, { metrics, prefixLength: 2, memory: 1 });
 
 async function written(name: string, content: string | Uint8Array): Promise<string> {
   const file = path.join(folder, name);

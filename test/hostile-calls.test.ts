@@ -182,7 +182,7 @@ const calls: Record<string, Call> = {
         contextLength: 2,
         stride: 1,
         beginningToken: 1,
-        batchSize: 1,
+        memory: 1,
         bypass: { blocks: { quartile: 1 } },
       },
     ],
@@ -191,7 +191,7 @@ const calls: Record<string, Call> = {
     call: (...args) => model.scoreMemorization(...(args as [Anything])),
     args: [
       [{ prefix: [1], suffix: [2] }, { text: [1, 2] }],
-      { ...longCall, ...measured, batchSize: 1, bypass: { blocks: { from: 0, to: 1 } } },
+      { ...longCall, ...measured, memory: 1, bypass: { blocks: { from: 0, to: 1 } } },
     ],
   },
   sweep: {
@@ -218,9 +218,9 @@ const calls: Record<string, Call> = {
     args: [
       [
         { name: "own", questions },
-        { definition: "piqa", data: "nowhere", limit: 1 },
+        { definition: "piqa", data: "nowhere", rows: 1 },
       ],
-      { ...longCall, data: "nowhere", limit: 1 },
+      { ...longCall, data: "nowhere", rows: 1 },
     ],
   },
   attention: {

@@ -85,13 +85,13 @@ t.test("progress never falls and ends at 1", async (t) => {
       await (await loadModel(fixture("traced-neox"), { ...here, onProgress })).dispose();
     },
     generate: () => model.generate([prompt, [6]], { maxNewTokens: 4, onProgress }),
-    scoreMemorization: () => model.scoreMemorization(rows, { prefixLength: 246, batchSize: 3, onProgress }),
+    scoreMemorization: () => model.scoreMemorization(rows, { prefixLength: 246, memory: 1, onProgress }),
     "scoreMemorization without decoding": () =>
-      model.scoreMemorization(rows, { prefixLength: 246, batchSize: 3, metrics: ["exactMatch"], onProgress }),
+      model.scoreMemorization(rows, { prefixLength: 246, memory: 1, metrics: ["exactMatch"], onProgress }),
     sweep: () => model.sweep({ samples: rows, prefixLength: 246, memory: 1, onProgress }),
     "sweep without decoding": () =>
       model.sweep({ samples: rows, prefixLength: 246, text: rows.flat(), metrics: ["exactMatch"], onProgress }),
-    perplexity: () => model.perplexity(rows.flat(), { contextLength: 256, batchSize: 2, onProgress }),
+    perplexity: () => model.perplexity(rows.flat(), { contextLength: 256, memory: 1, onProgress }),
     attention: () => model.attention(rows, { onProgress }),
     divergence: () => model.divergence(prompt, { bypass: { blocks: [0] }, onProgress }),
     logits: () => model.logits(rows, { onProgress }),

@@ -107,7 +107,7 @@ t.test("a resume file that holds no number is refused, with the line", async (t)
   const numbers = Buffer.from(spoiled.scores, "base64");
   numbers.writeDoubleLE(Number.NaN, 8 * 3);
   await writeFile(file, `${header}\n${JSON.stringify({ ...spoiled, scores: numbers.toString("base64") })}\n`);
-  await refuses(t, "NaN", () => model.sweep(options), "CHECKPOINT_INVALID", file, "line 2");
+  await refuses(t, "NaN", () => model.sweep(options), "RESUME_FILE_INVALID", file, "line 2");
 });
 
 t.test("samplesToExtract may be infinite, as documented", async (t) => {

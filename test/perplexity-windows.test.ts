@@ -182,16 +182,7 @@ for (const name of ["neox-serial", "neo-untied"]) {
         ],
       },
       {
-        options: { contextLength: 40, stride: 30, batchSize: 2 },
-        list: [
-          [0, 40, 1],
-          [30, 70, 40],
-          [60, 100, 70],
-          [90, 110, 100],
-        ],
-      },
-      {
-        options: { contextLength: 40, stride: 30, batchSize: 1 },
+        options: { contextLength: 40, stride: 30, memory: 1 },
         list: [
           [0, 40, 1],
           [30, 70, 40],

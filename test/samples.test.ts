@@ -20,7 +20,7 @@ const rows = Array.from({ length: 5 }, (_, row) => randomTokens(length, 67, row 
 const flat = rows.flat();
 const prefixLength = 4;
 // Row by row, so that rounding does not depend on how many rows there are.
-const expected = await model.scoreMemorization(rows, { prefixLength, batchSize: 1 });
+const expected = await model.scoreMemorization(rows, { prefixLength, memory: 1 });
 
 /** Writes a file into the test's folder. */
 async function written(name: string, content: string | Uint8Array): Promise<string> {
@@ -49,7 +49,7 @@ const arrays: [descr: string, data: ArrayBufferView][] = [
 for (const [descr, data] of arrays) {
   t.test(`.npy of ${descr}`, async (t) => {
     const file = await written(`${descr.slice(1)}.npy`, npyBytes(descr, [5, length], data));
-    t.same(await model.scoreMemorization(file, { batchSize: 1, prefixLength }), expected);
+    t.same(await model.scoreMemorization(file, { memory: 1, prefixLength }), expected);
   });
 }
 
@@ -60,8 +60,8 @@ t.test(".npy in Fortran order", async (t) => {
     ["<u2", Uint16Array.from(columns)],
   ] as const) {
     const file = await written("fortran.npy", npyBytes(descr, [5, length], data, { fortran: true }));
-    t.same(await model.scoreMemorization(file, { batchSize: 1, prefixLength }), expected, descr);
-    const first = await model.scoreMemorization(file, { batchSize: 1, prefixLength, rows: 2 });
+    t.same(await model.scoreMemorization(file, { memory: 1, prefixLength }), expected, descr);
+    const first = await model.scoreMemorization(file, { memory: 1, prefixLength, rows: 2 });
     t.same(first.perRow, expected.perRow.slice(0, 2), `${descr}: the first rows`);
   }
 });
@@ -75,18 +75,18 @@ t.test("the first rows", async (t) => {
   ];
   for (const [name, samples] of sources) {
     for (const count of [1, 3, 5, 9]) {
-      const result = await model.scoreMemorization(samples, { batchSize: 1, prefixLength, rows: count });
+      const result = await model.scoreMemorization(samples, { memory: 1, prefixLength, rows: count });
       t.same(result.perRow, expected.perRow.slice(0, count), `${name}: ${count}`);
       t.equal(result.rows, Math.min(count, 5));
     }
   }
   // What is not asked for is not read.
   const spoiled = await written("spoiled.jsonl", `${ids}not JSON\n`);
-  t.same(await model.scoreMemorization(spoiled, { batchSize: 1, prefixLength, rows: 5 }), expected);
+  t.same(await model.scoreMemorization(spoiled, { memory: 1, prefixLength, rows: 5 }), expected);
   const tokens = Int32Array.from([...flat.slice(0, 4 * length), ...Array<number>(length).fill(99)]);
   const outside = await written("outside.npy", npyBytes("<i4", [5, length], tokens));
   t.same(
-    (await model.scoreMemorization(outside, { batchSize: 1, prefixLength, rows: 4 })).perRow,
+    (await model.scoreMemorization(outside, { memory: 1, prefixLength, rows: 4 })).perRow,
     expected.perRow.slice(0, 4),
   );
 });
@@ -99,7 +99,7 @@ t.test("typed arrays", async (t) => {
     "several kinds": rows.map((row, index) => (index % 2 === 0 ? row : Int32Array.from(row))),
   };
   for (const [name, samples] of Object.entries(kinds)) {
-    t.same(await model.scoreMemorization(samples, { batchSize: 1, prefixLength }), expected, name);
+    t.same(await model.scoreMemorization(samples, { memory: 1, prefixLength }), expected, name);
   }
 });
 
@@ -122,11 +122,11 @@ t.test("rows in two parts", async (t) => {
     prefix: row.slice(0, prefixLength),
     suffix: Int32Array.from(row.slice(prefixLength)),
   }));
-  t.same(await model.scoreMemorization(parts, { batchSize: 1 }), expected);
+  t.same(await model.scoreMemorization(parts, { memory: 1 }), expected);
   const whole = rows.map((row) => ({ text: BigInt64Array.from(row, BigInt), repetitions: 1 }));
-  t.same(await model.scoreMemorization(whole, { batchSize: 1, prefixLength }), expected, "one part, and another field");
+  t.same(await model.scoreMemorization(whole, { memory: 1, prefixLength }), expected, "one part, and another field");
   const mixed = rows.map((row, index) => (index % 2 === 0 ? row : (parts[index] as SampleRow)));
-  t.same(await model.scoreMemorization(mixed, { batchSize: 1, prefixLength }), expected, "and whole rows among them");
+  t.same(await model.scoreMemorization(mixed, { memory: 1, prefixLength }), expected, "and whole rows among them");
 });
 
 t.test("JSON lines of token ids", async (t) => {
@@ -144,14 +144,14 @@ t.test("JSON lines of token ids", async (t) => {
     "no line end at the end": await written("end.jsonl", lines(...split).trimEnd()),
   };
   for (const [name, file] of Object.entries(files))
-    t.same(await model.scoreMemorization(file, { batchSize: 1 }), expected, name);
+    t.same(await model.scoreMemorization(file, { memory: 1 }), expected, name);
   const whole = await written("whole.jsonl", lines(...rows.map((text) => ({ text }))));
-  t.same(await model.scoreMemorization(whole, { batchSize: 1, prefixLength }), expected, "text");
+  t.same(await model.scoreMemorization(whole, { memory: 1, prefixLength }), expected, "text");
 });
 
 t.test("JSON lines of text", async (t) => {
   const texts = rows.map((row) => row.map((id) => Math.max(1, id)));
-  const same = await model.scoreMemorization(texts, { batchSize: 1, prefixLength });
+  const same = await model.scoreMemorization(texts, { memory: 1, prefixLength });
   const text = (ids: number[]) => tokenizer.decode(ids);
   t.same(tokenizer.encode(text(texts[0] as number[])), texts[0], "the tokenizer takes these texts apart again");
   const split = texts.map((row) => ({
@@ -159,22 +159,22 @@ t.test("JSON lines of text", async (t) => {
     suffix: text(row.slice(prefixLength)),
   }));
   t.same(
-    await model.scoreMemorization(await written("text.jsonl", lines(...split)), { batchSize: 1 }),
+    await model.scoreMemorization(await written("text.jsonl", lines(...split)), { memory: 1 }),
     same,
     "prefix and suffix",
   );
   const whole = await written("whole-text.jsonl", lines(...texts.map((row) => ({ text: text(row) }))));
-  t.same(await model.scoreMemorization(whole, { batchSize: 1, prefixLength }), same, "text");
+  t.same(await model.scoreMemorization(whole, { memory: 1, prefixLength }), same, "text");
   const mixed = texts.map((row, index) => ({
     prefix: index % 2 === 0 ? row.slice(0, prefixLength) : text(row.slice(0, prefixLength)),
     suffix: text(row.slice(prefixLength)),
   }));
   t.same(
-    await model.scoreMemorization(await written("mixed.jsonl", lines(...mixed)), { batchSize: 1 }),
+    await model.scoreMemorization(await written("mixed.jsonl", lines(...mixed)), { memory: 1 }),
     same,
     "ids and text",
   );
-  t.same(await model.scoreMemorization(mixed, { batchSize: 1 }), same, "without a file");
+  t.same(await model.scoreMemorization(mixed, { memory: 1 }), same, "without a file");
 });
 
 t.test("prefixes and suffixes of their own lengths", async (t) => {

@@ -82,7 +82,7 @@ for (const name of ["pythia-study", "gpt-neo-study"]) {
     ) as Record<BypassMode, ReferenceSweep>;
     const { rows, prefix_length: prefixLength } = references.zero;
     const swept = async (model: Model) =>
-      measurements(await model.sweep({ samples, prefixLength, rows, metrics, mode: "both" }));
+      measurements(await model.sweep({ samples, prefixLength, rows, metrics, mode: ["zero", "short-circuit"] }));
 
     const model = await loadModel(folder, { device: "cpu", dtype: "float32" });
     const float32 = await swept(model);

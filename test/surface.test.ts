@@ -2,7 +2,7 @@
 import { createRequire } from "node:module";
 import * as esm from "attention-bypass";
 import t from "tap";
-import type { Addon, NativeControl, NativeGenerator, NativeModel } from "../lib/addon/native.ts";
+import type { Addon, NativeControl, NativeGenerator, NativeModel, NativeScorer } from "../lib/addon/native.ts";
 import { runScript } from "./support/child.ts";
 import { fixture, temporaryFolder } from "./support/fixtures.ts";
 import { writeRandomModel } from "./support/random-model.ts";
@@ -25,6 +25,7 @@ t.test("the addon is what lib/addon/native.ts says", async (t) => {
     Control: true,
     Model: true,
     Generator: true,
+    Scorer: true,
     platform: true,
     freeMemory: true,
     Traced: true,
@@ -41,14 +42,13 @@ t.test("the addon is what lib/addon/native.ts says", async (t) => {
     names<NativeGenerator>({ add: true, step: true, remove: true }),
     "Generator",
   );
+  t.same(methods(addon.Scorer as never), names<NativeScorer>({ take: true, score: true }), "Scorer");
   t.same(
     methods(addon.Model as never),
     names<NativeModel>({
       load: true,
       save: true,
       logits: true,
-      score: true,
-      groupsThatFit: true,
       attention: true,
       diverge: true,
       close: true,

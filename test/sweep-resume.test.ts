@@ -17,7 +17,7 @@ await writeRandomModel(folder, { blocks: 6, width: 256, vocabulary: 2000 });
 const samples = Array.from({ length: 40 }, (_, row) => randomTokens(64, 2000, row));
 /** So little that rows travel by twos. */
 const memory = 228e6;
-const options: SweepOptions = { samples, prefixLength: 32, mode: "both", memory };
+const options: SweepOptions = { samples, prefixLength: 32, mode: ["zero", "short-circuit"], memory };
 
 const numbers = ({ base, variants, settings }: SweepResult) => ({ base, variants, settings });
 const lines = (file: string): string[] => (existsSync(file) ? readFileSync(file, "utf8").split("\n").slice(0, -1) : []);
@@ -100,7 +100,7 @@ t.test("killed with SIGKILL, again and again, and resumed", async (t) => {
     ];
     for (const [name, other, said] of others) {
       const message = new RegExp(`of one with other settings of: ${said}$`);
-      await t.rejects(model.sweep({ ...other, resume }), { code: "CHECKPOINT_MISMATCH", message }, name);
+      await t.rejects(model.sweep({ ...other, resume }), { code: "RESUME_FILE_MISMATCH", message }, name);
     }
     const second = await loadModel(fixture("neox-serial"), { device: "cpu" });
     const tokens = samples.map((row) => row.map((token) => token % 67).slice(0, 40));
@@ -131,12 +131,12 @@ t.test("files that are no checkpoints are refused, and left alone", async (t) =>
   for (const [name, text] of Object.entries(spoiled)) {
     await writeFile(file, text);
     const sweep = model.sweep({ ...options, samples: samples.slice(0, 2), resume: file });
-    await t.rejects(sweep, { code: "CHECKPOINT_INVALID", message: /^expected / }, name);
+    await t.rejects(sweep, { code: "RESUME_FILE_INVALID", message: /^expected / }, name);
     t.equal(await readFile(file, "utf8"), text, `${name}: left alone`);
   }
   const missing = path.join(path.dirname(file), "missing", "file");
   await t.rejects(model.sweep({ ...options, resume: missing }), { code: "WRITE_FAILED" }, "no such folder");
-  await t.rejects(model.sweep({ ...options, resume: path.dirname(file) }), { code: "CHECKPOINT_INVALID" }, "a folder");
+  await t.rejects(model.sweep({ ...options, resume: path.dirname(file) }), { code: "RESUME_FILE_INVALID" }, "a folder");
 });
 
 t.test("an aborted sweep keeps what it has done", async (t) => {

@@ -89,10 +89,10 @@ const everySet: Bypass[] = [
 ];
 
 const sweeps: Record<string, Pick<SweepOptions, "over" | "mode">> = {
-  "each block, both modes": { over: "blocks", mode: "both" },
+  "each block, both modes": { over: "blocks", mode: ["zero", "short-circuit"] },
   quartiles: { over: "quartiles" },
   "pairs, short-circuit": { over: "pairs", mode: "short-circuit" },
-  windows: { over: { window: 2 }, mode: "both" },
+  windows: { over: { window: 2 }, mode: ["zero", "short-circuit"] },
   "sets of one's own": { over: everySet, mode: "zero" },
 };
 
@@ -169,11 +169,13 @@ t.test("names and blocks", async (t) => {
     "quartile 2 [1] zero",
     ...[0, 1, 2, 3].flatMap((block) => [0, 1, 2, 3].map((head) => `block ${block} head ${head} [] zero`)),
   ]);
-  t.same(await names({ over: [{ blocks: [3], mode: "short-circuit" }, { blocks: { from: 2 } }], mode: "both" }), [
-    "block 3 [3] short-circuit",
-    "blocks 2, 3 [2,3] zero",
-    "blocks 2, 3 [2,3] short-circuit",
-  ]);
+  t.same(
+    await names({
+      over: [{ blocks: [3], mode: "short-circuit" }, { blocks: { from: 2 } }],
+      mode: ["zero", "short-circuit"],
+    }),
+    ["block 3 [3] short-circuit", "blocks 2, 3 [2,3] zero", "blocks 2, 3 [2,3] short-circuit"],
+  );
   await model.dispose();
 });
 
@@ -190,7 +192,13 @@ t.test("rows of many lengths, a text and tasks beside samples", async (t) => {
     gold: index % 3,
   }));
   const shape = { contextLength: 40, stride: 25 };
-  const result = await model.sweep({ samples, text, ...shape, tasks: [{ name: "guesses", questions }], mode: "both" });
+  const result = await model.sweep({
+    samples,
+    text,
+    ...shape,
+    tasks: [{ name: "guesses", questions }],
+    mode: ["zero", "short-circuit"],
+  });
   for (const scores of [result.base, ...result.variants]) {
     const bypass = "name" in scores ? { bypass: bypassOf(scores as Variant) } : {};
     const title = "name" in scores ? `${(scores as Variant).name} ${(scores as Variant).mode}` : "base";
@@ -244,7 +252,8 @@ t.test("weights that stay in their files give the same", async (t) => {
         [false, true].map((offload) => loadModel(fixture(name), { ...here, dtype, offload })),
       );
       const rows = await rowsFor(resident as Model);
-      const sweep = (model: Model | undefined) => (model as Model).sweep({ samples: rows, prefixLength, mode: "both" });
+      const sweep = (model: Model | undefined) =>
+        (model as Model).sweep({ samples: rows, prefixLength, mode: ["zero", "short-circuit"] });
       const [expected, found] = [await sweep(resident), await sweep(offloaded)];
       t.same([found.base, found.variants], [expected.base, expected.variants], `${name}, ${dtype}`);
       t.same(await offloaded?.logits(rows), await resident?.logits(rows), `${name}, ${dtype}: logits`);
@@ -257,7 +266,7 @@ t.test("half precision says how far it is from float32, and settles exact matche
   for (const name of ["neox-full-rotary", "neo-types"]) {
     const exact = await loadModel(fixture(name), here);
     const rows = await rowsFor(exact);
-    const options = { samples: rows, prefixLength, mode: "both" as const };
+    const options = { samples: rows, prefixLength, mode: ["zero", "short-circuit"] as const };
     const expected = await exact.sweep(options);
     t.notHas(expected, { precision: {} }, "float32 is not compared with itself");
     for (const dtype of ["bfloat16", "float16"] as const) {

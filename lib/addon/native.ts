@@ -83,18 +83,23 @@ export interface NativeLoadOptions {
 }
 
 /** Tokens are scored from `first` on in each row, under each plan. */
-export interface NativeScoreRequest {
-  rows: NativeRows;
-  first: Int32Array;
-  /** How many rows after each other go together: what they begin with alike is computed once. */
-  groups: Int32Array;
-  /** Whether rows are to be decoded too; then each is a group of its own. */
-  decode: boolean;
-  plans: NativePlan[];
+export interface NativeScoringOptions {
+  plans: readonly NativePlan[];
   /** `topK` 0: all tokens. */
   scheme: { temperature: number; topK: number };
-  /** Bytes that the work may take beside the weights. */
+  /** Bytes that the work may take in addition to the weights. */
   memory: number;
+}
+
+/** Rows to score in one batch. */
+export interface NativeScoringRows {
+  rows: NativeRows;
+  /** For each row, its first token that is scored. */
+  first: Int32Array;
+  /** How many consecutive rows form each group. The common prefix of a group is computed once. */
+  groups: Int32Array;
+  /** Whether rows are decoded too; then each is a group of its own. */
+  decode: boolean;
 }
 
 /** One value for each scored token, row after row. */
@@ -166,15 +171,20 @@ export interface NativeModel {
   save(path: string, extra: Record<string, string>, control?: NativeControl): Promise<void>;
   /** (rows, longest row, vocabulary), not a number behind the end of a row. */
   logits(rows: NativeRows, plan: NativePlan, control?: NativeControl): Promise<Float32Array>;
-  /** How many groups of a request can travel together in its memory, from the first on; at least one. Of a loaded
-   * model. Throws {@link NativeError}. */
-  groupsThatFit(request: NativeScoreRequest): number;
-  score(request: NativeScoreRequest, control?: NativeControl): Promise<NativeScoreResult>;
   attention(rows: NativeRows, control?: NativeControl): Promise<NativeAttentionSurvey>;
   /** Of each row under each plan, by a model in float64. */
   diverge(rows: NativeRows, plans: readonly NativePlan[], control?: NativeControl): Promise<NativeDivergence[][]>;
   /** Frees the weights, after the work that is queued. */
   close(): Promise<void>;
+}
+
+/** Scores batches of rows under the same plans. */
+export interface NativeScorer {
+  /** Sets the next batch. Returns the number of its groups, from the first on, that fit into memory; at least 1. The
+   * others are dropped. Requires a loaded model. Throws {@link NativeError}. */
+  take(rows: NativeScoringRows): number;
+  /** Scores the batch that `take` has set. */
+  score(control?: NativeControl): Promise<NativeScoreResult>;
 }
 
 /** The generations of a model, which are decoded as one batch. */
@@ -219,6 +229,7 @@ export interface Addon {
   Control: new (onProgress?: (share: number) => void) => NativeControl;
   Model: new () => NativeModel;
   Generator: new (model: NativeModel) => NativeGenerator;
+  Scorer: new (model: NativeModel, options: NativeScoringOptions) => NativeScorer;
   /** Ends all work, at the process's exit. */
   endAll(): void;
   platform(): Promise<NativePlatform>;

@@ -3,7 +3,8 @@ import { type Bypass, toPlan } from "../bypass/bypass.js";
 import { invalidArgument, longCall, pathText, reading, validate, wholeNumber } from "../errors/validation.js";
 import type { OperationOptions } from "../operation/operation.js";
 import { scoreRows } from "../scoring/rescoring.js";
-import { plainSampling, type RowScores } from "../scoring/scoring.js";
+import type { RowScores } from "../scoring/scored-row.js";
+import { plainSampling } from "../scoring/scoring.js";
 import { defaultMemory } from "../session/memory-budget.js";
 import type { Session } from "../session/session.js";
 import { type EncodedTask, encodeTask, type Task, type TaskScores, taskSchema, toTaskScores } from "./task.js";
@@ -12,33 +13,33 @@ import { type EncodedTask, encodeTask, type Task, type TaskScores, taskSchema, t
 export interface BenchmarkOptions extends OperationOptions {
   /** The folder with the rows of tasks that are given by name, or the file of the only one. */
   data?: string;
-  /** Take the first rows of tasks that are given by name. Defaults to all. */
-  limit?: number;
+  /** The number of rows, from the first on, of each task that is given by name. Defaults to all. */
+  rows?: number;
   /** What to bypass. Defaults to nothing. */
   bypass?: Bypass;
+  /** Bytes of memory that the call may take in addition to the weights, as in `MemorizationOptions`. */
+  memory?: number;
 }
 
 /** The scores of each task, by its name. */
 export type BenchmarkResult = Record<string, TaskScores>;
 
-const taskOrName = v.union(
-  [pathText, taskSchema],
-  "a task's name, { name, questions } or { definition, data, limit? }",
-);
+const taskOrName = v.union([pathText, taskSchema], "a task's name, { name, questions } or { definition, data, rows? }");
 
 const taskList = v.pipe(v.array(taskOrName), v.nonEmpty("at least one task"));
 
 const schema = v.strictObject({
   ...longCall,
   data: v.optional(pathText),
-  limit: v.optional(wholeNumber(1)),
-  bypass: v.optional(v.any()),
+  rows: v.optional(wholeNumber(1)),
+  bypass: v.optional(v.unknown()),
+  memory: v.optional(wholeNumber(1)),
 });
 
 /** Reads tasks, whose names must differ. */
 export async function encodeTasks(
   tasks: readonly (string | Task)[],
-  { data, limit, signal }: { data?: string | undefined; limit?: number | undefined; signal?: AbortSignal | undefined },
+  { data, rows, signal }: { data?: string | undefined; rows?: number | undefined; signal?: AbortSignal | undefined },
   session: Session,
 ): Promise<EncodedTask[]> {
   const encoded: EncodedTask[] = [];
@@ -47,9 +48,7 @@ export async function encodeTasks(
       throw invalidArgument("options.data", `the folder or file with the rows of ${task}`, data);
     }
     const own: Task =
-      typeof task === "string"
-        ? { definition: task, data: data as string, ...(limit !== undefined && { limit }) }
-        : task;
+      typeof task === "string" ? { definition: task, data: data as string, ...(rows !== undefined && { rows }) } : task;
     encoded.push(await encodeTask(own, session, signal));
   }
   const names = encoded.map(({ name }) => name);
@@ -72,7 +71,7 @@ export async function benchmark(
 ): Promise<BenchmarkResult> {
   const checked = validate(schema, options, "options");
   const list = validate(taskList, reading("tasks", () => Array.isArray(tasks)) ? tasks : [tasks], "tasks");
-  const plan = toPlan(checked.bypass as Bypass | undefined, session.config);
+  const plan = toPlan(checked.bypass, session.config);
   const encoded = await encodeTasks(list as (string | Task)[], checked, session);
   const scores = await scoreRows(
     session,
@@ -82,7 +81,7 @@ export async function benchmark(
       signal: checked.signal,
       onProgress: checked.onProgress,
       scheme: plainSampling,
-      memory: defaultMemory(session),
+      memory: checked.memory ?? defaultMemory(session),
     },
   );
   return toBenchmarkResult(

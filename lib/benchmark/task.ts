@@ -3,7 +3,7 @@ import { AttentionBypassError, type ErrorCode } from "../errors/errors.js";
 import { requireFinite } from "../errors/finite.js";
 import { describe, invalidArgument, pathText, reading, wholeNumber } from "../errors/validation.js";
 import type { ModelConfig } from "../families/config.js";
-import type { RowScores, ScoredRow } from "../scoring/scoring.js";
+import type { RowScores, ScoredRow } from "../scoring/scored-row.js";
 import type { Session } from "../session/session.js";
 import { exponentialOf, largest, type Measured, meanWithError } from "../statistics/statistics.js";
 import { encodeOrCheck, isTypedTokens, joinTokens, type Tokens } from "../tokenizer/tokens.js";
@@ -36,7 +36,7 @@ export interface DefinedTask {
   /** The file with the rows, JSON lines or Parquet, or a folder with it. */
   data: string;
   /** Take the first rows alone. Defaults to all. */
-  limit?: number;
+  rows?: number;
 }
 
 /** What `model.benchmark` and `model.sweep` take. */
@@ -98,9 +98,9 @@ export const taskSchema = v.union(
       // Looked at one by one, since an array may have holes and a length of billions.
       questions: v.union([v.string(), v.custom<readonly unknown[]>(Array.isArray)]),
     }),
-    v.strictObject({ definition: pathText, data: pathText, limit: v.optional(wholeNumber(1)) }),
+    v.strictObject({ definition: pathText, data: pathText, rows: v.optional(wholeNumber(1)) }),
   ],
-  "{ name, questions } or { definition, data, limit? }",
+  "{ name, questions } or { definition, data, rows? }",
 );
 
 function parseQuestion(value: unknown, name: string, code: ErrorCode): Question {
@@ -215,7 +215,7 @@ export interface EncodedTask {
 export async function encodeTask(task: Task, session: Session, signal?: AbortSignal): Promise<EncodedTask> {
   const defined =
     "definition" in task
-      ? await renderTask(await readDefinition(task.definition), task.data, { limit: task.limit, signal })
+      ? await renderTask(await readDefinition(task.definition), task.data, { limit: task.rows, signal })
       : { name: task.name, group: task.group, kind: "choices" as const, questions: await askOwn(task, { signal }) };
   const { name, group, kind } = defined;
   const questions: readonly Asked[] = defined.questions;
@@ -231,7 +231,7 @@ export async function encodeTask(task: Task, session: Session, signal?: AbortSig
       if (encoded.truncated) truncated++;
       const { tokens, first } = encoded;
       // What greedy generation gives counts where there is no other choice.
-      rows.push({ tokens, first, group: question, decode: false, settle: kind === "continuation" });
+      rows.push({ tokens, first, group: question, decode: false, rescore: kind === "continuation" });
     }
   }
   const counted = questions.map(({ pairs, gold, characters }) => ({ gold, characters, count: pairs.length }));

@@ -180,7 +180,7 @@ export function plainPlan({ blockCount }: ModelConfig): NativePlan {
  * The bypass as the addon takes it; `name` is what messages call it. Throws INVALID_ARGUMENT, BLOCK_OUT_OF_RANGE, BLOCK_DUPLICATE, HEAD_OUT_OF_RANGE,
  * HEAD_DUPLICATE.
  */
-export function toPlan(bypass: Bypass | undefined, config: ModelConfig, name = "bypass"): NativePlan {
+export function toPlan(bypass: unknown, config: ModelConfig, name = "bypass"): NativePlan {
   const plan = plainPlan(config);
   if (bypass === undefined) return plan;
   const { blocks, heads, part = "attention", mode = "zero", means } = validate(bypassSchema, bypass, name);

@@ -2,12 +2,13 @@ import type { Command } from "commander";
 import { benchmarkText } from "../benchmark/text.js";
 import { AttentionBypassError } from "../errors/errors.js";
 import { addBypassOptions, type BypassOptions, toBypass, withMeans } from "./bypass-options.js";
+import { addMemoryOption, type MemoryOption, toMemory } from "./memory-option.js";
 import { addModelOptions, type ModelOptions, modelHelp, openModel } from "./model-options.js";
 import { addJsonOption, type JsonOption, print, printJson } from "./output.js";
 import { withProgress } from "./progress.js";
 import { addTaskOptions, type TaskOptions, toTasks } from "./task-options.js";
 
-interface Options extends ModelOptions, BypassOptions, TaskOptions, JsonOption {
+interface Options extends ModelOptions, BypassOptions, TaskOptions, MemoryOption, JsonOption {
   perQuestion?: boolean;
 }
 
@@ -20,7 +21,7 @@ Examples:
   $ attention-bypass benchmark ./pythia-160m --tasks arc_easy,piqa \\
       --data ./tasks --bypass q4
   $ attention-bypass benchmark ./pythia-160m --tasks hellaswag \\
-      --data validation.parquet --limit 1000 --json
+      --data validation.parquet --task-rows 1000 --json
   $ attention-bypass benchmark ./pythia-160m --task recall=recall.jsonl`;
 
 async function benchmark(path: string, options: Options, signal: AbortSignal) {
@@ -32,7 +33,7 @@ async function benchmark(path: string, options: Options, signal: AbortSignal) {
   await using model = await openModel(path, options, signal);
   const bypassed = await withMeans(model, bypass, options, signal);
   const result = await withProgress("Answering", options, (onProgress) =>
-    model.benchmark(tasks, { ...bypassed, signal, onProgress }),
+    model.benchmark(tasks, { ...toMemory(options), ...bypassed, signal, onProgress }),
   );
   if (!options.json) return print(benchmarkText(result));
   const means = Object.entries(result).map(([name, { perQuestion: _, ...scores }]) => [name, scores]);
@@ -47,6 +48,7 @@ export function addBenchmark(program: Command, signal: AbortSignal): void {
     .argument("<model>", modelHelp)
     .optionsGroup("Tasks, at least one:");
   addTaskOptions(command);
+  addMemoryOption(command);
   addBypassOptions(command);
   addModelOptions(command);
   addJsonOption(command)

@@ -3,6 +3,7 @@ import { formatNumber, table } from "../display/text-form.js";
 import { type MemorizationMetric, type MemorizationResult, memorizationMetrics } from "../metrics/memorization.js";
 import { memorizationText } from "../metrics/text.js";
 import { addBypassOptions, type BypassOptions, toBypass, withMeans } from "./bypass-options.js";
+import { addMemoryOption, type MemoryOption, toMemory } from "./memory-option.js";
 import { addModelOptions, type ModelOptions, modelHelp, openModel } from "./model-options.js";
 import { addJsonOption, type JsonOption, print, printJson } from "./output.js";
 import { pick } from "./pick.js";
@@ -10,13 +11,12 @@ import { withProgress } from "./progress.js";
 import { suffixesOption, toSamples } from "./sample-options.js";
 import { decimal, namesAmong, wholeNumber } from "./values.js";
 
-interface Options extends ModelOptions, BypassOptions, JsonOption {
+interface Options extends ModelOptions, BypassOptions, MemoryOption, JsonOption {
   samples: string;
   suffixes?: string;
   prefixLength?: number;
   rows?: number;
   metrics?: MemorizationMetric[];
-  batchSize?: number;
   temperature?: number;
   topK?: number;
   perRow?: boolean;
@@ -59,7 +59,8 @@ async function memorization(path: string, options: Options, signal: AbortSignal)
   const bypassed = await withMeans(model, bypass, options, signal);
   const result = await withProgress("Scoring", options, (onProgress) =>
     model.scoreMemorization(toSamples(options), {
-      ...pick(options, ["prefixLength", "rows", "metrics", "batchSize", "temperature", "topK"]),
+      ...pick(options, ["prefixLength", "rows", "metrics", "temperature", "topK"]),
+      ...toMemory(options),
       ...bypassed,
       signal,
       onProgress,
@@ -100,13 +101,9 @@ export function addMemorization(program: Command, signal: AbortSignal): void {
       "what to measure, of the list below, with commas (default: all)",
       namesAmong(memorizationMetrics),
     )
-    .option(
-      "--batch-size <count>",
-      "rows that travel together; changes speed and memory alone (default: 64)",
-      wholeNumber(1),
-    )
     .option("--temperature <number>", "of the sampling that extractionProbability is about (default: 1)", decimal)
     .option("--top-k <count>", "of that sampling (default: all tokens)", wholeNumber(1));
+  addMemoryOption(command);
   addBypassOptions(command);
   addModelOptions(command);
   addJsonOption(command)

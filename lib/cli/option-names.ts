@@ -19,7 +19,7 @@ const argumentsByName: Readonly<Record<string, string>> = {
 };
 
 /** Options that messages mention by name. */
-const mentioned = ["prefixLength", "contextLength", "maxNewTokens", "beginningToken", "batchSize"];
+const mentioned = ["prefixLength", "contextLength", "maxNewTokens", "beginningToken"];
 
 const kebab = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 

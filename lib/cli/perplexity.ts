@@ -3,13 +3,14 @@ import { formatNumber, table } from "../display/text-form.js";
 import type { Model } from "../model.js";
 import { addBypassOptions, type BypassOptions, toBypass, withMeans } from "./bypass-options.js";
 import { readText, textOrTokens } from "./input.js";
+import { addMemoryOption, type MemoryOption, toMemory } from "./memory-option.js";
 import { addModelOptions, type ModelOptions, modelHelp, openModel } from "./model-options.js";
 import { addJsonOption, type JsonOption, print, printJson } from "./output.js";
 import { pick } from "./pick.js";
 import { withProgress } from "./progress.js";
 import { tokenIds, wholeNumber } from "./values.js";
 
-interface Options extends ModelOptions, BypassOptions, JsonOption {
+interface Options extends ModelOptions, BypassOptions, MemoryOption, JsonOption {
   tokens?: number[];
   contextLength?: number;
   stride?: number;
@@ -48,6 +49,7 @@ async function perplexity(path: string, file: string | undefined, options: Optio
   const result = await withProgress("Predicting", options, (onProgress) =>
     model.perplexity(tokens, {
       ...pick(options, ["contextLength", "stride", "beginningToken"]),
+      ...toMemory(options),
       ...bypassed,
       signal,
       onProgress,
@@ -81,6 +83,7 @@ export function addPerplexity(program: Command, signal: AbortSignal): void {
       wholeNumber(0),
     )
     .option("--limit-tokens <count>", "take the first tokens alone (default: all)", wholeNumber(1));
+  addMemoryOption(command);
   addBypassOptions(command);
   addModelOptions(command);
   addJsonOption(command)

@@ -1,5 +1,5 @@
 import path from "node:path";
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import { stringify } from "csv-stringify/sync";
 import { type Bypass, type BypassMode, type BypassPart, bypassModes, bypassParts } from "../bypass/bypass.js";
 import { AttentionBypassError } from "../errors/errors.js";
@@ -14,6 +14,7 @@ import { type BypassFamily, familyNames, type SweptBlocks } from "../sweep/varia
 import { meanSamplesOption, parseBlocks, parseHeads, readMeans } from "./bypass-options.js";
 import { requireDistinct } from "./distinct-files.js";
 import { readText } from "./input.js";
+import { addMemoryOption, type MemoryOption, toMemory } from "./memory-option.js";
 import { addModelOptions, type ModelOptions, modelHelp, openModel } from "./model-options.js";
 import { addJsonOption, type JsonOption, print, printJson } from "./output.js";
 import { type OutputFormat, outputFormat } from "./output-format.js";
@@ -23,12 +24,12 @@ import { suffixesOption, toSamples } from "./sample-options.js";
 import { addTaskOptions, type TaskOptions, taskFiles, toTasks } from "./task-options.js";
 import { decimal, namesAmong, wholeNumber } from "./values.js";
 
-interface Options extends ModelOptions, TaskOptions, JsonOption {
+interface Options extends ModelOptions, TaskOptions, MemoryOption, JsonOption {
   over?: BypassFamily[];
   bypass?: Bypass[];
   heads?: Bypass[];
   part?: BypassPart[];
-  mode?: BypassMode | "both";
+  mode?: BypassMode[];
   meanSamples?: string;
   samples?: string;
   suffixes?: string;
@@ -41,7 +42,6 @@ interface Options extends ModelOptions, TaskOptions, JsonOption {
   contextLength?: number;
   stride?: number;
   survey?: number;
-  memory?: number;
   compareRows?: number;
   resume?: string;
   csv?: boolean;
@@ -60,7 +60,7 @@ Examples:
   $ attention-bypass sweep ./pythia-160m --samples memorized.npy \\
       --prefix-length 32
   $ attention-bypass sweep ./pythia-160m --samples memorized.npy \\
-      --prefix-length 32 --over quartiles --mode both --text wikitext2.txt \\
+      --prefix-length 32 --over quartiles --mode zero,short-circuit --text wikitext2.txt \\
       --task recall=recall.jsonl --dtype bfloat16 --resume sweep.part \\
       --output sweep.json
   $ attention-bypass sweep ./pythia-160m --samples memorized.npy \\
@@ -132,7 +132,7 @@ async function sweep(model: string, options: Options, signal: AbortSignal) {
       ...pick(options, ["contextLength", "stride", "compareRows", "resume"]),
       ...(tasks.length > 0 && { tasks }),
       survey: options.survey ?? (options.report === undefined ? 0 : 8),
-      ...(options.memory && { memory: options.memory * 2 ** 20 }),
+      ...toMemory(options),
       signal,
       onProgress,
     }),
@@ -177,11 +177,10 @@ export function addSweep(program: Command, signal: AbortSignal): void {
       'parts of the blocks to bypass: attention, mlp, both, or several with commas (default: "attention")',
       namesAmong(bypassParts),
     )
-    .addOption(
-      new Option(
-        "--mode <mode>",
-        'what a bypassed attention adds; both: zero and short-circuit (default: "zero")',
-      ).choices([...bypassModes, "both"]),
+    .option(
+      "--mode <modes>",
+      'what replaces the output: zero, short-circuit, mean, or several with commas (default: "zero")',
+      namesAmong(bypassModes),
     )
     .addOption(meanSamplesOption)
     .optionsGroup("Measures, at least one:")
@@ -206,12 +205,8 @@ export function addSweep(program: Command, signal: AbortSignal): void {
       "rows to also find out on what attention adds and how far each bypass goes (default: 8 with --report, else 0)",
       wholeNumber(0),
     )
-    .optionsGroup("Work options:")
-    .option(
-      "--memory <MiB>",
-      "memory to take beside the weights (default: 1024, or half of what is available if that is less)",
-      wholeNumber(1),
-    )
+    .optionsGroup("Work options:");
+  addMemoryOption(command)
     .option(
       "--compare-rows <count>",
       "rows to score in float32 too where --dtype is another (default: one of 64)",

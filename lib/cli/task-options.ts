@@ -9,7 +9,7 @@ import { wholeNumber } from "./values.js";
 export interface TaskOptions {
   tasks?: string[];
   data?: string;
-  limit?: number;
+  taskRows?: number;
   task?: Task[];
 }
 
@@ -31,7 +31,7 @@ export function addTaskOptions(command: Command): Command {
       "--data <path>",
       "folder with those tasks' rows as published, JSON lines or Parquet, or the only one's file",
     )
-    .option("--limit <count>", "take the first rows of those tasks alone (default: all)", wholeNumber(1))
+    .option("--task-rows <count>", "take only the first rows of those tasks (default: all)", wholeNumber(1))
     .option(
       "--task <name=file>",
       'questions of your own as JSON lines of {"query","choices","gold"}; give it several times',
@@ -39,14 +39,14 @@ export function addTaskOptions(command: Command): Command {
     );
 }
 
-export function toTasks({ tasks = [], data, limit, task = [] }: TaskOptions): Task[] {
+export function toTasks({ tasks = [], data, taskRows, task = [] }: TaskOptions): Task[] {
   if (tasks.length > 0 && data === undefined) {
     throw new AttentionBypassError("INVALID_ARGUMENT", "expected --data beside --tasks but it is not given");
   }
   const defined = tasks.map((definition) => ({
     definition,
     data: data as string,
-    ...(limit !== undefined && { limit }),
+    ...(taskRows !== undefined && { rows: taskRows }),
   }));
   return [...defined, ...task];
 }

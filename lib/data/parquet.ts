@@ -1,4 +1,5 @@
 import { AttentionBypassError } from "../errors/errors.js";
+import { optionalPackage } from "../errors/optional-package.js";
 import type { InputFile } from "../files/input-file.js";
 import { DataProcess } from "./process-client.js";
 import { mostRows } from "./row-limit.js";
@@ -14,6 +15,9 @@ export async function readParquet(
   signal: AbortSignal | undefined,
 ): Promise<unknown[]> {
   signal?.throwIfAborted();
+  // The process loads it too; whether it is installed is found out here.
+  await optionalPackage("hyparquet", "read Parquet files", () => import("hyparquet"));
+  await optionalPackage("hyparquet-compressors", "read Parquet files", () => import("hyparquet-compressors"));
   using child = new DataProcess();
   const deadline = baseDeadline + (file.size / 2 ** 20) * deadlinePerMebibyte;
   try {

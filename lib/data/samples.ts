@@ -247,7 +247,7 @@ async function readFile(path: string, options: SampleOptions, context: TokenCont
  * Reads the first rows of samples, all of them where rows is undefined. Throws INVALID_ARGUMENT, FILE_NOT_FOUND,
  * SAMPLES_INVALID, PREFIX_TOO_LONG, TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING, CONTEXT_TOO_LONG.
  */
-export async function readSamples(samples: Samples, options: SampleOptions, context: TokenContext): Promise<Sample[]> {
+export async function readSamples(samples: unknown, options: SampleOptions, context: TokenContext): Promise<Sample[]> {
   const { rows, prefixLength } = options;
   if (typeof samples === "string") return readFile(samples, options, context);
   if (!reading("samples", () => Array.isArray(samples))) {

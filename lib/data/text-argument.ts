@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import * as v from "valibot";
 import { invalidArgument, pathText, reading, validate } from "../errors/validation.js";
-import type { Boxed, Tokens } from "../tokenizer/tokens.js";
+import type { Boxed } from "../tokenizer/tokens.js";
 import { readTextPlace } from "./text.js";
 
 /** A text that stands in a file. */
@@ -15,7 +15,7 @@ const schema = v.strictObject({ file: pathText });
 /** The longest path that Linux takes. */
 const pathLength = 4096;
 
-function isTokens(value: string | Tokens | TextFile): value is Tokens {
+function isTokens(value: unknown): boolean {
   return Array.isArray(value) || ArrayBuffer.isView(value);
 }
 
@@ -29,12 +29,11 @@ async function isPath(text: string): Promise<boolean> {
 }
 
 /** A text or token ids, with the text of a file in place of `{ file }`. Throws INVALID_ARGUMENT, FILE_NOT_FOUND, SAMPLES_INVALID. */
-export async function toText(text: string | Tokens | TextFile, signal?: AbortSignal): Promise<Boxed<string | Tokens>> {
+export async function toText(text: unknown, signal?: AbortSignal): Promise<Boxed<unknown>> {
   if (typeof text === "string") {
     if (!(await isPath(text))) return { value: text };
     throw invalidArgument("text", "{ file } to read a file, or token ids to score the name of one,", text);
   }
-  if (reading("text", () => isTokens(text)) || typeof text !== "object" || text === null)
-    return { value: text as Tokens };
+  if (reading("text", () => isTokens(text)) || typeof text !== "object" || text === null) return { value: text };
   return { value: await readTextPlace(validate(schema, text, "text").file, signal) };
 }

@@ -27,9 +27,9 @@ export const errorCodes = [
   /** A file of samples or of a text that can't be used. */
   "SAMPLES_INVALID",
   /** A file to resume a sweep from that is none, or that is broken. */
-  "CHECKPOINT_INVALID",
+  "RESUME_FILE_INVALID",
   /** A file to resume a sweep from that is of another sweep. */
-  "CHECKPOINT_MISMATCH",
+  "RESUME_FILE_MISMATCH",
   /** A task's definition or its rows can't be used. */
   "TASK_INVALID",
   /** The result of a sweep that is none, or that lacks what is needed of it. */
@@ -82,6 +82,8 @@ export const errorCodes = [
   "LIBTORCH_LOAD_FAILED",
   /** An error that libtorch met with at work. */
   "LIBTORCH_FAILED",
+  /** An optional package that the call needs is not installed. */
+  "PACKAGE_MISSING",
   /** The addon is neither built nor prebuilt. */
   "ADDON_NOT_FOUND",
   /** The addon is there and does not load. */

@@ -1,16 +1,17 @@
 import * as v from "valibot";
 import type { NativePlan, NativeToken } from "../addon/native.js";
 import { type Bypass, toPlan } from "../bypass/bypass.js";
-import { longCall, validate, wholeNumber } from "../errors/validation.js";
+import { longCall, reading, validate, wholeNumber } from "../errors/validation.js";
 import { node } from "../files/node.js";
 import { finish, type OperationOptions } from "../operation/operation.js";
 import { Progress } from "../operation/progress.js";
 import type { Reader, Session } from "../session/session.js";
+import { encodeAhead, encodeAllAhead } from "../tokenizer/encode-ahead.js";
 import {
+  isBatch,
   longestOf,
   requireContext,
   requireTokenizer,
-  type Tokens,
   toContextRow,
   toContextRows,
   toTokenIds,
@@ -92,7 +93,7 @@ const schema = v.strictObject({
   seed: v.optional(v.union([seedNumber, v.array(seedNumber)], expectedSeeds)),
   stop: v.optional(v.union([stopItem, v.array(stopItem)], expectedStops), []),
   stopAtEndOfText: v.optional(v.boolean(), true),
-  bypass: v.optional(v.any()),
+  bypass: v.optional(v.unknown()),
 });
 
 const defaultMaxNewTokens = 128;
@@ -130,7 +131,16 @@ class GenerationRow {
   }
 }
 
-/** Everything that a generation needs, checked. */
+/** The checked options of a generation. */
+type CheckedOptions = v.InferOutput<typeof schema> & {
+  plan: NativePlan;
+  stops: { texts: string[]; tokens: Set<number> };
+};
+
+/** A prompt or several, as they came. */
+type Prompts = { one: unknown } | { several: readonly unknown[] };
+
+/** Everything that a generation needs. */
 interface GenerationPlan extends OperationOptions {
   prompts: Int32Array[];
   rows: GenerationRow[];
@@ -142,51 +152,50 @@ interface GenerationPlan extends OperationOptions {
   seeds: number[];
 }
 
-type Prompts = { one: string | Tokens } | { several: readonly (string | Tokens)[] };
-
-function prepare(session: Session, given: Prompts, options: GenerationOptions): GenerationPlan {
+function checkOptions({ config, tokenizer }: Session, options: unknown): CheckedOptions {
   const checked = validate(schema, options, "options");
+  const stop = [checked.stop].flat();
+  const texts = stop.filter((item) => typeof item === "string");
+  if (texts.length > 0) requireTokenizer(tokenizer, "options.stop");
+  const tokens = toTokenIds(
+    stop.filter((item) => typeof item === "number"),
+    config,
+    "options.stop",
+  );
+  return { ...checked, plan: toPlan(checked.bypass, config), stops: { texts, tokens: new Set(tokens) } };
+}
+
+function prepare(session: Session, given: Prompts, checked: CheckedOptions): GenerationPlan {
   const { config } = session;
-  const plan = toPlan(checked.bypass as Bypass | undefined, config);
   const one = "one" in given;
-  const rows = one ? [toContextRow(given.one, session, "prompt")] : toContextRows(given.several, session, "prompts");
-  const room = config.contextLength - longestOf(rows);
+  const prompts = one ? [toContextRow(given.one, session, "prompt")] : toContextRows(given.several, session, "prompts");
+  const room = config.contextLength - longestOf(prompts);
   const maxNewTokens = checked.maxNewTokens ?? Math.max(1, Math.min(defaultMaxNewTokens, room));
-  rows.forEach((row, index) => {
+  prompts.forEach((row, index) => {
     const name = one ? "prompt" : `prompts[${index}]`;
     requireContext(row.length + maxNewTokens, config, `${name} and maxNewTokens together`);
   });
-  const stop = [checked.stop].flat();
-  const stopTexts = stop.filter((item) => typeof item === "string");
-  const stopTokens = stop.filter((item) => typeof item === "number");
-  if (stopTexts.length > 0) requireTokenizer(session.tokenizer, "options.stop");
   const ends = {
-    tokens: new Set(toTokenIds(stopTokens, config, "options.stop")),
+    tokens: checked.stops.tokens,
     endOfText: new Set(checked.stopAtEndOfText ? config.endTokens : []),
     length: maxNewTokens,
   };
   if (Array.isArray(checked.seed)) {
     validate(
-      v.pipe(v.array(seedNumber), v.length(rows.length, "one seed for each prompt")),
+      v.pipe(v.array(seedNumber), v.length(prompts.length, "one seed for each prompt")),
       checked.seed,
       "options.seed",
     );
   }
-  const drawn = checked.temperature > 0;
-  const seeds = rows.map((_, index) =>
+  const sampled = checked.temperature > 0;
+  const seeds = prompts.map((_, index) =>
     Array.isArray(checked.seed) ? (checked.seed[index] as number) : (checked.seed ?? node.crypto.randomInt(2 ** 47)),
   );
+  const { plan, temperature, topK = 0, topP, signal, onProgress } = checked;
   return {
-    prompts: rows,
-    rows: seeds.map((seed) => new GenerationRow(session, ends, stopTexts, drawn ? seed : undefined)),
-    plan,
-    maxNewTokens,
-    temperature: checked.temperature,
-    topK: checked.topK ?? 0,
-    topP: checked.topP,
-    seeds,
-    signal: checked.signal,
-    onProgress: checked.onProgress,
+    prompts,
+    rows: seeds.map((seed) => new GenerationRow(session, ends, checked.stops.texts, sampled ? seed : undefined)),
+    ...{ plan, maxNewTokens, temperature, topK, topP, seeds, signal, onProgress },
   };
 }
 
@@ -225,7 +234,7 @@ async function* decode(
 /** A call that generates is waited for as a whole. */
 const wholly: Pick<Reader, "step" | "leave"> = { step: (work) => work(), leave() {} };
 
-async function generate(session: Session, plan: GenerationPlan): Promise<Generation[]> {
+async function generateAll(session: Session, plan: GenerationPlan): Promise<Generation[]> {
   const total = plan.maxNewTokens * plan.prompts.length;
   const progress = plan.onProgress && new Progress(plan.onProgress);
   let count = 0;
@@ -237,31 +246,36 @@ async function generate(session: Session, plan: GenerationPlan): Promise<Generat
   return plan.rows.map((row) => row.generation);
 }
 
-/** Generates from several prompts, of any lengths, in one batch. */
-export async function generateBatch(
+/** Generates from one prompt, or from several of any lengths in one batch. */
+export async function generate(
   session: Session,
-  prompts: readonly (string | Tokens)[],
+  given: unknown,
   options: GenerationOptions,
-): Promise<Generation[]> {
-  return generate(session, prepare(session, { several: prompts }, options));
-}
-
-/** Generates from one prompt. */
-export async function generateOne(
-  session: Session,
-  prompt: string | Tokens,
-  options: GenerationOptions,
-): Promise<Generation> {
-  const [generation] = await generate(session, prepare(session, { one: prompt }, options));
+): Promise<Generation | Generation[]> {
+  const checked = checkOptions(session, options);
+  const several = reading("prompt", () => Array.isArray(given));
+  const name = several ? "prompts" : "prompt";
+  const { value } = await encodeAllAhead(given, session, name, { signal: checked.signal, fits: true });
+  if (isBatch(value, "prompt")) return generateAll(session, prepare(session, { several: value }, checked));
+  const [generation] = await generateAll(session, prepare(session, { one: value }, checked));
   return generation as Generation;
 }
 
-/** Generates from one prompt, piece by piece. Leaving the loop ends the work. */
-export function streamOne(
+/**
+ * Prepares a stream from one prompt, and checks everything that can be checked before text is encoded. Returns a function
+ * that starts it.
+ */
+export function prepareStream(
   session: Session,
-  prompt: string | Tokens,
+  prompt: unknown,
   options: GenerationOptions,
-  reader: Reader,
-): AsyncGenerator<GenerationPiece, void, void> {
-  return decode(session, prepare(session, { one: prompt }, options), reader);
+): (reader: Reader) => AsyncGenerator<GenerationPiece, void, void> {
+  const checked = checkOptions(session, options);
+  if (typeof prompt === "string") requireTokenizer(session.tokenizer, "prompt");
+  const ready = typeof prompt === "string" && prompt !== "" ? undefined : prepare(session, { one: prompt }, checked);
+  return async function* (reader) {
+    const encode = () => encodeAhead(prompt, session, "prompt", { signal: checked.signal, fits: true });
+    const plan = ready ?? prepare(session, { one: (await reader.step(encode)).value }, checked);
+    yield* decode(session, plan, reader);
+  };
 }

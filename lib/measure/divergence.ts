@@ -8,7 +8,8 @@ import { familyOf } from "../families/registry.js";
 import { type OperationOptions, run } from "../operation/operation.js";
 import type { Session } from "../session/session.js";
 import { mean } from "../statistics/statistics.js";
-import { type Tokens, toContextRow, toNativeRows } from "../tokenizer/tokens.js";
+import { encodeAhead } from "../tokenizer/encode-ahead.js";
+import { toContextRow, toNativeRows } from "../tokenizer/tokens.js";
 
 /** Options of `model.divergence`. */
 export interface DivergenceOptions extends OperationOptions {
@@ -47,29 +48,25 @@ export interface Divergence {
     divergence: number[];
     /** What it is proven not to exceed. */
     bound: number[];
-    /** Share of the tokens after which the most probable token is another. */
-    changed: number;
-    /** Share of the tokens after which it is proven to be the same. */
-    certain: number;
+    /** The share of the positions at which the most probable next token changes. */
+    topTokenChanged: number;
+    /** The share of the positions at which it is proven not to change. */
+    topTokenProvenUnchanged: number;
   };
 }
 
-const schema = v.strictObject({ ...longCall, bypass: v.any() });
+const schema = v.strictObject({ ...longCall, bypass: v.unknown() });
 
 /**
  * Measures how far a bypass takes the residual stream and the next token from those of the unmodified model, and proves
  * how far it can, from the unmodified model's values and its weights; docs/theory.md has the proofs. In float64.
  */
-export async function divergence(
-  session: Session,
-  tokens: string | Tokens,
-  options: DivergenceOptions,
-): Promise<Divergence> {
+export async function divergence(session: Session, tokens: unknown, options: DivergenceOptions): Promise<Divergence> {
   const checked = validate(schema, options, "options");
-  const bypass = checked.bypass as Bypass;
-  const plan = toPlan(bypass, session.config);
-  if (plan.every(isPlain)) throw invalidArgument("options.bypass", "a bypass of something", bypass);
-  const row = toContextRow(tokens, session, "tokens");
+  const plan = toPlan(checked.bypass, session.config);
+  if (plan.every(isPlain)) throw invalidArgument("options.bypass", "a bypass of something", checked.bypass);
+  const { value } = await encodeAhead(tokens, session, "tokens", { signal: checked.signal, fits: true });
+  const row = toContextRow(value, session, "tokens");
   const [[only]] = (await diverge(session, [row], [plan], checked)) as [[Divergence]];
   return only;
 }
@@ -116,8 +113,8 @@ function toDivergence({ blocks, output }: NativeDivergence, plan: NativePlan): D
     output: {
       divergence: [...output.divergence],
       bound: [...output.bound],
-      changed: mean(output.changed),
-      certain: mean(output.certain),
+      topTokenChanged: mean(output.changed),
+      topTokenProvenUnchanged: mean(output.certain),
     },
   };
 }

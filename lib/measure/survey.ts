@@ -33,10 +33,10 @@ export interface SurveyedBypass {
     divergence: number;
     /** What it is proven not to exceed. */
     bound: number;
-    /** Share of the tokens after which the most probable token is another. */
-    changed: number;
-    /** Share of the tokens after which it is proven to be the same. */
-    certain: number;
+    /** The share of the positions at which the most probable next token changes. */
+    topTokenChanged: number;
+    /** The share of the positions at which it is proven not to change. */
+    topTokenProvenUnchanged: number;
   };
 }
 
@@ -66,15 +66,15 @@ function join(rows: readonly Divergence[]): SurveyedBypass {
   });
   const tokens = rows.map(({ output }) => output.divergence.length);
   const total = tokens.reduce((sum, count) => sum + count, 0);
-  const shareOf = (field: "changed" | "certain") =>
+  const shareOf = (field: "topTokenChanged" | "topTokenProvenUnchanged") =>
     rows.reduce((sum, { output }, row) => sum + output[field] * (tokens[row] as number), 0) / total;
   return {
     blocks,
     output: {
       divergence: mean(rows.flatMap(({ output }) => output.divergence)),
       bound: mean(rows.flatMap(({ output }) => output.bound)),
-      changed: shareOf("changed"),
-      certain: shareOf("certain"),
+      topTokenChanged: shareOf("topTokenChanged"),
+      topTokenProvenUnchanged: shareOf("topTokenProvenUnchanged"),
     },
   };
 }

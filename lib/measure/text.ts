@@ -21,6 +21,6 @@ export function divergenceText({ blocks, output }: Divergence): string {
   const kl = `${formatNumber(mean(output.divergence))} nats, at most ${formatNumber(mean(output.bound))}`;
   return (
     `${table([["mean over tokens", "stream", "distance", "bound"], ...rows])}\nKL divergence of the next token: ${kl}; ` +
-    `most probable token another: ${shareText(output.changed)}, proven the same: ${shareText(output.certain)}\n`
+    `top-1 token changed: ${shareText(output.topTokenChanged)}, provably unchanged: ${shareText(output.topTokenProvenUnchanged)}\n`
   );
 }

@@ -4,7 +4,7 @@ import { readSamples, type Sample, type SampleOptions, type Samples } from "../d
 import { invalidArgument, longCall, share, validate, wholeNumber } from "../errors/validation.js";
 import type { OperationOptions } from "../operation/operation.js";
 import { scoreRows } from "../scoring/rescoring.js";
-import type { RowScores, ScoredRow } from "../scoring/scoring.js";
+import type { RowScores, ScoredRow } from "../scoring/scored-row.js";
 import { defaultMemory } from "../session/memory-budget.js";
 import type { Session } from "../session/session.js";
 import { requireContext } from "../tokenizer/tokens.js";
@@ -51,8 +51,10 @@ export interface MemorizationOptions<Metric extends MemorizationMetric = Memoriz
   rows?: number;
   /** What to measure. Defaults to everything; without "tokenAccuracy" nothing is ever decoded. */
   metrics?: readonly Metric[];
-  /** How many rows travel together at most; results do not depend on it. Defaults to 64. */
-  batchSize?: number;
+  /** Bytes of memory that the call may take in addition to the weights. Results do not depend on it beyond rounding.
+   * Defaults to 1 GiB on the CPU, or half of the available memory if that is less, and to half of the free memory of a CUDA
+   * device. */
+  memory?: number;
   /** Of the sampling that `extractionProbability` is about. Defaults to 1. */
   temperature?: number;
   /** Sampling is among this many most probable tokens. Defaults to all. */
@@ -92,8 +94,8 @@ export const measuredSamples = {
 const schema = v.strictObject({
   ...longCall,
   ...measuredSamples,
-  bypass: v.optional(v.any()),
-  batchSize: v.optional(wholeNumber(1), 64),
+  bypass: v.optional(v.unknown()),
+  memory: v.optional(wholeNumber(1)),
 });
 
 /** The metrics of one row from what its suffix tokens come to. */
@@ -120,8 +122,8 @@ function pick<Metric extends MemorizationMetric>(
 /** Samples as rows to score. */
 export function toScoredRows(samples: readonly Sample[], metrics: readonly MemorizationMetric[]): ScoredRow[] {
   const decode = metrics.includes("tokenAccuracy");
-  const settle = decode || metrics.includes("exactMatch");
-  return samples.map(({ tokens, prefixLength }) => ({ tokens, first: prefixLength, decode, settle }));
+  const rescore = decode || metrics.includes("exactMatch");
+  return samples.map(({ tokens, prefixLength }) => ({ tokens, first: prefixLength, decode, rescore }));
 }
 
 /** The result for rows from the scores of each. */
@@ -139,7 +141,7 @@ export function toMemorizationResult<Metric extends MemorizationMetric>(
 }
 
 /** Reads samples that a model can score. */
-export async function readScorable(samples: Samples, options: SampleOptions, session: Session): Promise<Sample[]> {
+export async function readScorable(samples: unknown, options: SampleOptions, session: Session): Promise<Sample[]> {
   const all = await readSamples(samples, options, session);
   if (all.length === 0) throw invalidArgument("samples", "at least one row", samples);
   all.forEach((sample, index) => {
@@ -159,14 +161,13 @@ export async function scoreMemorization<Metric extends MemorizationMetric = Memo
 ): Promise<MemorizationResult<Metric>> {
   const checked = validate(schema, options, "options");
   const metrics = checked.metrics as Metric[];
-  const plan = toPlan(checked.bypass as Bypass | undefined, session.config);
+  const plan = toPlan(checked.bypass, session.config);
   const rows = toScoredRows(await readScorable(samples, checked, session), metrics);
   const scores = await scoreRows(session, rows, [plan], {
     signal: checked.signal,
     onProgress: checked.onProgress,
     scheme: { temperature: checked.temperature, topK: checked.topK ?? 0 },
-    memory: defaultMemory(session),
-    batchSize: checked.batchSize,
+    memory: checked.memory ?? defaultMemory(session),
   });
   return toMemorizationResult(
     rows,

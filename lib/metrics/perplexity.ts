@@ -5,11 +5,12 @@ import { requireFinite } from "../errors/finite.js";
 import { invalidArgument, longCall, reading, validate, wholeNumber } from "../errors/validation.js";
 import type { OperationOptions } from "../operation/operation.js";
 import { scoreRows } from "../scoring/rescoring.js";
-import { plainSampling, type RowScores, type ScoredRow } from "../scoring/scoring.js";
+import type { RowScores, ScoredRow } from "../scoring/scored-row.js";
+import { plainSampling } from "../scoring/scoring.js";
 import { defaultMemory } from "../session/memory-budget.js";
 import type { Session } from "../session/session.js";
 import { encodeAhead } from "../tokenizer/encode-ahead.js";
-import { joinTokens, type Tokens, toRow, toTokenIds } from "../tokenizer/tokens.js";
+import { type Boxed, joinTokens, type Tokens, toRow, toTokenIds } from "../tokenizer/tokens.js";
 
 /** Options of `model.perplexity`. */
 export interface PerplexityOptions extends OperationOptions {
@@ -22,8 +23,8 @@ export interface PerplexityOptions extends OperationOptions {
   beginningToken?: number;
   /** What to bypass. Defaults to nothing. */
   bypass?: Bypass;
-  /** How many windows travel together at most. Defaults to 8. */
-  batchSize?: number;
+  /** Bytes of memory that the call may take in addition to the weights, as in `MemorizationOptions`. */
+  memory?: number;
 }
 
 /** How well a model predicts a text. */
@@ -46,8 +47,8 @@ export const windowFields = {
 const schema = v.strictObject({
   ...longCall,
   ...windowFields,
-  bypass: v.optional(v.any()),
-  batchSize: v.optional(wholeNumber(1), 8),
+  bypass: v.optional(v.unknown()),
+  memory: v.optional(wholeNumber(1)),
 });
 
 /** A stretch of a text that goes through the model at once, and the first token in it that is scored. */
@@ -80,11 +81,7 @@ export interface WindowOptions {
 }
 
 /** A text as rows to score. Throws INVALID_ARGUMENT, FILE_NOT_FOUND, SAMPLES_INVALID, TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING. */
-export async function toWindows(
-  text: string | Tokens | TextFile,
-  options: WindowOptions,
-  session: Session,
-): Promise<ScoredRow[]> {
+export async function toWindows(text: unknown, options: WindowOptions, session: Session): Promise<ScoredRow[]> {
   const { config } = session;
   const contextLength = options.contextLength ?? config.contextLength;
   if (contextLength > config.contextLength) {
@@ -103,11 +100,11 @@ export async function toWindows(
   const { signal } = options;
   // Token ids are queued at once, in the order in which calls are made.
   const ids = reading("text", () => Array.isArray(text) || ArrayBuffer.isView(text));
-  const given = ids ? { value: text as Tokens } : await toText(text, signal);
+  const given: Boxed<unknown> = ids ? { value: text } : await toText(text, signal);
   const encoded = ids ? given : await encodeAhead(given.value, session, "text", { signal, fits: false });
   const tokens = joinTokens(beginning, toRow(encoded.value, session, "text"));
   if (tokens.length < 2) throw invalidArgument("text", "at least two tokens", text);
-  return windows(tokens, contextLength, stride).map((window) => ({ ...window, decode: false, settle: false }));
+  return windows(tokens, contextLength, stride).map((window) => ({ ...window, decode: false, rescore: false }));
 }
 
 /** The result for a text from the scores of its windows. */
@@ -126,14 +123,13 @@ export async function perplexity(
   options: PerplexityOptions = {},
 ): Promise<Perplexity> {
   const checked = validate(schema, options, "options");
-  const plan = toPlan(checked.bypass as Bypass | undefined, session.config);
+  const plan = toPlan(checked.bypass, session.config);
   const rows = await toWindows(text, checked, session);
   const scores = await scoreRows(session, rows, [plan], {
     signal: checked.signal,
     onProgress: checked.onProgress,
     scheme: plainSampling,
-    memory: defaultMemory(session),
-    batchSize: checked.batchSize,
+    memory: checked.memory ?? defaultMemory(session),
   });
   return toPerplexity(
     rows,

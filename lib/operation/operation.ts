@@ -66,7 +66,23 @@ export function ask<Value>(question: () => Value): Value {
   }
 }
 
-/** The part of an operation's progress that work from one share of it to another makes up. */
+/** Returns options for a part of an operation, whose progress from 0 to 1 is the operation's from `from` to `to`. */
 export function part({ signal, onProgress }: OperationOptions, from: number, to: number): OperationOptions {
   return { signal, onProgress: onProgress && ((share) => onProgress(from + share * (to - from))) };
+}
+
+/** Returns options whose progress only rises: a value that is not above the last is not reported. */
+export function rising({ signal, onProgress }: OperationOptions): OperationOptions {
+  let last = 0;
+  const report = (share: number) => {
+    if (share <= last) return;
+    last = share;
+    return onProgress?.(share);
+  };
+  return { signal, onProgress: onProgress && report };
+}
+
+/** Reports the end of an operation, whose last part may have had nothing to do. */
+export async function complete({ signal, onProgress }: OperationOptions): Promise<void> {
+  if (onProgress) await finish(new Progress(onProgress), signal);
 }

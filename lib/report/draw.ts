@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { AttentionBypassError, messageOf } from "../errors/errors.js";
+import { optionalPackage } from "../errors/optional-package.js";
 import { validate } from "../errors/validation.js";
 import { node } from "../files/node.js";
 import type { Figure } from "./figure.js";
@@ -39,8 +40,8 @@ function withOwnIds(svg: string): string {
 async function toSvg({ title, caption, spec }: Figure): Promise<string> {
   // Half a second to load, which who draws nothing need not wait for.
   // One after the other: hosts that link modules themselves, as Jest and Vitest, trip over parts that both share.
-  const vega = await import("vega");
-  const { compile } = await import("vega-lite");
+  const vega = await optionalPackage("vega", "draw figures", () => import("vega"));
+  const { compile } = await optionalPackage("vega-lite", "draw figures", () => import("vega-lite"));
   try {
     const whole = { config, description: `${title}. ${caption}`, ...spec } as Parameters<typeof compile>[0];
     const view = new vega.View(vega.parse(compile(whole).spec), { renderer: "none" });
@@ -55,7 +56,7 @@ async function toSvg({ title, caption, spec }: Figure): Promise<string> {
 }
 
 async function toPng(svg: string): Promise<Uint8Array> {
-  const { Resvg } = await import("@resvg/resvg-js");
+  const { Resvg } = await optionalPackage("@resvg/resvg-js", "draw PNG files", () => import("@resvg/resvg-js"));
   // Text that there is no font for is left out without a word.
   const mark = new Resvg('<svg xmlns="http://www.w3.org/2000/svg" width="20" height="20"><text y="15">M</text></svg>');
   if (mark.render().pixels.every((value) => value === 0)) {

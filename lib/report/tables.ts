@@ -113,8 +113,8 @@ function surveyed({ variants }: SweepResult): ReportTable[] {
         "its bound",
         "KL, nats",
         "its bound",
-        "most probable token another",
-        "proven the same",
+        "top-1 token changed",
+        "provably unchanged",
       ],
       rows: found.map(({ name, mode, divergence }) => {
         const last = divergence?.blocks.at(-1);
@@ -126,8 +126,8 @@ function surveyed({ variants }: SweepResult): ReportTable[] {
           percent(last?.bound ?? Number.NaN),
           plain(output?.divergence),
           plain(output?.bound),
-          percent(output?.changed ?? Number.NaN),
-          percent(output?.certain ?? Number.NaN),
+          percent(output?.topTokenChanged ?? Number.NaN),
+          percent(output?.topTokenProvenUnchanged ?? Number.NaN),
         ];
       }),
     },

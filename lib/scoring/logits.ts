@@ -5,7 +5,8 @@ import { AttentionBypassError } from "../errors/errors.js";
 import { longCall, validate } from "../errors/validation.js";
 import { type OperationOptions, run } from "../operation/operation.js";
 import type { Session } from "../session/session.js";
-import { isBatch, longestOf, type Tokens, toContextRow, toContextRows, toNativeRows } from "../tokenizer/tokens.js";
+import { encodeAllAhead } from "../tokenizer/encode-ahead.js";
+import { isBatch, longestOf, toContextRow, toContextRows, toNativeRows } from "../tokenizer/tokens.js";
 
 /** Options of `model.logits`. */
 export interface LogitsOptions extends OperationOptions {
@@ -21,7 +22,7 @@ export interface Logits {
   shape: [rows: number, length: number, vocabulary: number];
 }
 
-const schema = v.strictObject({ ...longCall, bypass: v.optional(v.any()) });
+const schema = v.strictObject({ ...longCall, bypass: v.optional(v.unknown()) });
 
 const floatBytes = 4;
 
@@ -56,16 +57,13 @@ function ofThisRealm(data: Float32Array): Float32Array {
 }
 
 /** The logits of the next token at every position of one row or several. */
-export async function logits(
-  session: Session,
-  tokens: string | Tokens | readonly (string | Tokens)[],
-  options: LogitsOptions = {},
-): Promise<Logits> {
+export async function logits(session: Session, tokens: unknown, options: LogitsOptions = {}): Promise<Logits> {
   const checked = validate(schema, options, "options");
-  const plan = toPlan(checked.bypass as Bypass | undefined, session.config);
-  const rows = isBatch(tokens, "tokens")
-    ? toContextRows(tokens, session, "tokens")
-    : [toContextRow(tokens, session, "tokens")];
+  const plan = toPlan(checked.bypass, session.config);
+  const { value } = await encodeAllAhead(tokens, session, "tokens", { signal: checked.signal, fits: true });
+  const rows = isBatch(value, "tokens")
+    ? toContextRows(value, session, "tokens")
+    : [toContextRow(value, session, "tokens")];
   const shape: Logits["shape"] = [rows.length, longestOf(rows), session.config.vocabularySize];
   requireRoom(shape);
   const data = await run(session.addon, checked, (control) => session.native.logits(toNativeRows(rows), plan, control));

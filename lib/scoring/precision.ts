@@ -2,7 +2,8 @@ import type { NativePlan } from "../addon/native.js";
 import type { Dtype } from "../families/dtype.js";
 import type { Session } from "../session/session.js";
 import { inFloat32 } from "./rescoring.js";
-import { type RowScores, type ScoredRow, type ScoringOptions, walkRows } from "./scoring.js";
+import type { RowScores, ScoredRow } from "./scored-row.js";
+import { type ScoringOptions, scoreInOwnDtype } from "./scoring.js";
 
 /** A difference from float32, by its absolute values. */
 export interface Difference {
@@ -24,8 +25,8 @@ export interface PrecisionDifference {
   logLikelihood: Difference;
   /** The same of its entropy. */
   entropy: Difference;
-  /** Share of the compared rows, under all bypasses, whose exact match is another. */
-  exactMatch: number;
+  /** The share of the compared rows, over all bypasses, whose exact match changes. */
+  exactMatchChanged: number;
 }
 
 function difference(values: readonly number[]): Difference {
@@ -50,8 +51,8 @@ export async function compareWithFloat32(
   options: ScoringOptions & { rows: number },
 ): Promise<PrecisionDifference> {
   const chosen = spread(rows.length, Math.min(options.rows, rows.length));
-  const compared = chosen.map((index) => ({ ...(rows[index] as ScoredRow), decode: false, settle: false }));
-  const exact = await walkRows(await inFloat32(session), compared, plans, options);
+  const compared = chosen.map((index) => ({ ...(rows[index] as ScoredRow), decode: false, rescore: false }));
+  const exact = await scoreInOwnDtype(await inFloat32(session), compared, plans, options);
   const pairs = chosen.flatMap((index, place) =>
     plans.map((_, plan) => {
       const { tokens, first } = rows[index] as ScoredRow;
@@ -72,6 +73,6 @@ export async function compareWithFloat32(
     rows: chosen.length,
     logLikelihood: perToken("logLikelihood"),
     entropy: perToken("entropy"),
-    exactMatch: other.length / pairs.length,
+    exactMatchChanged: other.length / pairs.length,
   };
 }

@@ -1,15 +1,22 @@
 import type { NativePlan } from "../addon/native.js";
-import { type OperationOptions, part } from "../operation/operation.js";
+import { complete, type OperationOptions, part, rising } from "../operation/operation.js";
 import type { Session } from "../session/session.js";
-import { type RowScores, type ScoredRow, type ScoringOptions, walkRows } from "./scoring.js";
+import type { RowScores, ScoredRow } from "./scored-row.js";
+import { type ScoringOptions, scoreInOwnDtype } from "./scoring.js";
 
-/** Below this margin, in nats, float32 decides at first; what it changes says whether that was enough. */
+/** Rows whose logit margin is below this value, in nats, are rescored first; the changes say whether that was enough. */
 const firstTolerance = 1 / 16;
 
-/** So many times the usual change of a margin make another sign of it unlikely (1 in 16,000, were it Gaussian). */
+/** A margin of this many times the usual change is unlikely to change its sign (1 in 16,000 if changes are Gaussian). */
 const standardDeviations = 4;
 
-/** The session with its weights in float32. */
+/** The share of the work that scoring in half precision usually is; rescoring in float32 is the rest. */
+const scoringShare = 0.9;
+
+/** The share of the remaining progress that one round of rescoring is, since the number of rounds is not known. */
+const roundShare = 0.9;
+
+/** Returns the session with its weights in float32. */
 export async function inFloat32(session: Session): Promise<Session> {
   return { ...session, native: await session.float32.get(), dtype: "float32" };
 }
@@ -20,9 +27,16 @@ function rootMeanSquare(values: readonly number[]): number {
   return Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length);
 }
 
+/** Rows to rescore under one plan, with their scores in half precision. */
+interface Doubtful {
+  plan: number;
+  /** Indices of the rows. */
+  indices: number[];
+}
+
 /**
- * The scores of rows under one plan in float32. What greedy generation gives free running is the row itself where it
- * matches, and is generated anew only where it matched before and no longer does; elsewhere it stays as it was.
+ * Returns the scores of rows under one plan in float32. A row that matches needs no decoding, since greedy decoding then
+ * gives the row itself; one that matched before and no longer does is decoded again; the others keep what was decoded.
  */
 async function rescore(
   session: Session,
@@ -31,19 +45,25 @@ async function rescore(
   plan: NativePlan,
   options: ScoringOptions,
 ): Promise<RowScores[]> {
-  const exact = await inFloat32(session);
-  const score = async (some: readonly ScoredRow[], decode: boolean) => {
-    const walked = some.map((row) => ({ ...row, decode: row.decode && decode }));
-    const scores = await walkRows(exact, walked, [plan], { ...options, onRows: undefined });
+  const float32 = await inFloat32(session);
+  const score = async (some: readonly ScoredRow[], decode: boolean, operation: OperationOptions) => {
+    const asked = some.map((row) => ({ ...row, decode: row.decode && decode }));
+    const scores = await scoreInOwnDtype(float32, asked, [plan], {
+      ...options,
+      ...operation,
+      known: undefined,
+      onRows: undefined,
+    });
     return scores.map(([only]) => only as RowScores);
   };
-  const scores = await score(rows, false);
+  const scores = await score(rows, false, part(options, 0, scoringShare));
   const matched = (row: number, all: readonly RowScores[]) =>
     all[row]?.extractable === lengthOf(rows[row] as ScoredRow);
   const lost = [...rows.keys()].filter((row) => matched(row, before) && !matched(row, scores));
   const decoded = await score(
     lost.map((row) => rows[row] as ScoredRow),
     true,
+    part(options, scoringShare, 1),
   );
   return scores.map((row, index) => {
     if (lost.includes(index)) return decoded[lost.indexOf(index)] as RowScores;
@@ -52,62 +72,71 @@ async function rescore(
   });
 }
 
-/** Scores in float32 those rows, under those plans, whose exact match hangs by less than the dtype can tell. */
-async function settle(
+/** Rescores rows in float32 under those plans where half precision cannot tell their exact match. */
+async function rescoreDoubtful(
   session: Session,
   rows: readonly ScoredRow[],
-  plans: NativePlan[],
+  plans: readonly NativePlan[],
   scores: readonly RowScores[][],
   options: ScoringOptions,
 ): Promise<RowScores[][]> {
-  const settled = scores.map((row) => [...row]);
+  const rescored = scores.map((row) => [...row]);
   const scoresUnder = (row: number, plan: number) => scores[row]?.[plan] as RowScores;
+  const within = (least: number, most: number): Doubtful[] =>
+    plans
+      .map((_, plan) => ({
+        plan,
+        indices: [...rows.keys()].filter((row) => {
+          const margin = Math.abs(scoresUnder(row, plan).margin);
+          return rows[row]?.rescore && margin >= least && margin < most;
+        }),
+      }))
+      .filter(({ indices }) => indices.length > 0);
   const changes: number[] = [];
-  let operation: OperationOptions = options;
+  let reached = 0;
   for (let from = 0, to = firstTolerance; from < to; ) {
-    const [least, most] = [from, to];
-    for (const [plan, blocks] of plans.entries()) {
-      const open = [...rows.keys()].filter((row) => {
-        const margin = Math.abs(scoresUnder(row, plan).margin);
-        return rows[row]?.settle && margin >= least && margin < most;
-      });
-      if (open.length === 0) continue;
+    const doubtful = within(from, to);
+    const total = doubtful.reduce((count, { indices }) => count + indices.length, 0);
+    const round = roundShare * (1 - reached);
+    for (const { plan, indices } of doubtful) {
+      const end = reached + (round * indices.length) / total;
       const exact = await rescore(
         session,
-        open.map((row) => rows[row] as ScoredRow),
-        open.map((row) => scoresUnder(row, plan)),
-        blocks,
-        { ...options, ...part(operation, plan / plans.length, (plan + 1) / plans.length) },
+        indices.map((row) => rows[row] as ScoredRow),
+        indices.map((row) => scoresUnder(row, plan)),
+        plans[plan] as NativePlan,
+        { ...options, ...part(options, reached, end) },
       );
-      for (const [place, row] of open.entries()) {
+      for (const [place, row] of indices.entries()) {
         const score = exact[place] as RowScores;
         changes.push(score.margin - scoresUnder(row, plan).margin);
-        (settled[row] as RowScores[])[plan] = score;
+        (rescored[row] as RowScores[])[plan] = score;
       }
+      reached = end;
     }
-    // What comes after the first time is little, and its progress has been told.
-    operation = { signal: options.signal };
     from = to;
     to = Math.max(to, changes.length === 0 ? 0 : standardDeviations * rootMeanSquare(changes));
   }
-  return settled;
+  return rescored;
 }
 
 /**
- * Scores rows under plans, [row][plan], with exact matches that half precision does not change: where a row's greedy
- * path hangs by less than rounding moves it, float32 decides.
+ * Returns the scores of rows under plans, [row][plan]. In half precision, rows whose exact match rounding could change are
+ * rescored in float32.
  */
 export async function scoreRows(
   session: Session,
   rows: readonly ScoredRow[],
-  plans: NativePlan[],
-  options: ScoringOptions,
-  done?: Map<number, RowScores[]>,
+  plans: readonly NativePlan[],
+  given: ScoringOptions,
 ): Promise<RowScores[][]> {
-  if (session.dtype === "float32" || !rows.some((row) => row.settle)) {
-    return walkRows(session, rows, plans, options, done);
-  }
-  // As much of the work as it usually is.
-  const scores = await walkRows(session, rows, plans, { ...options, ...part(options, 0, 0.9) }, done);
-  return settle(session, rows, plans, scores, { ...options, ...part(options, 0.9, 1) });
+  const options = { ...given, ...rising(given) };
+  const share = session.dtype !== "float32" && rows.some((row) => row.rescore) ? scoringShare : 1;
+  const scores = await scoreInOwnDtype(session, rows, plans, { ...options, ...part(options, 0, share) });
+  const final =
+    share === 1
+      ? scores
+      : await rescoreDoubtful(session, rows, plans, scores, { ...options, ...part(options, share, 1) });
+  await complete(options);
+  return final;
 }

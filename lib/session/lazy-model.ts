@@ -1,7 +1,7 @@
 import type { NativeModel } from "../addon/native.js";
 
-/** The same weights in another dtype, loaded when somebody first asks; all but a block at a time stays in the files. */
-export class Companion {
+/** The same weights in another dtype, loaded at the first use. They stay in their files and are read a block at a time. */
+export class LazyModel {
   #native: Promise<NativeModel> | undefined;
 
   constructor(private readonly load: () => Promise<NativeModel>) {}

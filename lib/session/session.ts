@@ -5,7 +5,7 @@ import type { Dtype } from "../families/dtype.js";
 import type { FileIdentity } from "../files/file-identity.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import type { GenerationBatch } from "./generation-batch.js";
-import type { Companion } from "./lazy-model.js";
+import type { LazyModel } from "./lazy-model.js";
 
 /** A loaded model as the calls on it see it. */
 export interface Session {
@@ -24,8 +24,8 @@ export interface Session {
   readonly notices: readonly string[];
   /** Its weights are from a TorchScript module by somebody else, whose code nobody has compared with them. */
   readonly unchecked: boolean;
-  readonly float32: Companion;
-  readonly float64: Companion;
+  readonly float32: LazyModel;
+  readonly float64: LazyModel;
   readonly tokenizer: Tokenizer | undefined;
   /** Running or paused generations; each keeps the weights. */
   readonly generations: GenerationBatch;
@@ -93,8 +93,13 @@ export class Gate {
   }
 
   /** Throws DISPOSED if the gate is closed. */
-  async enter<Value>(work: () => Promise<Value>): Promise<Value> {
+  requireOpen(): void {
     if (!this.#open) throw disposed();
+  }
+
+  /** Throws DISPOSED if the gate is closed. */
+  async enter<Value>(work: () => Promise<Value>): Promise<Value> {
+    this.requireOpen();
     const running = work();
     this.#inside.add(running);
     try {
@@ -106,7 +111,7 @@ export class Gate {
 
   /** Lets a reader in, who is to leave again. Throws DISPOSED if the gate is closed. */
   admit(): Reader {
-    if (!this.#open) throw disposed();
+    this.requireOpen();
     const reader = new Reader();
     const held = new WeakRef(reader);
     this.#readers.add(held);

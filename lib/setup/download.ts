@@ -2,7 +2,6 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { open, rename, rm, stat } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { EnvHttpProxyAgent, fetch } from "undici";
 import { AttentionBypassError } from "../errors/errors.js";
 import type { OperationOptions } from "../operation/operation.js";
 import { onDisk } from "./disk.js";
@@ -41,6 +40,7 @@ class Interrupted extends Error {}
 /** Asks for what is missing of the file, and appends it. */
 async function fetchRest(url: string, part: string, { signal, onProgress }: OperationOptions): Promise<void> {
   const had = await sizeOf(part);
+  const { EnvHttpProxyAgent, fetch } = await import("undici");
   // HTTP_PROXY, HTTPS_PROXY and NO_PROXY say how to get there.
   const dispatcher = new EnvHttpProxyAgent({ headersTimeout: patience, bodyTimeout: patience });
   try {

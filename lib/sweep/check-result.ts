@@ -46,7 +46,7 @@ const divergence = v.object({
       attention: v.optional(v.object({ contribution: number, bound: number })),
     }),
   ),
-  output: v.object({ divergence: number, bound: number, changed: number, certain: number }),
+  output: v.object({ divergence: number, bound: number, topTokenChanged: number, topTokenProvenUnchanged: number }),
 });
 
 const schema = v.looseObject({

@@ -1,6 +1,6 @@
 import { packageVersion } from "../addon/addon.js";
 import { type Bypass, type BypassMeans, meanRows } from "../bypass/bypass.js";
-import type { ScoredRow } from "../scoring/scoring.js";
+import type { ScoredRow } from "../scoring/scored-row.js";
 import type { Session } from "../session/session.js";
 import { hashFile, hashNumbers, hashRows } from "./fingerprint.js";
 import type { Measures } from "./measures.js";

@@ -3,7 +3,7 @@ import { AttentionBypassError } from "../errors/errors.js";
 import type { FileIdentity } from "../files/file-identity.js";
 import { node } from "../files/node.js";
 import { identifyFile, isSameFile, withRegularFile } from "../files/regular-file.js";
-import type { ScoredRow } from "../scoring/scoring.js";
+import type { ScoredRow } from "../scoring/scored-row.js";
 
 /** A file and what is in it. */
 export interface FileHash {

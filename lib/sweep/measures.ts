@@ -3,7 +3,7 @@ import type { EncodedTask, Task } from "../benchmark/task.js";
 import { invalidArgument } from "../errors/validation.js";
 import { type MemorizationMetric, readScorable, toMemorizationResult, toScoredRows } from "../metrics/memorization.js";
 import { toPerplexity, toWindows } from "../metrics/perplexity.js";
-import type { RowScores, ScoredRow } from "../scoring/scoring.js";
+import type { RowScores, ScoredRow } from "../scoring/scored-row.js";
 import type { Session } from "../session/session.js";
 import type { CheckedSweepOptions } from "./options.js";
 import type { SweepScores } from "./result.js";

@@ -17,8 +17,8 @@ export interface SweepOptions<Metric extends MemorizationMetric = MemorizationMe
   /** The part of the blocks to bypass where a bypass does not say one, or several parts for each of these. Heads are always
    * parts of attention. Defaults to "attention". */
   part?: SweptParts;
-  /** The mode of the bypasses that do not say one themselves, or several modes for each of them; "both" are zero and
-   * short-circuit. Defaults to "zero". */
+  /** The mode of the bypasses that do not say one themselves, or several modes for each of them. Defaults
+   * to "zero". */
   mode?: SweptModes;
   /** Of the mode "mean", for the bypasses that have none themselves. */
   means?: BypassMeans;
@@ -68,8 +68,8 @@ export const sweepOptions = v.strictObject({
   part: sweptParts,
   mode: sweptModes,
   means: v.optional(meansSchema),
-  samples: v.optional(v.any()),
-  text: v.optional(v.any()),
+  samples: v.optional(v.unknown()),
+  text: v.optional(v.unknown()),
   tasks: v.optional(v.pipe(v.array(taskSchema), v.nonEmpty("at least one task"))),
   memory: v.optional(wholeNumber(1)),
   survey: v.optional(wholeNumber(0), 0),

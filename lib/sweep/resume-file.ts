@@ -4,10 +4,10 @@ import * as v from "valibot";
 import { AttentionBypassError, systemCode } from "../errors/errors.js";
 import { writeFailure, writeOutput } from "../files/output-file.js";
 import { withRegularFile } from "../files/regular-file.js";
-import type { RowScores } from "../scoring/scoring.js";
+import type { RowScores } from "../scoring/scored-row.js";
 
 /** What decides a sweep's results, as JSON has it. */
-export type CheckpointSettings = Record<string, unknown>;
+export type ResumeSettings = Record<string, unknown>;
 
 const format = "attention-bypass sweep, 1";
 
@@ -21,7 +21,7 @@ const fields = [
   "margin",
 ] as const;
 
-/** How every checkpoint begins, one that was cut off at once included. */
+/** How every such file begins, one that was cut off at once included. */
 const beginning = `{"format":"attention-bypass sweep`;
 
 const finite = v.pipe(v.number(), v.finite());
@@ -29,7 +29,7 @@ const finite = v.pipe(v.number(), v.finite());
 const headerFields = v.object({
   format: v.literal(format),
   settings: v.record(v.string(), v.unknown()),
-  /** The memory budget, which decides what travels together and so the last bits of the results. */
+  /** The memory budget, which decides what is scored together and so the last bits of the results. */
   memory: finite,
 });
 
@@ -78,13 +78,13 @@ function unpack({ rows, scores }: Part, planCount: number): RowScores[][] | unde
 const toLine = (line: Header | Part): string => `${JSON.stringify(line)}\n`;
 
 /** JSON without what JSON has no word for, so that it equals what was written. */
-const plain = (settings: CheckpointSettings): CheckpointSettings => JSON.parse(JSON.stringify(settings));
+const plain = (settings: ResumeSettings): ResumeSettings => JSON.parse(JSON.stringify(settings));
 
 /** Returns the content of a file, or an empty string if there is none. */
 async function readExisting(file: string): Promise<string> {
-  const codes = { missing: "FILE_NOT_FOUND", invalid: "CHECKPOINT_INVALID" } as const;
+  const codes = { missing: "FILE_NOT_FOUND", invalid: "RESUME_FILE_INVALID" } as const;
   try {
-    return await withRegularFile(file, `the checkpoint of a sweep in ${file}`, codes, (found) =>
+    return await withRegularFile(file, `the file to resume a sweep from, ${file},`, codes, (found) =>
       found.handle.readFile("utf8"),
     );
   } catch (error) {
@@ -97,8 +97,8 @@ async function readExisting(file: string): Promise<string> {
  * A file of JSON lines that holds what a sweep has done: what it is of, then a line for each batch of rows. A line
  * that was not written to its end, where the process was killed, is taken off again.
  */
-export class Checkpoint {
-  /** What is done: of each row, its scores under each plan. */
+export class ResumeFile {
+  /** The scores under each plan of the rows that are done, by the index of the row. */
   readonly done = new Map<number, RowScores[]>();
   operations = 0;
   seconds = 0;
@@ -111,14 +111,14 @@ export class Checkpoint {
 
   /**
    * Opens a file, or makes it, for a sweep of so many rows and plans. memory: what is asked for, or the default for a
-   * sweep that begins. Throws CHECKPOINT_INVALID, CHECKPOINT_MISMATCH, DISK_FULL, WRITE_FAILED.
+   * sweep that begins. Throws RESUME_FILE_INVALID, RESUME_FILE_MISMATCH, DISK_FULL, WRITE_FAILED.
    */
   static async open(
     file: string,
-    settings: CheckpointSettings,
+    settings: ResumeSettings,
     memory: { asked: number | undefined; standard: number },
     size: { rows: number; plans: number },
-  ): Promise<Checkpoint> {
+  ): Promise<ResumeFile> {
     const text = await readExisting(file);
     const whole = text.slice(0, text.lastIndexOf("\n") + 1);
     if (whole === "" && !text.startsWith(beginning) && !beginning.startsWith(text)) {
@@ -133,11 +133,11 @@ export class Checkpoint {
     const handle = await open(file, "a").catch((error: unknown) => {
       throw writeFailure(file, error);
     });
-    const checkpoint = new Checkpoint(file, handle, budget);
+    const resumed = new ResumeFile(file, handle, budget);
     try {
-      for (const [index, part] of parts.entries()) checkpoint.#take(part, size, index + 2);
+      for (const [index, part] of parts.entries()) resumed.#take(part, size, index + 2);
       if (header && whole.length < text.length) await handle.truncate(Buffer.byteLength(whole));
-      return checkpoint;
+      return resumed;
     } catch (error) {
       await handle.close();
       throw error;
@@ -177,8 +177,8 @@ export class Checkpoint {
 
 function invalid(file: string, reason: string): AttentionBypassError {
   return new AttentionBypassError(
-    "CHECKPOINT_INVALID",
-    `expected a checkpoint of the format "${format}" in ${file} but ${reason}`,
+    "RESUME_FILE_INVALID",
+    `expected a file to resume a sweep from, of the format "${format}", in ${file} but ${reason}`,
   );
 }
 
@@ -194,13 +194,13 @@ function parse<Schema extends v.GenericSchema>(schema: Schema, line: string, fil
   return parsed.output;
 }
 
-function requireSame(before: CheckpointSettings, settings: CheckpointSettings, file: string): void {
+function requireSame(before: ResumeSettings, settings: ResumeSettings, file: string): void {
   const now = plain(settings);
   const names = [...new Set([...Object.keys(now), ...Object.keys(before)])];
   const other = names.filter((name) => !isDeepStrictEqual(now[name], before[name]));
   if (other.length === 0) return;
   throw new AttentionBypassError(
-    "CHECKPOINT_MISMATCH",
+    "RESUME_FILE_MISMATCH",
     `expected ${file} to be of this sweep but it is of one with other settings of: ${other.join(", ")}`,
   );
 }

@@ -28,8 +28,8 @@ export type SweptBlocks = BypassFamily | readonly (BypassFamily | Bypass)[];
 /** The parts of a sweep: one or a list. */
 export type SweptParts = BypassPart | readonly BypassPart[];
 
-/** The modes of a sweep: one, zero and short-circuit, or a list. */
-export type SweptModes = BypassMode | "both" | readonly BypassMode[];
+/** The modes of a sweep: one or a list. */
+export type SweptModes = BypassMode | readonly BypassMode[];
 
 /**
  * What a variant is, whatever its name: one block, a quarter of the stack (1 is next to the input), one head, or any other
@@ -94,8 +94,8 @@ export const sweptParts = v.optional(
 
 export const sweptModes = v.optional(
   v.union(
-    [v.picklist([...bypassModes, "both"]), v.pipe(v.array(v.picklist(bypassModes)), v.nonEmpty("at least one mode"))],
-    '"zero", "short-circuit", "mean", "both" or an array of modes',
+    [v.picklist(bypassModes), v.pipe(v.array(v.picklist(bypassModes)), v.nonEmpty("at least one mode"))],
+    '"zero", "short-circuit", "mean" or an array of modes',
   ),
   "zero",
 );
@@ -165,16 +165,12 @@ function toVariant({ blocks: asked }: Bypass, plan: NativePlan, part: BypassPart
   };
 }
 
-export function toModes(modes: SweptModes): readonly BypassMode[] {
-  if (modes === "both") return ["zero", "short-circuit"];
-  return typeof modes === "string" ? [modes] : modes;
-}
-
-/** What bypasses get that do not say it themselves. */
-interface Asked {
-  parts: SweptParts;
-  modes: SweptModes;
-  means: BypassMeans | undefined;
+/** The bypasses of a sweep, and the parts, modes and means of those that do not have their own. */
+export interface Swept {
+  over: SweptBlocks;
+  part: SweptParts;
+  mode: SweptModes;
+  means?: BypassMeans | undefined;
 }
 
 /** Whether heads, which are parts of attention only, are among what is bypassed. */
@@ -185,15 +181,14 @@ const hasHeads = ({ heads }: Bypass) => heads !== undefined;
  * Throws INVALID_ARGUMENT, BLOCK_OUT_OF_RANGE, BLOCK_DUPLICATE, HEAD_OUT_OF_RANGE, HEAD_DUPLICATE.
  */
 export function toVariants(
-  over: SweptBlocks,
-  { parts, modes, means }: Asked,
+  { over, part: parts, mode: modes, means }: Swept,
   config: ModelConfig,
 ): { variant: Variant; plan: NativePlan }[] {
   const bypasses = listBypasses(over, config);
   const turns = [parts]
     .flat()
     .flatMap((part: BypassPart, partTurn) =>
-      toModes(modes).map((mode, modeTurn) => ({ part, mode, partTurn, modeTurn })),
+      [modes].flat().map((mode, modeTurn) => ({ part, mode, partTurn, modeTurn })),
     );
   return turns.flatMap(({ part: askedPart, mode: askedMode, partTurn, modeTurn }) =>
     bypasses

@@ -100,19 +100,16 @@ export async function encodeOrCheck(
 }
 
 /** One row of tokens from ids or text; not empty. */
-export function toRow(value: string | Tokens, { config, tokenizer }: TokenContext, name: string): Int32Array {
-  let ids: Tokens = value as Tokens;
-  if (typeof value === "string") ids = requireTokenizer(tokenizer, name).encode(value);
-  else if (!reading(name, () => isTokens(value))) throw invalidArgument(name, "text, or an array of token ids", value);
-  if (reading(name, () => ids.length) === 0) throw invalidArgument(name, "at least one token", value);
-  return toTokenIds(ids, config, name);
+export function toRow(value: unknown, { config, tokenizer }: TokenContext, name: string): Int32Array {
+  const ids = typeof value === "string" ? requireTokenizer(tokenizer, name).encode(value) : value;
+  if (!reading(name, () => isTokens(ids))) throw invalidArgument(name, "text, or an array of token ids", value);
+  const tokens = ids as Tokens;
+  if (reading(name, () => tokens.length) === 0) throw invalidArgument(name, "at least one token", value);
+  return toTokenIds(tokens, config, name);
 }
 
 /** Whether a value is several rows rather than one. */
-export function isBatch<Row extends string | Tokens>(
-  value: Row | readonly Row[],
-  name: string,
-): value is readonly Row[] {
+export function isBatch(value: unknown, name: string): value is readonly unknown[] {
   return reading(name, () => {
     if (!Array.isArray(value) || value.length === 0) return false;
     const kind = typeof value[0];
@@ -121,7 +118,7 @@ export function isBatch<Row extends string | Tokens>(
 }
 
 /** One row of tokens that the model's context holds. Throws CONTEXT_TOO_LONG. */
-export function toContextRow(value: string | Tokens, context: TokenContext, name: string): Int32Array {
+export function toContextRow(value: unknown, context: TokenContext, name: string): Int32Array {
   // Before the ids are looked at, which may be billions.
   const given = reading(name, () => (isTokens(value) ? value.length : 0));
   requireContext(given, context.config, name);
@@ -131,12 +128,12 @@ export function toContextRow(value: string | Tokens, context: TokenContext, name
 }
 
 /** Several rows that the model's context holds; `name` is what messages call them. */
-export function toContextRows(values: readonly (string | Tokens)[], context: TokenContext, name: string): Int32Array[] {
+export function toContextRows(values: readonly unknown[], context: TokenContext, name: string): Int32Array[] {
   const rows: Int32Array[] = [];
   // Not `map`, which leaves out what a sparse array does not have.
   for (let index = 0; index < values.length; index++) {
     const place = `${name}[${index}]`;
-    const value = reading(place, () => values[index]) as string | Tokens;
+    const value = reading(place, () => values[index]);
     rows.push(toContextRow(value, context, place));
   }
   return rows;

@@ -9,7 +9,8 @@ const summed = ["suffixLogLikelihood", "completionEntropy"];
 /** Rows in which the best two logits may come so close that rounding decides. */
 const ties = 1;
 
-const sweep = (model, samples, options) => model.sweep({ samples, metrics, mode: "both", ...options });
+const sweep = (model, samples, options) =>
+  model.sweep({ samples, metrics, mode: ["zero", "short-circuit"], ...options });
 
 const rowsOf = ({ base, variants }) => [base, ...variants].flatMap(({ memorization }) => memorization.perRow);
 

@@ -40,7 +40,7 @@ const methods = {
   stream: () => [row(), { maxNewTokens: 2, stop: [3], ...callbacks() }],
   perplexity: () => [
     row(),
-    { contextLength: 8, stride: 4, beginningToken: 0, batchSize: 2, bypass: bypass(), ...callbacks() },
+    { contextLength: 8, stride: 4, beginningToken: 0, memory: 1, bypass: bypass(), ...callbacks() },
   ],
   scoreMemorization: () => [
     [row(), { text: "the sea" }, { prefix: "the", suffix: [1, 2] }],
@@ -48,7 +48,7 @@ const methods = {
       prefixLength: 2,
       rows: 2,
       metrics: ["exactMatch"],
-      batchSize: 1,
+      memory: 1,
       temperature: 1,
       topK: 4,
       bypass: bypass(),
@@ -71,7 +71,7 @@ const methods = {
       ...callbacks(),
     },
   ],
-  benchmark: () => [[quiz()], { data: "rows", limit: 2, bypass: bypass(), ...callbacks() }],
+  benchmark: () => [[quiz()], { data: "rows", rows: 2, bypass: bypass(), ...callbacks() }],
   divergence: () => [row(), { bypass: bypass(), ...callbacks() }],
   attention: () => [[row()], { prefixLength: 2, rows: 1, ...callbacks() }],
 };

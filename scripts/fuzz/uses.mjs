@@ -69,7 +69,7 @@ export const uses = {
       () => rows[0],
       () => rows[1],
     );
-    return model.benchmark(name, { data, limit: 4 });
+    return model.benchmark(name, { data, rows: 4 });
   },
   async "sweep result"(folder) {
     let sweep;

@@ -235,7 +235,7 @@ class PlanBatch {
 int64_t groups_that_fit(const Model& model, const ScoringRequest& request) {
   const int64_t wanted = std::ssize(request.scorable.groups);
   const auto fitting =
-      std::max<int64_t>(1, Memory(request).rows(model, PlanTree(PlanTable(request.plans)), request.memory));
+      std::max<int64_t>(1, Memory(request).rows(model, PlanTree(PlanTable(*request.plans)), request.memory));
   // Equal parts, so that none is left over that is too small for the machine.
   const int64_t parts = (wanted + fitting - 1) / fitting;
   return (wanted + parts - 1) / parts;
@@ -244,13 +244,14 @@ int64_t groups_that_fit(const Model& model, const ScoringRequest& request) {
 ScoringResult score(const Model& model, const ScoringRequest& request, Control& control) {
   const c10::InferenceMode inference;
   const Memory memory(request);
-  const auto group = [&request](size_t begin, size_t count) {
-    const auto first = request.plans.begin() + static_cast<std::ptrdiff_t>(begin);
+  const auto& plans = *request.plans;
+  const auto group = [&plans](size_t begin, size_t count) {
+    const auto first = plans.begin() + static_cast<std::ptrdiff_t>(begin);
     return std::vector<BypassPlan>(
-        first, first + static_cast<std::ptrdiff_t>(std::min(count, request.plans.size() - begin)));
+        first, first + static_cast<std::ptrdiff_t>(std::min(count, plans.size() - begin)));
   };
   const int64_t wanted = std::ssize(request.scorable.groups);
-  size_t together = request.plans.size();
+  size_t together = plans.size();
   while (together > 1 &&
          memory.rows(model, PlanTree(PlanTable(group(0, together))), request.memory) < wanted) {
     together = (together + 1) / 2;
@@ -262,15 +263,15 @@ ScoringResult score(const Model& model, const ScoringRequest& request, Control& 
   const PassRows rows(targets.rows, targets.columns, model.device());
   std::vector<std::unique_ptr<PlanBatch>> batches;
   double later = 0;
-  for (size_t begin = 0; begin < request.plans.size(); begin += together) {
+  for (size_t begin = 0; begin < plans.size(); begin += together) {
     batches.push_back(std::make_unique<PlanBatch>(model, request, targets, rows, group(begin, together)));
     later += batches.back()->operations();
   }
   ScoringResult result;
   for (auto& batch : batches) {
     later -= batch->operations();
-    auto plans = batch->run(control, [&](double now) { control.expect(now + later); });
-    std::move(plans.begin(), plans.end(), std::back_inserter(result.plans));
+    auto scores = batch->run(control, [&](double now) { control.expect(now + later); });
+    std::move(scores.begin(), scores.end(), std::back_inserter(result.plans));
     batch.reset();
   }
   result.operations = control.done();

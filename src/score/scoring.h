@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "head/vocabulary.h"
@@ -12,7 +13,7 @@ namespace attention_bypass {
 struct ScoringRequest {
   Scorable scorable;
   bool decode = false;  // whether sequences are decoded too; then each has a row of its own
-  std::vector<BypassPlan> plans;
+  std::shared_ptr<const std::vector<BypassPlan>> plans;  // the same for all batches of a call
   SamplingScheme scheme;
   int64_t memory = 0;  // bytes that the work may take in addition to the weights
 };

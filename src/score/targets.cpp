@@ -1,6 +1,7 @@
 #include "score/targets.h"
 
 #include <algorithm>
+#include <numeric>
 
 namespace attention_bypass {
 
@@ -15,6 +16,13 @@ std::vector<PackedRow> Scorable::packed() const {
     from += size;
   }
   return rows;
+}
+
+void Scorable::keep_groups(int64_t count) {
+  groups.resize(static_cast<size_t>(count));
+  const auto kept = static_cast<size_t>(std::accumulate(groups.begin(), groups.end(), int64_t{0}));
+  sequences.resize(kept);
+  first.resize(kept);
 }
 
 Targets::Targets(const Scorable& of) : rows(of.packed()) {

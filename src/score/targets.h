@@ -13,6 +13,8 @@ struct Scorable {
   std::vector<int64_t> groups;  // how many sequences after each other share a row
 
   std::vector<PackedRow> packed() const;
+  // Removes all groups after the first `count`.
+  void keep_groups(int64_t count);
 };
 
 // The scored tokens of sequences, one sequence after the other.
