@@ -19,7 +19,7 @@ const hasCuda = ((await diagnose()).runtime?.cudaDevices ?? 0) > 0;
 const calls: Record<string, (options: Anything) => Promise<unknown>> = {
   logits: (options) => model.logits([1, 2], options),
   generate: (options) => model.generate([1, 2], options),
-  stream: (options) => all(model.stream([1, 2], options)),
+  stream: async (options) => all(model.stream([1, 2], options)),
   perplexity: (options) => model.perplexity([1, 2, 3], options),
   scoreMemorization: (options) => model.scoreMemorization([[1, 2, 3]], options),
   sweep: (options) => model.sweep(options),
@@ -275,4 +275,16 @@ t.test("more threads than a machine can have do not end the process", async (t) 
     t.same([code, signal], [0, null], `${threads}: it lives`);
     t.match(stdout, /^INVALID_ARGUMENT .*options\.threads.*received \d+\n$/, `${threads}: it is refused`);
   }
+});
+
+t.test("a stream refuses bad arguments when it is called", (t) => {
+  const bad: [name: string, code: string, call: () => unknown][] = [
+    ["an option", "INVALID_ARGUMENT", () => model.stream([1], { maxNewTokens: 0 })],
+    ["a bypass", "BLOCK_OUT_OF_RANGE", () => model.stream([1], { bypass: { blocks: [99] } })],
+    ["a token", "TOKEN_OUT_OF_RANGE", () => model.stream([-1])],
+    ["no token", "INVALID_ARGUMENT", () => model.stream([])],
+    ["text without a tokenizer", "TOKENIZER_MISSING", () => model.stream("text")],
+  ];
+  for (const [name, code, call] of bad) t.throws(call, { code }, name);
+  t.end();
 });

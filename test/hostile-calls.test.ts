@@ -172,7 +172,7 @@ const calls: Record<string, Call> = {
     call: (...args) => model.generate(...(args as [Anything])),
     args: [[[1], [2]], { maxNewTokens: 1, seed: [1, 2] }],
   },
-  stream: { call: (...args) => all(model.stream(...(args as [Anything]))), args: [[1, 2], generation] },
+  stream: { call: async (...args) => all(model.stream(...(args as [Anything]))), args: [[1, 2], generation] },
   perplexity: {
     call: (...args) => model.perplexity(...(args as [Anything])),
     args: [

@@ -177,7 +177,7 @@ t.test("dispose waits for work, which succeeds; later calls are refused", async 
     () => model.generate(prompt),
     () => model.perplexity(prompt),
     () => model.scoreMemorization([prompt], { prefixLength: 2 }),
-    () => model.stream(prompt).next(),
+    async () => model.stream(prompt).next(),
   ];
   for (const call of calls) await t.rejects(call(), { name: "AttentionBypassError", code: "DISPOSED" });
 });

@@ -1,0 +1,48 @@
+// Calls in half precision, whose doubtful rows are rescored in float32: their progress and their cost.
+import { loadModel, type SweepOptions } from "attention-bypass";
+import t from "tap";
+import { fixture } from "./support/fixtures.ts";
+import { randomTokens } from "./support/random-model.ts";
+
+t.setTimeout(120_000);
+
+const model = await loadModel(fixture("neox-serial"), { device: "cpu", threads: 1, dtype: "bfloat16" });
+t.after(() => model.dispose());
+
+const count = 12;
+const prefixes = Array.from({ length: count }, (_, row) => randomTokens(8, model.config.vocabularySize, row));
+// What the model itself generates: a random model's margins are small there.
+const generations = await model.generate(prefixes, { maxNewTokens: 8, stopAtEndOfText: false });
+const samples = prefixes.map((prefix, row) => [...prefix, ...(generations[row]?.tokens ?? [])]);
+const shape = { samples, prefixLength: 8, compareRows: 0 } as const;
+
+const calls: Record<string, (onProgress: (share: number) => void) => Promise<unknown>> = {
+  scoreMemorization: (onProgress) => model.scoreMemorization(samples, { prefixLength: 8, onProgress }),
+  "scoreMemorization, row by row": (onProgress) =>
+    model.scoreMemorization(samples, { prefixLength: 8, memory: 1, onProgress }),
+  sweep: (onProgress) => model.sweep({ ...shape, onProgress }),
+  "sweep with a comparison": (onProgress) => model.sweep({ ...shape, compareRows: 3, onProgress }),
+  "sweep with a survey": (onProgress) => model.sweep({ ...shape, compareRows: 3, survey: 2, onProgress }),
+};
+
+for (const [name, call] of Object.entries(calls)) {
+  t.test(`progress of ${name} rises and ends at 1`, async (t) => {
+    const shares: number[] = [];
+    await call((share) => shares.push(share));
+    t.equal(shares.at(-1), 1);
+    t.same(
+      shares.filter((share, index) => share <= (shares[index - 1] ?? 0)),
+      [],
+      "values that do not rise",
+    );
+  });
+}
+
+t.test("the cost counts the work in float32", async (t) => {
+  const operations = async (options: Partial<SweepOptions<"exactMatch" | "completionEntropy">>) =>
+    (await model.sweep({ ...shape, ...options })).cost.operations;
+  const plain = await operations({ metrics: ["completionEntropy"] });
+  t.equal(await operations({ metrics: ["completionEntropy"], compareRows: count }), 2 * plain, "all rows compared");
+  // The unmodified model's margins are small in every row, which it is then computed for a second time.
+  t.ok((await operations({ metrics: ["exactMatch"] })) > 1.2 * plain, "rows rescored");
+});
