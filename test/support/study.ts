@@ -129,7 +129,7 @@ async function compare(t: Test, folder: string) {
 
 /** Compares all this for a model of the shared data. */
 export function testStudy(name: string): void {
-  t.setTimeout(1_200_000);
+  t.setTimeout(3_600_000);
   const folder = shared("study", name);
   t.test(name, { skip: folder === undefined && skipReason }, (t) => compare(t, folder as string));
 }
