@@ -18,7 +18,7 @@ const options = {
 const help = `npm run check-cuda -- [options]
 
   --device DEVICE  cuda:N, or cpu for a rehearsal                               (cuda:0)
-  --quick          smaller models for the speeds, and fewer rows
+  --quick          each check on a model of each kind, with fewer rows, and smaller models for the speeds
   --output FILE    writes the table there too
 
 Exit code 1 where a check fails, and 2 where nothing can be checked.`;

@@ -85,7 +85,7 @@ for (const [name, tasks] of Object.entries(harness.scores)) {
     const tokenizer = tokenizers[name];
     const folder = tokenizer === undefined ? path.join(root, "models", name) : (shared("study", name) as string);
     const model = await loadModel(folder, {
-      device: "cpu",
+      ...here,
       ...(tokenizer !== undefined && { tokenizer: shared("data", "tokenizers", tokenizer) as string }),
     });
     const result = await model.benchmark(benchmarkNames, { data });

@@ -2,13 +2,18 @@
 import { existsSync, readFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { diagnose } from "attention-bypass";
+import * as attentionBypass from "attention-bypass";
+import { diagnose, type LoadModelOptions, loadModel } from "attention-bypass";
 import t from "tap";
+import { checkConsistency } from "../scripts/check/consistency.mjs";
 import { libtorchFor } from "../scripts/check/libtorch.mjs";
+import { checkParity } from "../scripts/check/parity.mjs";
+import { Record } from "../scripts/check/record.mjs";
 import { root, runCommand } from "./support/child.ts";
 import { temporaryFolder } from "./support/fixtures.ts";
+import { spoiledModel } from "./support/spoiled-model.ts";
 
-t.setTimeout(600_000);
+t.setTimeout(1_200_000);
 
 const checkCuda = (args: string[], env = process.env) =>
   runCommand([process.execPath, path.join(root, "scripts", "check-cuda.mjs"), ...args], { timeout: 500_000, env });
@@ -35,8 +40,8 @@ t.test("a rehearsal on the CPU passes every check", async (t) => {
   for (const [what, dtype, figure, limit, result] of checks)
     t.equal(result, "pass", `${what}, ${dtype}`, { figure, limit });
   for (const dtype of ["float32", "bfloat16", "float16"]) {
-    const logits = checks.filter(([what, of]) => what?.startsWith("logits of neo") && of === dtype);
-    t.ok(logits.length >= 11, `${dtype}: logits of the fixtures`);
+    const logits = checks.filter(([what, of]) => /^logits of [\w-]+$/.test(what ?? "") && of === dtype);
+    t.equal(logits.length, 4, `${dtype}: a model of each family, and a traced one`);
   }
   const parts = [
     "greedy tokens",
@@ -54,6 +59,20 @@ t.test("a rehearsal on the CPU passes every check", async (t) => {
     );
   }
   t.equal(rowsUnder(stdout, "what").length, 3, "speeds");
+});
+
+t.test("every check fails of a model whose results are wrong", async (t) => {
+  const record = new Record(() => {});
+  const load = async (folder: string, { device, ...options }: LoadModelOptions & { device: string }) => {
+    const model = await loadModel(folder, { ...options, device: "cpu", threads: 1 });
+    return device === "cpu" ? model : spoiledModel(model);
+  };
+  const log = () => {};
+  const context = { device: "spoiled", quick: true, load, library: attentionBypass, record, log };
+  await checkParity(context);
+  await checkConsistency(context);
+  t.ok(record.rows.length > 30, `${record.rows.length} checks`);
+  for (const { what, dtype, passed, figure } of record.rows) t.equal(passed, false, `${what}, ${dtype}: ${figure}`);
 });
 
 const { libtorch } = await diagnose();

@@ -8,12 +8,12 @@ import path from "node:path";
 import { text } from "node:stream/consumers";
 import { Tokenizer } from "@huggingface/tokenizers";
 import t, { type Test } from "tap";
+import { plainly, root } from "./support/child.ts";
 import { type ExpectedCase, fixture, readExpected, temporaryFolder } from "./support/fixtures.ts";
 import { shared, skipReason } from "./support/shared.ts";
 
 t.setTimeout(1_200_000);
 
-const root = path.join(import.meta.dirname, "..");
 const program = path.join(root, "dist", "cli.js");
 const { version } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8"));
 
@@ -27,7 +27,9 @@ interface Result {
 const deviceLine = /^attention-bypass: .* in \w+ on (cpu|cuda:\d+), .*\n/;
 
 function start(args: readonly string[], environment: NodeJS.ProcessEnv = {}): ChildProcessWithoutNullStreams {
-  return spawn(process.execPath, [program, ...args], { env: { ...process.env, ...environment } });
+  // Two test files run at a time, so that each has one core.
+  const env = { ...process.env, OMP_NUM_THREADS: "1", ...environment };
+  return spawn("env", plainly(process.execPath, program, ...args), { env });
 }
 
 async function finish(child: ChildProcessWithoutNullStreams): Promise<Result> {
@@ -94,10 +96,10 @@ t.test("help and version", async (t) => {
     t.match(ofVerb, `Usage: attention-bypass ${verb} `);
     t.match(ofVerb, `$ attention-bypass ${verb}`, "an example");
     t.match(ofVerb, "--json");
-    t.match(await succeed(t, "help", verb), ofVerb);
+    if (verb === "generate") t.equal(await succeed(t, "help", verb), ofVerb);
+    if (verb === "memorization") for (const metric of ["exactMatch", "completionEntropy"]) t.match(ofVerb, metric);
   }
   for (const code of [0, 1, 2, 3, 4, 130]) t.match(help, new RegExp(`^ {2}${code} +\\w`, "m"));
-  for (const metric of ["exactMatch", "completionEntropy"]) t.match(await succeed(t, "memorization", "--help"), metric);
   t.equal(await succeed(t, "--version"), `${version}\n`);
 });
 
@@ -450,10 +452,16 @@ const failures: [exitCode: number, code: string, ...args: string[]][] = [
 ];
 
 t.test("failures: one line, its code, the exit code", async (t) => {
+  const inJson = new Set<string>();
   for (const [exitCode, code, ...args] of failures) {
-    const [human, json] = await Promise.all([attentionBypass(...args), attentionBypass(...args, "--json")]);
+    const human = await attentionBypass(...args);
     t.match(human, { exitCode, output: "" }, args.join(" "));
     t.match(human.errors, new RegExp(`^attention-bypass: \\S.* \\[${code}\\]\\n$`));
+    // JSON says the same of every failure, so that one of each code and command is asked for it.
+    const kind = `${code} ${args[0]}`;
+    if (inJson.has(kind)) continue;
+    inJson.add(kind);
+    const json = await attentionBypass(...args, "--json");
     t.match(json, { exitCode, output: "" });
     const { error } = JSON.parse(json.errors);
     t.same(Object.keys(error), ["code", "message"]);
@@ -531,7 +539,10 @@ t.test(
   "output that can't be written is a failure",
   { skip: !existsSync("/dev/full") && "there is no /dev/full" },
   async (t) => {
-    const child = spawn("bash", ["-c", '"$@" > /dev/full', "bash", process.execPath, program, ...generate]);
+    const child = spawn(
+      "env",
+      plainly("bash", "-c", '"$@" > /dev/full', "bash", process.execPath, program, ...generate),
+    );
     const { exitCode, errors } = await finish(child);
     t.equal(exitCode, 4);
     t.match(errors, "[DISK_FULL]");

@@ -5,16 +5,18 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
-import { type BypassMode, loadModel, type Model, type Tokenizer } from "attention-bypass";
+import { type Bypass, loadModel, type Model, type Tokenizer } from "attention-bypass";
 import t, { type Test } from "tap";
 import { chanceOfAsMany, measureBase, shareOf } from "../scripts/experiment/measure.mjs";
 import { readMeasures, type Secret } from "../scripts/experiment/measures.mjs";
 import { temporaryFolder } from "./support/fixtures.ts";
 import { npyBytes } from "./support/npy.ts";
-import { noPython, python, reference } from "./support/python.ts";
+import { noPython, python, reference, references } from "./support/python.ts";
 import { shared, skipReason } from "./support/shared.ts";
 
 t.setTimeout(1_200_000);
+/** Two test files run at a time, so that each has one core. */
+const here = { device: "cpu", threads: 1 } as const;
 const root = path.join(import.meta.dirname, "..");
 const folderOf = (name: string) => path.join(root, "models", name);
 const measures = await readMeasures(folderOf("measures"));
@@ -74,35 +76,44 @@ function equalRows(tokenizer: Tokenizer, length: number): number[][] {
   return rows.filter((row) => row.length >= length).map((row) => row.slice(0, length));
 }
 
-async function agreesWithReferenceSweep(t: Test, model: Model, folder: string, mode: BypassMode) {
+interface ReferenceScores {
+  exact_match: number;
+  token_accuracy: number;
+  completion_entropy: number;
+}
+
+interface ReferenceSweep {
+  base: ReferenceScores;
+  blocks: Record<string, ReferenceScores>;
+}
+
+async function agreesWithReferenceSweep(t: Test, model: Model, folder: string) {
   const script = shared("tools", "reference_sweep.py") as string;
   const [length, prefixLength] = [24, 8];
   const rows = equalRows(model.tokenizer as Tokenizer, length);
   t.ok(rows.length >= 24);
   const file = path.join(await temporaryFolder(t), "rows.npy");
   await writeFile(file, npyBytes("<i8", [rows.length, length], BigInt64Array.from(rows.flat(), BigInt)));
-  const { stdout } = await run(interpreter, [
-    script,
-    folder,
-    file,
-    "--prefix-length",
-    `${prefixLength}`,
-    "--mode",
-    mode,
-  ]);
-  const theirs = JSON.parse(stdout);
-  const blocks = Array.from({ length: model.config.blockCount }, (_, block) => block);
-  for (const block of [undefined, ...blocks]) {
-    const ours = await model.scoreMemorization(file, {
+  const modes = ["zero", "short-circuit"] as const;
+  const common = [folder, file, "--prefix-length", `${prefixLength}`, "--threads", "1"];
+  const lists = modes.map((mode) => [...common, "--mode", mode]);
+  const sweeps = await references<ReferenceSweep>(interpreter, script, lists);
+  const measure = (bypass?: Bypass) =>
+    model.scoreMemorization(file, {
       prefixLength,
       metrics: ["exactMatch", "tokenAccuracy", "completionEntropy"],
-      ...(block !== undefined && { bypass: { blocks: [block], mode } }),
+      ...(bypass && { bypass }),
     });
-    const expected = block === undefined ? theirs.base : theirs.blocks[block];
-    const name = block === undefined ? "base" : `block ${block}, ${mode}`;
-    t.ok(Math.abs(ours.exactMatch - expected.exact_match) <= 1e-9, `${name}: exact match`);
-    t.ok(Math.abs(ours.tokenAccuracy - expected.token_accuracy) <= 1e-6, `${name}: token accuracy`);
-    t.ok(Math.abs(ours.completionEntropy / expected.completion_entropy - 1) <= 1e-4, `${name}: entropy`);
+  const agrees = (ours: Awaited<ReturnType<typeof measure>>, theirs: ReferenceScores | undefined, name: string) => {
+    const { exact_match, token_accuracy, completion_entropy } = theirs as ReferenceScores;
+    t.ok(Math.abs(ours.exactMatch - exact_match) <= 1e-9, `${name}: exact match`);
+    t.ok(Math.abs(ours.tokenAccuracy - token_accuracy) <= 1e-6, `${name}: token accuracy`);
+    t.ok(Math.abs(ours.completionEntropy / completion_entropy - 1) <= 1e-4, `${name}: entropy`);
+  };
+  agrees(await measure(), sweeps[0]?.base, "base");
+  for (const [index, mode] of modes.entries()) {
+    for (let block = 0; block < model.config.blockCount; block++)
+      agrees(await measure({ blocks: [block], mode }), sweeps[index]?.blocks[block], `block ${block}, ${mode}`);
   }
 }
 
@@ -111,7 +122,7 @@ for (const name of ["gpt-neox", "gpt-neo"]) {
 
   t.test(`${name} is small, has memorized and is able`, async (t) => {
     t.ok(statSync(path.join(folder, "model.safetensors")).size <= 8e6);
-    const model = await loadModel(folder, { device: "cpu" });
+    const model = await loadModel(folder, here);
     t.ok(model.config.blockCount >= 8);
     const base = await measureBase(model, measures);
     const extractionAt = (times: number) => base.extraction.filter((point) => point.repetitions === times);
@@ -124,7 +135,7 @@ for (const name of ["gpt-neox", "gpt-neo"]) {
   });
 
   t.test(`${name} in Hugging Face transformers`, { skip: withoutPython }, async (t) => {
-    const model = await loadModel(folder, { device: "cpu" });
+    const model = await loadModel(folder, here);
     const rows = equalRows(model.tokenizer as Tokenizer, 24).slice(0, 8);
     const file = path.join(await temporaryFolder(t), "rows.json");
     await writeFile(file, JSON.stringify(rows));
@@ -143,8 +154,8 @@ for (const name of ["gpt-neox", "gpt-neo"]) {
 
   const skip = (shared("tools", "reference_sweep.py") === undefined && skipReason) || withoutPython;
   t.test(`${name} in the reference sweep`, { skip }, async (t) => {
-    const model = await loadModel(folder, { device: "cpu" });
-    for (const mode of ["zero", "short-circuit"] as const) await agreesWithReferenceSweep(t, model, folder, mode);
+    const model = await loadModel(folder, here);
+    await agreesWithReferenceSweep(t, model, folder);
     await model.dispose();
   });
 }

@@ -12,7 +12,7 @@ import {
 } from "attention-bypass";
 import t, { type Test } from "tap";
 import { fixture, temporaryFolder } from "./support/fixtures.ts";
-import { noPython, python, reference } from "./support/python.ts";
+import { noPython, python, references } from "./support/python.ts";
 import { randomTokens } from "./support/random-model.ts";
 import { refuses } from "./support/refusals.ts";
 
@@ -67,7 +67,7 @@ const bypassOf = ({ part, mode, blocks, heads }: Case, means: BypassMeans): Bypa
   ...(mode === "mean" && { means }),
 });
 
-for (const name of [
+const names = [
   "neox-serial",
   "neox-no-attention-bias",
   "neox-full-rotary",
@@ -75,35 +75,46 @@ for (const name of [
   "neo-attention-layers",
   "gpt2",
   "gpt2-untied",
-]) {
-  t.test(name, { skip: withoutPython }, async (t) => {
-    const model = await loadModel(fixture(name), here);
+];
+
+t.test("what hooks on Hugging Face's modules give", { skip: withoutPython }, async (t) => {
+  const folder = await temporaryFolder(t);
+  const requests: { name: string; rows: number[][]; file: string }[] = [];
+  for (const name of names) {
+    await using model = await loadModel(fixture(name), here);
     const rows = [0, 1, 2].map((seed) => randomTokens(12, model.config.vocabularySize, seed));
-    const request = path.join(await temporaryFolder(t), "request.json");
-    await writeFile(request, JSON.stringify({ rows, cases }));
-    const theirs = await reference<Reference>(interpreter, "attention_hooks.py", [fixture(name), request]);
-    const { blocks, means, tokens } = await model.attention(rows);
-    t.equal(tokens, 36);
-    close(
-      t,
-      blocks.map(({ share }) => share),
-      theirs.shares,
-      1e-5,
-      "shares",
-    );
-    for (const [index, wanted] of theirs.means.entries()) {
-      close(t, means.blocks[index] as ArrayLike<number>, wanted, 1e-5, `mean of block ${index}`);
-      const mlp = theirs.mlp_means[index] as number[];
-      close(t, means.mlps?.[index] as ArrayLike<number>, mlp, 1e-5, `mean of the MLP of block ${index}`);
-      close(t, blocks[index]?.heads ?? [], theirs.head_shares[index] as number[], 1e-5, `heads of block ${index}`);
-    }
-    for (const [index, one] of cases.entries()) {
-      const { data } = await model.logits(rows, { bypass: bypassOf(one, means) });
-      close(t, data, theirs.logits[index] as number[], 2e-4, JSON.stringify(one));
-    }
-    await everyCallAgrees(t, model, rows, means);
-    await model.dispose();
-  });
+    const file = path.join(folder, `${name}.json`);
+    await writeFile(file, JSON.stringify({ rows, cases }));
+    requests.push({ name, rows, file });
+  }
+  const lists = requests.map(({ name, file }) => [fixture(name), file]);
+  const all = await references<Reference>(interpreter, "attention_hooks.py", lists);
+  for (const [index, { name, rows }] of requests.entries())
+    await t.test(name, (t) => agrees(t, name, rows, all[index] as Reference));
+});
+
+async function agrees(t: Test, name: string, rows: number[][], theirs: Reference) {
+  await using model = await loadModel(fixture(name), here);
+  const { blocks, means, tokens } = await model.attention(rows);
+  t.equal(tokens, 36);
+  close(
+    t,
+    blocks.map(({ share }) => share),
+    theirs.shares,
+    1e-5,
+    "shares",
+  );
+  for (const [index, wanted] of theirs.means.entries()) {
+    close(t, means.blocks[index] as ArrayLike<number>, wanted, 1e-5, `mean of block ${index}`);
+    const mlp = theirs.mlp_means[index] as number[];
+    close(t, means.mlps?.[index] as ArrayLike<number>, mlp, 1e-5, `mean of the MLP of block ${index}`);
+    close(t, blocks[index]?.heads ?? [], theirs.head_shares[index] as number[], 1e-5, `heads of block ${index}`);
+  }
+  for (const [index, one] of cases.entries()) {
+    const { data } = await model.logits(rows, { bypass: bypassOf(one, means) });
+    close(t, data, theirs.logits[index] as number[], 2e-4, JSON.stringify(one));
+  }
+  await everyCallAgrees(t, model, rows, means);
 }
 
 /** generate, scoreMemorization and sweep are other ways to the same. */

@@ -9,11 +9,11 @@ import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import t, { type Test } from "tap";
 import { ZipFile } from "yazl";
+import { plainly, root } from "./support/child.ts";
 import { type Manner, proxy, serve } from "./support/file-server.ts";
 import { temporaryFolder } from "./support/fixtures.ts";
 
-t.setTimeout(600_000);
-const root = path.join(import.meta.dirname, "..");
+t.setTimeout(1_200_000);
 const name = "torch-2.13.0+cpu-cp311-cp311-own.whl";
 const library = randomBytes(3_000_000);
 
@@ -43,7 +43,7 @@ interface Ended {
 
 /** A setup under way, with a cache of its own. */
 function begin(cache: string, args: readonly string[], environment: NodeJS.ProcessEnv = {}) {
-  const child = spawn(process.execPath, [path.join(root, "dist", "cli.js"), "setup", ...args], {
+  const child = spawn("env", plainly(process.execPath, path.join(root, "dist", "cli.js"), "setup", ...args), {
     env: { ...process.env, ATTENTION_BYPASS_CACHE: cache, ...environment },
     stdio: ["ignore", "pipe", "pipe"],
   });

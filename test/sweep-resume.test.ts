@@ -10,7 +10,7 @@ import { root } from "./support/child.ts";
 import { fixture, temporaryFolder } from "./support/fixtures.ts";
 import { randomTokens, writeRandomModel } from "./support/random-model.ts";
 
-t.setTimeout(600_000);
+t.setTimeout(1_200_000);
 
 const folder = await temporaryFolder(t);
 await writeRandomModel(folder, { blocks: 6, width: 256, vocabulary: 2000 });
@@ -79,12 +79,17 @@ t.test("killed with SIGKILL, again and again, and resumed", async (t) => {
 
   t.test("a line that was not written to its end is done again", async (t) => {
     const cut = path.join(await temporaryFolder(t), "cut.part");
-    const text = await readFile(resume, "utf8");
+    const few = { ...options, samples: samples.slice(0, 6) };
+    const expected = await model.sweep(few);
+    await model.sweep({ ...few, resume: cut });
+    const text = await readFile(cut, "utf8");
+    const count = lines(cut).length;
+    t.ok(count >= 4, "a header and three lines");
     const third = text.split("\n").slice(0, 3).join("\n").length;
     for (const length of [third + 100, third + 1, 40, 0]) {
       await writeFile(cut, text.slice(0, length));
-      t.same(numbers(await model.sweep({ ...options, resume: cut })), numbers(whole), `cut at ${length}`);
-      t.equal(lines(cut).length, lines(resume).length);
+      t.same(numbers(await model.sweep({ ...few, resume: cut })), numbers(expected), `cut at ${length}`);
+      t.equal(lines(cut).length, count);
     }
   });
 

@@ -5,7 +5,14 @@ const signals = ["SIGINT", "SIGTERM"] as const;
 /** Aborts on the first signal; the second one kills, as it does without us. */
 export function untilInterrupted(): AbortSignal {
   const controller = new AbortController();
-  for (const name of signals) process.once(name, () => controller.abort(128 + constants.signals[name]));
+  for (const name of signals) {
+    const abort = () => {
+      controller.abort(128 + constants.signals[name]);
+      // Not at once: signal-exit, which proper-lockfile uses, kills a process that has no other listener for the signal.
+      setImmediate(() => process.off(name, abort));
+    };
+    process.on(name, abort);
+  }
   return controller.signal;
 }
 

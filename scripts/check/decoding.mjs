@@ -42,7 +42,7 @@ async function checkStream({ name, folder, device, load, record }, prompts, dtyp
 export async function checkDecoding(subject) {
   const { name, model, secrets, quick, record } = subject;
   // Of several lengths, and memorized, so that no two tokens come near each other.
-  const prompts = secrets.slice(0, quick ? 3 : 8).map(({ prefix }) => model.tokenizer.encode(prefix));
+  const prompts = secrets.slice(0, quick ? 2 : 8).map(({ prefix }) => model.tokenizer.encode(prefix));
   for (const dtype of dtypes) await checkStream(subject, prompts, dtype);
   await record.check(`${name}: a batch and each prompt alone`, "float32", async () => {
     const batch = (await model.generate(prompts, greedy)).map(({ tokens }) => tokens);

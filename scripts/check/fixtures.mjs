@@ -20,8 +20,12 @@ function checkpointsIn(folder, limit) {
   return names.map((name) => ({ name, folder: path.join(folder, name), limit }));
 }
 
-export function checkpoints() {
+/** One of each family, and a traced one. */
+const quickNames = ["gpt2", "neo-types", "neox-serial", "traced-neox"];
+
+export function checkpoints({ quick = false } = {}) {
   const fixtures = checkpointsIn(path.join(root, "test", "fixtures", "models"), limits.fixtures);
+  if (quick) return fixtures.filter(({ name }) => quickNames.includes(name));
   return [...fixtures, ...checkpointsIn(shared("reference"), limits.reference)];
 }
 

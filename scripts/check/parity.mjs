@@ -124,9 +124,9 @@ async function summarize(dtype, found, record) {
 
 /** For each dtype a row for each checkpoint's logits, and one for all greedy tokens and one for all perplexities. */
 export async function checkParity(context) {
-  const { record, log, python, device, load } = context;
+  const { quick, record, log, python, device, load } = context;
   const known = [];
-  for (const checkpoint of checkpoints()) {
+  for (const checkpoint of checkpoints({ quick })) {
     await record.group(`reading ${checkpoint.name}`, "float32", async () => {
       known.push(await withGaps(checkpoint, load));
     });

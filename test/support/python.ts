@@ -13,9 +13,26 @@ export function python(): string | undefined {
 
 export const noPython = "there is no Python with transformers";
 
-/** Runs a script of test/reference and reads the JSON that it prints. */
+const scripts = path.join(import.meta.dirname, "..", "reference");
+/** Two test files run at a time, and threads of several processes on few cores wait for each other. */
+const env = { ...process.env, OMP_NUM_THREADS: "1" };
+
+/**
+ * Runs a script of test/reference once for each list of arguments, and reads the JSON that each run prints. All run in one
+ * process, because importing transformers takes seconds.
+ */
+export async function references<Result>(
+  interpreter: string,
+  script: string,
+  lists: readonly (readonly string[])[],
+): Promise<Result[]> {
+  const command = [path.join(scripts, "several.py"), path.resolve(scripts, script), JSON.stringify(lists)];
+  const { stdout } = await promisify(execFile)(interpreter, command, { env, maxBuffer: 2 ** 26 });
+  return JSON.parse(stdout) as Result[];
+}
+
+/** Runs a script of test/reference once and reads the JSON that it prints. */
 export async function reference<Result>(interpreter: string, script: string, args: readonly string[]): Promise<Result> {
-  const file = path.join(import.meta.dirname, "..", "reference", script);
-  const { stdout } = await promisify(execFile)(interpreter, [file, ...args], { maxBuffer: 2 ** 26 });
-  return JSON.parse(stdout) as Result;
+  const [result] = await references<Result>(interpreter, script, [args]);
+  return result as Result;
 }

@@ -44,5 +44,9 @@ export function snippetsOf(page: string, markdown: string): Snippet[] {
   return snippets;
 }
 
+/** The README's first program, which test/package.test.ts runs in the package as npm packs it. */
+export const firstProgramOf = (readme: string): string =>
+  /## A first program\n\n```js\n([\s\S]*?)```/.exec(readme)?.[1] ?? "";
+
 /** What messages call a block, as editors find it. */
 export const placeOf = ({ page, line }: Snippet): string => `${page}:${line}`;

@@ -1,0 +1,31 @@
+// Which test files `npm run test:quick` runs: all but the slow ones.
+import { readdirSync } from "node:fs";
+import path from "node:path";
+
+const folder = path.join(import.meta.dirname, "..", "test");
+
+/** Files that run for more than about 40 seconds on two free cores, and what takes them so long. */
+export const slowTests = {
+  "benchmark.test.ts": "scores five benchmarks on four models",
+  "check-cuda.test.ts": "rehearses the whole check of a GPU",
+  "cli.test.ts": "starts a process for each command and failure",
+  "embedded.test.ts": "measures both embedded models, and in Python too",
+  "fuzz.test.ts": "mutates files for a minute",
+  "hosts.test.ts": "packs the package, and installs it under other hosts",
+  "lifecycle.test.ts": "makes every call with a model that is slow enough to interrupt",
+  "memory.test.ts": "loads models a thousand times",
+  "package.test.ts": "packs, installs and uses the package",
+  "python.test.ts": "computes perplexities in Python",
+  "setup.test.ts": "installs libtorch again and again, as a process",
+  "snippets.test.ts": "runs every program and command of the pages",
+  "study-gpt-neo.test.ts": "sweeps a trained model",
+  "study-pythia.test.ts": "sweeps a trained model",
+  "sweep-resume.test.ts": "kills and repeats a sweep",
+  "worker.test.ts": "ends processes in the middle of work, again and again",
+};
+
+/** Paths of the other files, from the root of the repository. */
+export function quickTests() {
+  const names = readdirSync(folder).filter((name) => name.endsWith(".test.ts") && !(name in slowTests));
+  return names.map((name) => path.join("test", name));
+}
