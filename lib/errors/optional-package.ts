@@ -3,8 +3,8 @@ import { AttentionBypassError, systemCode } from "./errors.js";
 const missing = ["ERR_MODULE_NOT_FOUND", "MODULE_NOT_FOUND"];
 
 /**
- * Imports a package of `optionalDependencies`, which an installation with `--omit=optional` lacks. purpose: what needs it,
- * for the message. Throws PACKAGE_MISSING.
+ * Imports a package of `optionalDependencies`, which an installation with `--omit=optional` lacks. `purpose` completes
+ * "expected the package NAME to ..." in the message. Throws PACKAGE_MISSING.
  */
 export async function optionalPackage<Module>(
   name: string,
