@@ -385,7 +385,7 @@ t.test("doctor", async (t) => {
     const { exitCode, output } = await finish(child);
     t.equal(exitCode, 4);
     if (json) t.match(JSON.parse(output), { attempts: [{ origin: "environment", path: empty }], libtorch: null });
-    else t.match(output, `${empty} (environment): there is no libtorch_cpu.so in it\n`);
+    else t.match(output, `${empty} (environment): it contains no libtorch_cpu.so\n`);
   }
 });
 

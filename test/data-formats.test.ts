@@ -63,7 +63,7 @@ t.test("arrays that are none of token ids", async (t) => {
   const zip = await written("other.npz", await readFile(arrays("stored.npz")));
   const bytes = await readFile(zip);
   await writeFile(zip, Buffer.from(bytes.toString("latin1").replaceAll("ids.npy", "ids.txt"), "latin1"));
-  await refused(t, zip, "SAMPLES_INVALID", "zip archive", "no .npy");
+  await refused(t, zip, "SAMPLES_INVALID", "zip archive", "without a .npy");
   await refused(t, await written("cut.npz", bytes.subarray(0, 200)), "SAMPLES_INVALID", "zip");
   // The array's size when inflated, in the directory: less than there is, so that inflating it is an error.
   const less = await readFile(arrays("deflated.npz"));

@@ -45,13 +45,13 @@ t.test("a libtorch that brings down its process", { skip: noCompiler }, async (t
   const found = await doctor(crashing);
   t.equal(found.code, 4);
   t.equal(found.failure.code, "LIBTORCH_LOAD_FAILED");
-  t.match(found.failure.message, /ends its process by SIGSEGV.*attention-bypass setup/);
+  t.match(found.failure.message, /ended its process by SIGSEGV.*attention-bypass setup/);
 
   const leaving = await standIn(
     t,
     '#include <stdio.h>\n#include <unistd.h>\n__attribute__((constructor)) static void fail(void) { fputs("no licence\\n", stderr); _exit(3); }',
   );
-  t.match((await doctor(leaving)).failure.message, /ends its process with code 3, and the last it said is: no licence/);
+  t.match((await doctor(leaving)).failure.message, /ended its process with exit code 3 \(its last line of output: no licence/);
 
   const { stdout } = await runScript(`
     import { diagnose } from "attention-bypass";
@@ -65,7 +65,7 @@ t.test("what the loader complains of", { skip: noCompiler }, async (t) => {
   const symbol = await standIn(t, "extern int other_build(void);\nint here(void) { return other_build(); }");
   t.match(await doctor(symbol), {
     code: 4,
-    failure: { code: "LIBTORCH_LOAD_FAILED", message: /undefined symbol: other_build.*parts of different builds/ },
+    failure: { code: "LIBTORCH_LOAD_FAILED", message: /undefined symbol: other_build.*libraries of different builds/ },
   });
 
   const folder = await temporaryFolder(t);
@@ -85,7 +85,7 @@ t.test("complaints that this machine can't be brought to", async (t) => {
   t.match(explainLoadFailure("libstdc++.so.6: version `GLIBCXX_3.4.99' not found"), "libstdc++ with GLIBCXX_3.4.99");
   t.match(explainLoadFailure("libcuda.so.1: cannot open shared object file: No such file"), "NVIDIA's driver");
   t.match(explainLoadFailure("libgomp.so.1: cannot open shared object file: No such file"), "libgomp.so.1 is missing");
-  t.match(explainLoadFailure("/x/libc10.so: file too short"), "spoilt");
+  t.match(explainLoadFailure("/x/libc10.so: file too short"), "damaged");
   t.equal(explainLoadFailure("something else\nwith more"), "something else", "and else its own words");
 });
 

@@ -291,7 +291,7 @@ t.test("an addon that is spoilt, or missing", async (t) => {
   const addon = path.join(folder, "attention-bypass.glibc.node");
   const refusal = () => runHere(at("esm.mjs")).then(String, (error: Error) => error.message);
   await writeFile(addon, "no addon at all, and yet longer than the header of one is: 64 bytes");
-  t.match(await refusal(), /does not load: .*(file too short|invalid ELF header|cannot read file data).*spoilt/);
+  t.match(await refusal(), /does not load: .*(file too short|invalid ELF header|cannot read file data).*damaged/);
   t.match(await refusal(), "ADDON_LOAD_FAILED");
   await rm(addon);
   t.match(await refusal(), /expected the addon for libtorch 2\.13 .* but found none/);

@@ -56,7 +56,7 @@ t.test(
   async (t) => {
     const load = (name: string, signal?: AbortSignal) => () =>
       loadModel(place(name), { device: "cpu", trust: true, ...(signal && { signal }) });
-    await refuses(t, "wild", load("traced-wild"), "TRACE_FAILED", "ends its process by SIG", "trust");
+    await refuses(t, "wild", load("traced-wild"), "TRACE_FAILED", "ended its process by SIG", "trust");
     await refuses(t, "raises", load("traced-raises"), "TRACE_DISAGREES", "second");
     const prints = await load("traced-prints")();
     t.notMatch(inspect(prints), /unchecked/);

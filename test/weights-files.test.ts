@@ -90,7 +90,7 @@ t.test("an index that names what lies elsewhere, or no name", async (t) => {
   for (const [name, said] of [
     ["../model.safetensors", "../model.safetensors"],
     ["/etc/passwd", "/etc/passwd"],
-    [5, "something else"],
+    [5, "not text"],
     ["\x1b[2Jx", "\\u001b[2Jx"],
   ] as const) {
     const folder = await folderWith(t, { [index]: JSON.stringify({ weight_map: { tensor: name } }) });
@@ -114,11 +114,11 @@ t.test("what is no regular file is refused at once", async (t) => {
     await refuses(t, place, () => openSource(place), "ARCHIVE_INVALID", place);
   }
   await mkdir(path.join(folder, "model.safetensors"));
-  await refuses(t, "a folder", () => openSource(folder), "WEIGHTS_INVALID", "no regular file");
+  await refuses(t, "a folder", () => openSource(folder), "WEIGHTS_INVALID", "not a regular file");
   execFileSync("mkfifo", [path.join(await temporaryFolder(t), "fifo")]);
   const other = await temporaryFolder(t);
   execFileSync("mkfifo", [path.join(other, "config.json")]);
-  await refuses(t, "a config", () => openSource(other), "CONFIG_INVALID", "no regular file");
+  await refuses(t, "a config", () => openSource(other), "CONFIG_INVALID", "not a regular file");
 });
 
 t.test("a config that is too long", async (t) => {
@@ -271,18 +271,18 @@ t.test("archives whose directory says what is not so", async (t) => {
     t,
     "overlap",
     changed((entry) => entry.writeUInt32LE(first, 42)),
-    "lies over",
+    "overlaps the next",
   );
   const larger = changed((entry) => {
     entry.writeUInt32LE(2 ** 31, 20);
     entry.writeUInt32LE(2 ** 31, 24);
   });
-  await refusesArchive(t, "a size beyond the file", larger, "lies over");
+  await refusesArchive(t, "a size beyond the file", larger, "overlaps the next");
   await refusesArchive(
     t,
     "an offset beyond the file",
     changed((entry) => entry.writeUInt32LE(2 ** 31, 42)),
-    "lies over",
+    "overlaps the next",
   );
   await refusesArchive(
     t,
@@ -292,7 +292,7 @@ t.test("archives whose directory says what is not so", async (t) => {
   );
   const name = Buffer.from(good);
   name.write("archive/data/1", name.lastIndexOf("archive/data/0", name.indexOf(directory)));
-  await refusesArchive(t, "another name", name, "what the record itself does not");
+  await refusesArchive(t, "another name", name, "disagree");
   const count = Buffer.from(good);
   const end = count.lastIndexOf("PK\x05\x06", undefined, "latin1");
   count.writeUInt16LE(60_000, end + 8);

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import binding from "#binding";
 import { AttentionBypassError } from "../errors/errors.js";
-import { findLibtorch, isThere, type Libtorch, libtorchNotFound, nvidiaDriver } from "./libtorch.js";
+import { fileExists, findLibtorch, type Libtorch, libtorchNotFound, nvidiaDriver } from "./libtorch.js";
 import { explainLoadFailure, glibcVersion, loadFailure } from "./load-failure.js";
 import type { Addon, NativePlatform } from "./native.js";
 import { defaultThreads, threadVariables } from "./threads.js";
@@ -21,12 +21,12 @@ function readPackageFile(): PackageFile {
     const content = JSON.parse(readFileSync(file, "utf8")) as Partial<PackageFile>;
     if (content.version !== undefined && content.config?.libtorch !== undefined) return content as PackageFile;
   } catch {
-    // Another file or none, of which the same is true.
+    // The file is missing or has other content; both are reported below.
   }
   throw new AttentionBypassError(
     "ADDON_NOT_FOUND",
-    `expected the files of attention-bypass in ${packageRoot} but found no package.json of it there; if a bundler put its code ` +
-      "elsewhere, mark attention-bypass as external, or set ATTENTION_BYPASS_ROOT to the folder that it is installed in " +
+    `expected the package.json of attention-bypass in ${packageRoot} but found none; if a bundler moved the package's code, ` +
+      "mark attention-bypass as external, or set ATTENTION_BYPASS_ROOT to the folder of the installed package " +
       "(docs/hosts.md)",
   );
 }
@@ -35,29 +35,29 @@ const packageFile = readPackageFile();
 
 export const packageVersion = packageFile.version;
 
-/** The version of libtorch that the package is built and tested with. */
+/** The libtorch version that the package is built and tested with. */
 export const libtorchVersion = packageFile.config.libtorch;
 
-/** The addon at work, with the libtorch under it. */
+/** The loaded addon and the libtorch that it uses. */
 export interface LoadedAddon {
   addon: Addon;
   libtorch: Libtorch;
   platform: NativePlatform;
-  /** Why nothing can run on CUDA; undefined where something can. */
+  /** Why CUDA can't be used; undefined if it can. */
   cudaRefusal: string | undefined;
 }
 
-/** Without it libtorch opens and then fails at work, and says no more than that. */
+/** libtorch loads without this file, but then fails during computations, without naming the cause. */
 const processors = "/proc/cpuinfo";
 
 let loaded: Promise<LoadedAddon> | undefined;
 
-/** Why there is no CUDA device, in libtorch's words, and what of the machine may be at fault. */
+/** Returns why there is no CUDA device: libtorch's message, and a likely cause on this machine. */
 function noDevice(refusal: string, { cuda }: Libtorch): string {
   const visible = process.env.CUDA_VISIBLE_DEVICES;
   if (cuda) return visible === undefined ? refusal : `${refusal} (CUDA_VISIBLE_DEVICES is "${visible}")`;
-  if (!isThere(nvidiaDriver, false)) return refusal;
-  return `${refusal} (an NVIDIA driver is here; \`npx attention-bypass setup --device cuda\` brings a build that uses it)`;
+  if (!fileExists(nvidiaDriver, false)) return refusal;
+  return `${refusal} (an NVIDIA driver is loaded; to use it, run \`npx attention-bypass setup --device cuda\`)`;
 }
 
 function loadNative<Loaded>(what: string, load: () => Loaded): Loaded {
@@ -76,14 +76,14 @@ function loadNative<Loaded>(what: string, load: () => Loaded): Loaded {
 }
 
 /**
- * The libraries are opened by absolute path before the addon that needs them, so that neither LD_LIBRARY_PATH nor
- * another libtorch in the system's folders decides which one it gets.
+ * Opens libtorch and the addon. The libraries are opened by absolute path before the addon, so that LD_LIBRARY_PATH or
+ * another libtorch in the system's folders can't replace them.
  */
 async function open(libtorch: Libtorch): Promise<LoadedAddon> {
-  if (!isThere(processors, true)) {
+  if (!fileExists(processors, true)) {
     throw new AttentionBypassError(
       "LIBTORCH_LOAD_FAILED",
-      `expected ${processors}, from which libtorch learns what the processor can do, but it is not there; mount /proc`,
+      `expected the file ${processors}, which libtorch reads to detect the processor, but it does not exist; mount /proc`,
     );
   }
   const preload = loadNative("the addon that opens libtorch", binding.loadPreload);
@@ -99,11 +99,11 @@ async function open(libtorch: Libtorch): Promise<LoadedAddon> {
     try {
       await preload.open(library("libtorch_cuda.so"), []);
     } catch (error) {
-      cudaRefusal = `its part for CUDA does not load: ${explainLoadFailure(error)}`;
+      cudaRefusal = `libtorch's CUDA library does not load: ${explainLoadFailure(error)}`;
     }
   }
   const addon = loadNative(`the addon for libtorch ${libtorch.series}`, () => binding.loadAddon(libtorch.series));
-  // process.exit() does not wait for threads, and takes the ground from under them.
+  // process.exit() does not wait for threads, and would destroy data that they still use.
   process.once("exit", () => addon.endAll());
   const itself = await addon.platform();
   const platform = { ...itself, threads: await defaultThreads(itself.threads) };
@@ -124,10 +124,10 @@ async function load(): Promise<LoadedAddon> {
   return open(found);
 }
 
-/** Finds and loads libtorch and the addon, the first time that somebody asks. */
+/** Finds and loads libtorch and the addon. Later calls return the same promise, unless loading failed. */
 export function loadAddon(): Promise<LoadedAddon> {
   loaded ??= load().catch((error: unknown) => {
-    // What was missing may be there when the next call asks.
+    // Clear the failure, so that the next call tries again.
     loaded = undefined;
     throw error;
   });

@@ -10,64 +10,64 @@ import { glibcVersion } from "./load-failure.js";
 import type { NativePlatform } from "./native.js";
 import type { ProbeResult } from "./probe.js";
 
-/** What `attention-bypass doctor` prints. */
+/** The result of `diagnose`, which `attention-bypass doctor` prints. */
 export interface Diagnosis {
-  /** Version of this package. */
+  /** The version of this package. */
   package: string;
-  /** Version of Node, such as "v22.11.0". */
+  /** The version of Node.js, such as "v22.11.0". */
   node: string;
-  /** Operating system and processor type, and the system's version. */
+  /** The operating system, the processor architecture and the version of the system. */
   platform: string;
-  /** The C library's version; undefined where it is another than glibc. */
+  /** The version of glibc; undefined if the system has another C library. */
   glibc: string | undefined;
   /** The processor. */
   cpu: {
-    /** As the system calls it. */
+    /** The name that the system reports. */
     model: string;
-    /** Cores that this process may use. */
+    /** The number of cores that this process may use. */
     cores: number;
   };
-  /** Memory of the machine, to the nearest GiB. */
+  /** The memory of the machine in GiB, rounded. */
   memoryGiB: number;
-  /** NVIDIA's driver; undefined where none is loaded. */
+  /** The NVIDIA driver; undefined if none is loaded. */
   nvidia:
     | {
-        /** Its version. */
+        /** The version of the driver. */
         driver: string;
-        /** The graphics processors that it sees, by their names. */
+        /** The names of the GPUs that the driver reports. */
         devices: string[];
       }
     | undefined;
   /** The libtorch that the package needs. */
   wanted: {
-    /** The version that it is built and tested with. */
+    /** The libtorch version that the package is built and tested with. */
     version: string;
-    /** The series that it has addons for, such as "2.13". */
+    /** The libtorch series that the package has addons for, such as "2.13". */
     series: string[];
   };
-  /** Every place that was looked at for a libtorch, in order. */
+  /** The places where a libtorch was searched, in order. */
   attempts: LibtorchAttempt[];
-  /** The libtorch that is taken; undefined where there is none. */
+  /** The libtorch that is used; undefined if none was found. */
   libtorch: Libtorch | undefined;
-  /** What the loaded libtorch says of itself; undefined where none loads. */
+  /** The properties that the loaded libtorch reports; undefined if loading failed. */
   runtime: NativePlatform | undefined;
-  /** Why nothing can run on CUDA; undefined where something can, or where nothing loads. */
+  /** Why CUDA can't be used; undefined if it can, or if loading failed. */
   cudaRefusal: string | undefined;
-  /** What `device: "auto"` takes, and why; undefined where nothing loads. */
+  /** The device that `device: "auto"` means on this machine; undefined if loading failed. */
   auto:
     | {
-        /** "cpu" or "cuda:0". */
+        /** The device: "cpu" or "cuda:0". */
         device: string;
-        /** As `model.deviceReason` has it. */
+        /** Why this device, as in `model.deviceReason`. */
         reason: string;
       }
     | undefined;
-  /** Why nothing loads, with the code that `loadModel` throws. */
+  /** Why libtorch or the addon does not load; undefined if they load. `loadModel` throws the same code. */
   failure:
     | {
-        /** An error code. */
+        /** The error code. */
         code: string;
-        /** A sentence, with what helps. */
+        /** The error message, with what to do. */
         message: string;
       }
     | undefined;
@@ -75,7 +75,7 @@ export interface Diagnosis {
 
 const longestProbe = 120_000;
 
-/** The driver says of itself what it is; NVIDIA's own tools need not be there. */
+/** Reads the NVIDIA driver's version and devices from /proc, so that NVIDIA's tools are not needed. */
 async function nvidiaDriver(): Promise<Diagnosis["nvidia"]> {
   const root = path.dirname(driverVersion);
   const version = await readFile(driverVersion, "utf8").catch(() => undefined);
@@ -90,7 +90,7 @@ async function nvidiaDriver(): Promise<Diagnosis["nvidia"]> {
   return { driver: /\b\d+\.\d+(\.\d+)?\b/.exec(version)?.[0] ?? "unknown", devices };
 }
 
-/** Loads everything in a child process: a libtorch that brings down its process is a finding, not the end. */
+/** Loads libtorch and the addon in a child process, so that a crash is reported instead of ending this process. */
 function probe(): Promise<ProbeResult> {
   const file = path.join(packageRoot, "dist", "probe.js");
   return new Promise((resolve) => {
@@ -98,20 +98,23 @@ function probe(): Promise<ProbeResult> {
       try {
         return resolve(JSON.parse(stdout) as ProbeResult);
       } catch {
-        // It ended before it could say anything.
+        // The child process ended before it printed a result.
       }
       const last = stderr.trim().split("\n").at(-1);
-      const said = last ? `, and the last it said is: ${last}` : "";
+      const printed = last ? ` (its last line of output: ${last})` : "";
       const end = error?.killed
-        ? `takes longer than ${longestProbe / 1000} s`
-        : `ends its process ${error?.signal ? `by ${error.signal}` : `with code ${error?.code}`}`;
-      const cure = "another libtorch may help: `npx attention-bypass setup`";
-      resolve({ failure: { code: "LIBTORCH_LOAD_FAILED", message: `loading libtorch ${end}${said}; ${cure}` } });
+        ? `took longer than ${longestProbe / 1000} s`
+        : `ended its process ${error?.signal ? `by ${error.signal}` : `with exit code ${error?.code}`}`;
+      const cure = "install another libtorch: `npx attention-bypass setup`";
+      resolve({ failure: { code: "LIBTORCH_LOAD_FAILED", message: `loading libtorch ${end}${printed}; ${cure}` } });
     });
   });
 }
 
-/** Looks at this machine the way that `loadModel` does, and tells what it finds. Does not throw. */
+/**
+ * Searches and loads libtorch as `loadModel` does and returns what it found, as `attention-bypass doctor` prints it.
+ * Does not throw: a failure is part of the result.
+ */
 export async function diagnose(): Promise<Diagnosis> {
   const series = binding.series();
   const [{ found, attempts }, nvidia, probed] = await Promise.all([

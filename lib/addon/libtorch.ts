@@ -6,32 +6,35 @@ import { promisify } from "node:util";
 import { AttentionBypassError } from "../errors/errors.js";
 import { node } from "../files/node.js";
 
-/** Where a libtorch was looked for: ATTENTION_BYPASS_LIBTORCH, this package's cache, Python's PyTorch, or the system. */
+/**
+ * The kind of place where a libtorch was searched: the folder in ATTENTION_BYPASS_LIBTORCH, this package's cache,
+ * Python's PyTorch, or the system's folders.
+ */
 export type LibtorchOrigin = "environment" | "cache" | "python" | "system";
 
 /** A libtorch on this machine. */
 export interface Libtorch {
-  /** Where it was found. */
+  /** The kind of place where it was found. */
   origin: LibtorchOrigin;
-  /** The folder with include/. */
+  /** The folder that contains include/. */
   folder: string;
-  /** The folder of the shared libraries. */
+  /** The folder that contains the shared libraries. */
   libraries: string;
-  /** As the build says, such as "2.13.0+cpu". */
+  /** The version of the build, such as "2.13.0+cpu". */
   version: string;
   /** Whether it is built with CUDA. */
   cuda: boolean;
-  /** "2.13": the part of the version that an addon is bound to. */
+  /** The first two parts of the version, such as "2.13". An addon works with one series. */
   series: string;
 }
 
-/** One place that was looked at. */
+/** A place where a libtorch was searched. */
 export interface LibtorchAttempt {
-  /** What kind of place it is. */
+  /** The kind of place. */
   origin: LibtorchOrigin;
-  /** The place. */
+  /** The path of the place. */
   path: string;
-  /** Why it was not taken; undefined for the one that was. */
+  /** Why the place was not used; undefined for the one that is used. */
   refusal?: string;
 }
 
@@ -41,18 +44,18 @@ export interface LibtorchSearch {
 }
 
 /**
- * The folder that `setup` downloads to: $ATTENTION_BYPASS_CACHE, or a folder in the user's cache folder. Throws
- * FILE_NOT_FOUND if the user has none.
+ * Returns the folder that `setup` downloads to: $ATTENTION_BYPASS_CACHE, or a folder in the user's cache folder. Throws
+ * FILE_NOT_FOUND if the user has no home folder.
  */
 export function cacheFolder(): string {
   const { ATTENTION_BYPASS_CACHE: own, XDG_CACHE_HOME: users } = process.env;
   if (own) return path.resolve(own);
-  // By the specification of base directories a path that is empty or relative counts as none.
+  // The XDG Base Directory Specification says to ignore an empty or relative path.
   if (users && path.isAbsolute(users)) return path.join(users, "attention-bypass");
   try {
     return path.join(homedir(), ".cache", "attention-bypass");
   } catch (error) {
-    // A user id without an entry in the password file, as containers have it.
+    // The user id has no entry in the password file, as in some containers.
     throw new AttentionBypassError(
       "FILE_NOT_FOUND",
       "expected a home folder for the cache but this user has none; set HOME or ATTENTION_BYPASS_CACHE to a folder",
@@ -61,7 +64,7 @@ export function cacheFolder(): string {
   }
 }
 
-/** The folder in the cache for one version of libtorch, unpacked from PyTorch's wheel. */
+/** Returns the cache folder for one version of libtorch, unpacked from PyTorch's wheel. */
 export function cachedLibtorch(version: string): string {
   return path.join(cacheFolder(), `libtorch-${version}`);
 }
@@ -81,7 +84,7 @@ async function exists(file: string): Promise<boolean> {
   );
 }
 
-/** libtorch says its version in one of three ways: Python's package, the zip of libtorch alone, the headers. */
+/** Reads libtorch's version from version.py (PyTorch's package), build-version (the libtorch zip) or a header. */
 async function readVersion(folder: string): Promise<string | undefined> {
   const ofPackage = /__version__ = '([^']+)'/.exec(await readText(path.join(folder, "version.py")));
   if (ofPackage) return ofPackage[1];
@@ -94,20 +97,20 @@ async function readVersion(folder: string): Promise<string | undefined> {
   return undefined;
 }
 
-/** The libtorch in a folder, or why there is none. */
+/** Returns the libtorch in a folder, or the reason why there is none. */
 export async function examineLibtorch(origin: LibtorchOrigin, folder: string): Promise<Libtorch | string> {
   const folders = ["lib", "lib64", "lib/x86_64-linux-gnu", "lib/aarch64-linux-gnu"];
   for (const libraries of folders.map((name) => path.join(folder, name))) {
     if (!(await exists(path.join(libraries, "libtorch_cpu.so")))) continue;
     const version = await readVersion(folder);
-    if (version === undefined) return "its version can't be told";
+    if (version === undefined) return "its version is unknown";
     const cuda = await exists(path.join(libraries, "libtorch_cuda.so"));
     return { origin, folder, libraries, version, cuda, series: version.split(".").slice(0, 2).join(".") };
   }
-  return "there is no libtorch_cpu.so in it";
+  return "it contains no libtorch_cpu.so";
 }
 
-/** The torch folder of the Python at hand, found without importing it. */
+/** Returns the torch folder of the first Python that has PyTorch, found without importing it. */
 async function pythonTorch(): Promise<string | undefined> {
   const script = "import importlib.util as u; s = u.find_spec('torch'); print(s.origin if s else '')";
   const own = process.env.ATTENTION_BYPASS_PYTHON;
@@ -116,13 +119,16 @@ async function pythonTorch(): Promise<string | undefined> {
       const { stdout } = await promisify(node.childProcess.execFile)(python, ["-c", script], { timeout: 20_000 });
       if (stdout.trim()) return path.dirname(stdout.trim());
     } catch {
-      // No such Python; the next one may be there.
+      // This Python does not exist or fails: try the next one.
     }
   }
   return undefined;
 }
 
-/** The tested version before others, and of each CUDA's first, which runs on the CPU as well. */
+/**
+ * Returns the cache's libtorch folders in the order of preference: the tested version before others, and within a
+ * version the CUDA build first, because it also runs on the CPU.
+ */
 async function cachedFolders(version: string): Promise<string[]> {
   const own = path.basename(cachedLibtorch(version));
   const names = await readdir(cacheFolder()).catch((): string[] => []);
@@ -131,7 +137,7 @@ async function cachedFolders(version: string): Promise<string[]> {
   return [...new Set([own, ...found])].sort((a, b) => rank(a) - rank(b)).map((name) => path.join(cacheFolder(), name));
 }
 
-/** The cache folder's path, or why there is none. */
+/** Returns the path of the cache folder, or the reason why there is none. */
 function lookForCache(): { folder?: string; refusal?: string } {
   try {
     return { folder: cacheFolder() };
@@ -151,10 +157,10 @@ async function* candidates(version: string): AsyncGenerator<[LibtorchOrigin, str
 }
 
 /**
- * Whether a file is there, or `unknown` if the host does not let this process look: Deno refuses all of /proc unless every
- * permission is given.
+ * Returns whether a file exists, or `unknown` if this process is not permitted to check: Deno denies access to /proc
+ * unless all permissions are granted.
  */
-export function isThere(file: string, unknown: boolean): boolean {
+export function fileExists(file: string, unknown: boolean): boolean {
   try {
     return existsSync(file);
   } catch {
@@ -162,18 +168,18 @@ export function isThere(file: string, unknown: boolean): boolean {
   }
 }
 
-/** Where NVIDIA's driver says which it is, as long as it is loaded. */
+/** The file with the NVIDIA driver's version. It exists while the driver is loaded. */
 export const nvidiaDriver = "/proc/driver/nvidia/version";
 
 /**
- * Looks for a libtorch of one of the series that addons are built for: $ATTENTION_BYPASS_LIBTORCH alone where it is
- * set, then the package's cache, the PyTorch of the Python at hand, and a system package. One with CUDA goes before all
- * without where it is wanted, which it is where an NVIDIA driver is loaded.
+ * Searches a libtorch of one of the series that addons are built for. If $ATTENTION_BYPASS_LIBTORCH is set, only that
+ * folder is searched; otherwise the package's cache, Python's PyTorch and the system's folders, in this order. If
+ * `wantsCuda` (default: an NVIDIA driver is loaded), any build with CUDA is preferred to those without.
  */
 export async function findLibtorch(
   version: string,
   series: readonly string[],
-  wantsCuda = isThere(nvidiaDriver, false),
+  wantsCuda = fileExists(nvidiaDriver, false),
 ): Promise<LibtorchSearch> {
   const attempts: LibtorchAttempt[] = [];
   const attempt = async (origin: LibtorchOrigin, folder: string): Promise<Libtorch | undefined> => {
@@ -197,7 +203,7 @@ export async function findLibtorch(
     if (found && (found.cuda || !wantsCuda)) return { found, attempts };
     if (!found) continue;
     const last = attempts.at(-1) as LibtorchAttempt;
-    last.refusal = "it is built without CUDA, and an NVIDIA driver is here";
+    last.refusal = "it is built without CUDA, but an NVIDIA driver is loaded";
     withoutCuda.push({ found, attempt: last });
   }
   const [next] = withoutCuda;
@@ -210,6 +216,6 @@ export function libtorchNotFound(version: string, attempts: readonly LibtorchAtt
   return new AttentionBypassError(
     "LIBTORCH_NOT_FOUND",
     `expected a libtorch ${version} on this machine but found none (${looked}). ` +
-      "Run `npx attention-bypass setup` to bring it, or set ATTENTION_BYPASS_LIBTORCH to the folder of one",
+      "Run `npx attention-bypass setup` to install one, or set ATTENTION_BYPASS_LIBTORCH to the folder of one",
   );
 }

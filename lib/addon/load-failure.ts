@@ -1,9 +1,9 @@
 import { AttentionBypassError, type ErrorCode, messageOf } from "../errors/errors.js";
 
-/** The C library's version; undefined where it is another than glibc, such as Alpine's musl. */
+/** Returns the version of glibc; undefined if the system has another C library, such as Alpine's musl. */
 export function glibcVersion(): string | undefined {
   if (!process.report) return undefined;
-  // Asking the network for names takes seconds on some machines.
+  // The report's DNS look-ups take seconds on some machines.
   Object.assign(process.report, { excludeNetwork: true });
   const { header } = process.report.getReport() as unknown as { header: { glibcVersionRuntime?: string } };
   return header.glibcVersionRuntime;
@@ -11,26 +11,26 @@ export function glibcVersion(): string | undefined {
 
 const isNvidias = (library: string) => /^lib(cu[a-z]|nv|nccl)/.test(library);
 
-/** What the dynamic loader's complaints mean, and what helps; of each the first that fits. */
+/** Explanations of the dynamic loader's messages, with what to do. The first pattern that matches is used. */
 const meanings: readonly [pattern: RegExp, meaning: (name: string) => string][] = [
   [
     /version [`'](GLIBC_[\d.]+)' not found/,
     (version) => {
       const here = glibcVersion();
       const has = here === undefined ? "this system has another C library" : `this system has glibc ${here}`;
-      return `it needs ${version.replace("_", " ")} and ${has}; a newer system helps`;
+      return `it needs ${version.replace("_", " ")} but ${has}; use a newer system`;
     },
   ],
   [
     /version [`']((?:GLIBCXX|CXXABI)_[\d.]+)' not found/,
     (version) =>
-      `it needs a libstdc++ with ${version}; a newer system helps, or a Node.js that is not linked to an older one`,
+      `it needs a libstdc++ with ${version}; use a newer system, or a Node.js that is not linked to an older libstdc++`,
   ],
   [
     /undefined symbol: ([\w@.]+)/,
     (symbol) =>
-      `the symbol ${symbol} is missing, so that parts of different builds came together; ` +
-      "`npx attention-bypass setup` brings a whole libtorch",
+      `the symbol ${symbol} is missing, because libraries of different builds are mixed; ` +
+      "`npx attention-bypass setup` installs a complete libtorch",
   ],
   [
     /(libcuda\.so[\d.]*): cannot open shared object file/,
@@ -40,23 +40,24 @@ const meanings: readonly [pattern: RegExp, meaning: (name: string) => string][] 
     /([^/\s:]+): cannot open shared object file/,
     (library) =>
       isNvidias(library)
-        ? `NVIDIA's library ${library} is missing; \`npx attention-bypass setup --device cuda\` brings it, or pip with PyTorch's own dependencies`
-        : `${library} is missing; \`npx attention-bypass setup\` brings a whole libtorch`,
+        ? `NVIDIA's library ${library} is missing; \`npx attention-bypass setup --device cuda\` installs it, or pip with ` +
+          "PyTorch's own dependencies"
+        : `${library} is missing; \`npx attention-bypass setup\` installs a complete libtorch`,
   ],
   [
     /(invalid ELF header|file too short|wrong ELF class|cannot read file data|not an ELF file)/,
-    () => "the file is spoilt or for another kind of machine; `npx attention-bypass setup` brings a whole libtorch",
+    () => "the file is damaged or for another platform; `npx attention-bypass setup` installs a complete libtorch",
   ],
 ];
 
-/** A complaint of the dynamic loader, in one line, with what it means where that is known. */
+/** Returns the first line of the dynamic loader's message, with an explanation if the message is known. */
 export function explainLoadFailure(error: unknown): string {
-  const [complaint = ""] = messageOf(error).split("\n", 1);
+  const [message = ""] = messageOf(error).split("\n", 1);
   for (const [pattern, meaning] of meanings) {
-    const found = pattern.exec(complaint);
-    if (found) return `${complaint} (${meaning(found[1] as string)})`;
+    const found = pattern.exec(message);
+    if (found) return `${message} (${meaning(found[1] as string)})`;
   }
-  return complaint;
+  return message;
 }
 
 export function loadFailure(code: ErrorCode, what: string, error: unknown): AttentionBypassError {

@@ -1,12 +1,10 @@
 import type { NativeError } from "../errors/native-error.js";
 import type { FileIdentity } from "../files/file-identity.js";
 
-/**
- * The whole surface of the native addon. Nothing but the files that import these types touches it, and what goes in
- * has been validated: the addon converts and computes. Promises reject with {@link NativeError}.
- */
+// The types of everything that the native addon exports. Arguments must be validated before a call: the addon only
+// converts and computes. Promises reject with a `NativeError`.
 
-/** Rows of tokens, one after the other. */
+/** Rows of token ids: all ids in one array, row after row, and the length of each row. */
 export interface NativeRows {
   tokens: Int32Array;
   lengths: Int32Array;
@@ -17,17 +15,17 @@ export type NativeMode = "none" | "zero" | "short-circuit" | "mean";
 /** What a bypass changes in one block. */
 export interface NativeBlockBypass {
   mode: NativeMode;
-  /** For each head, 1 where it is bypassed; empty: the attention as a whole. */
+  /** One value per head: 1 if it is bypassed. Empty: the whole attention is bypassed. */
   heads: Uint8Array;
-  /** Of the mode "mean": the head outputs side by side, as many numbers as the model is wide. Otherwise empty. */
+  /** For mode "mean": the mean head outputs, concatenated (hiddenSize values). Otherwise empty. */
   mean: Float32Array;
   /** Never "short-circuit". */
   mlpMode: NativeMode;
-  /** Of the mode "mean": the MLP's output, as many numbers as the model is wide. Otherwise empty. */
+  /** For mode "mean": the mean MLP output (hiddenSize values). Otherwise empty. */
   mlpMean: Float32Array;
 }
 
-/** For each block. */
+/** One entry for each block. */
 export type NativePlan = NativeBlockBypass[];
 
 export interface NativeConfig {
@@ -41,7 +39,7 @@ export interface NativeConfig {
   activation: string;
   normEpsilon: number;
   tiedEmbedding: boolean;
-  /** For each block, how many tokens back it sees, itself included; 0: all. */
+  /** One value per block: the attention window in tokens, including the current one; 0: the whole context. */
   windows: Int32Array;
   parallelResidual: boolean;
   attentionBias: boolean;
@@ -50,17 +48,17 @@ export interface NativeConfig {
   attentionScale: number;
 }
 
-/** A tensor in a file, whatever the file's format. */
+/** A tensor in a file of any format. */
 export interface NativeTensor {
   name: string;
-  /** As safetensors spells it: F32, BF16, F16, ... */
+  /** The dtype by its name in safetensors: F32, BF16, F16, ... */
   dtype: string;
   shape: number[];
-  /** In elements. */
+  /** The strides in elements. */
   strides: number[];
-  /** The index of its file in the source's files. */
+  /** The index of its file in `NativeSource.files`. */
   file: number;
-  /** Of the bytes that it may use in the file. */
+  /** The range of bytes in the file, from `begin` up to `end`, that the tensor may use. */
   begin: number;
   end: number;
 }
@@ -82,23 +80,23 @@ export interface NativeLoadOptions {
   allowNonFinite: boolean;
 }
 
-/** Tokens are scored from `first` on in each row, under each plan. */
+/** The settings of a scorer, which scores rows under each plan. */
 export interface NativeScoringOptions {
   plans: readonly NativePlan[];
   /** `topK` 0: all tokens. */
   scheme: { temperature: number; topK: number };
-  /** Bytes that the work may take in addition to the weights. */
+  /** The bytes that scoring may use in addition to the weights. */
   memory: number;
 }
 
 /** Rows to score in one batch. */
 export interface NativeScoringRows {
   rows: NativeRows;
-  /** For each row, its first token that is scored. */
+  /** One value per row: the position of the first token that is scored. */
   first: Int32Array;
   /** How many consecutive rows form each group. The common prefix of a group is computed once. */
   groups: Int32Array;
-  /** Whether rows are decoded too; then each is a group of its own. */
+  /** Whether rows are also decoded greedily. Then each row must be a group. */
   decode: boolean;
 }
 
@@ -107,28 +105,30 @@ export interface NativeScores {
   logLikelihood: Float32Array;
   entropy: Float32Array;
   schemeLogLikelihood: Float32Array;
-  /** The true token's logit less the greatest of the others. */
+  /** The true token's logit minus the largest other logit. */
   margin: Float32Array;
   predicted: Int32Array;
-  /** Empty where nothing is decoded. */
+  /** The decoded tokens; empty if rows are not decoded. */
   decoded: Int32Array;
 }
 
 export interface NativeScoreResult {
   plans: NativeScores[];
-  /** Floating-point operations of the matrix products. */
+  /** The number of floating-point operations of the matrix products. */
   operations: number;
 }
 
 export interface NativeAttentionSurvey {
-  /** For each block. `mean`: the head outputs side by side; `mlpMean`: the MLP's output. As wide as the model. */
+  /**
+   * One entry per block. `mean`: the mean head outputs, concatenated; `mlpMean`: the mean MLP output (hiddenSize each).
+   */
   blocks: { share: number; heads: Float64Array; mean: Float64Array; mlpMean: Float64Array }[];
   tokens: number;
 }
 
-/** One value for each token. */
+/** Divergences of one row. Each array has one value per token. */
 export interface NativeDivergence {
-  /** `contribution` is empty and `contributionBound` 0 where the attention is not bypassed as a whole by mode zero. */
+  /** `contribution` is empty and `contributionBound` is 0 unless the whole attention is bypassed with mode "zero". */
   blocks: {
     stream: Float64Array;
     distance: Float64Array;
@@ -136,7 +136,7 @@ export interface NativeDivergence {
     contribution: Float64Array;
     contributionBound: number;
   }[];
-  /** `changed` and `certain`: 1 where it is so. */
+  /** `changed`: 1 if the top-1 token changed. `certain`: 1 if it is proven that it cannot change. */
   output: { divergence: Float64Array; bound: Float64Array; changed: Uint8Array; certain: Uint8Array };
 }
 
@@ -147,34 +147,34 @@ export interface NativeGenerationOptions {
   /** 0: all tokens. */
   topK: number;
   topP: number;
-  /** One for each row, whole numbers below 2^53. */
+  /** One seed per row: whole numbers below 2^53. */
   seeds: Float64Array;
 }
 
 /** The next token of a row. */
 export interface NativeToken {
   token: number;
-  /** Under the model, at temperature 1. */
+  /** The log-probability under the model, at temperature 1. */
   logProbability: number;
-  /** Why the row has none. */
+  /** The error if the row has no next token. */
   failure?: NativeError;
 }
 
-/** Ends one call's work, and hears of its progress. */
+/** Cancels the work of one call and reports its progress. */
 export interface NativeControl {
   abort(): void;
 }
 
 export interface NativeModel {
   load(config: NativeConfig, source: NativeSource, options: NativeLoadOptions, control?: NativeControl): Promise<void>;
-  /** Writes a TorchScript archive with extra files in it. */
+  /** Writes a TorchScript archive that contains the extra files, by name. */
   save(path: string, extra: Record<string, string>, control?: NativeControl): Promise<void>;
-  /** (rows, longest row, vocabulary), not a number behind the end of a row. */
+  /** Returns logits (rows, longest row, vocabulary), padded with NaN after the end of a row. */
   logits(rows: NativeRows, plan: NativePlan, control?: NativeControl): Promise<Float32Array>;
   attention(rows: NativeRows, control?: NativeControl): Promise<NativeAttentionSurvey>;
-  /** Of each row under each plan, by a model in float64. */
+  /** Returns the divergences of each row under each plan, computed by a model in float64. */
   diverge(rows: NativeRows, plans: readonly NativePlan[], control?: NativeControl): Promise<NativeDivergence[][]>;
-  /** Frees the weights, after the work that is queued. */
+  /** Frees the weights after all queued work is done. */
   close(): Promise<void>;
 }
 
@@ -187,57 +187,57 @@ export interface NativeScorer {
   score(control?: NativeControl): Promise<NativeScoreResult>;
 }
 
-/** The generations of a model, which are decoded as one batch. */
+/** Generates tokens for the rows of all calls as one batch. */
 export interface NativeGenerator {
-  /** Adds rows with a plan and options of their own. Resolves with their numbers. */
+  /** Adds rows with their plan and options. Resolves with the numbers of the rows. */
   add(prompts: NativeRows, plan: NativePlan, options: NativeGenerationOptions): Promise<Int32Array>;
-  /** Decodes a token of each of these rows; a row's first step reads its prompt. */
+  /** Decodes one token for each of these rows. The first step of a row also computes its prompt. */
   step(rows: Int32Array, control?: NativeControl): Promise<NativeToken[]>;
-  /** Frees rows. Numbers of rows that are gone are ignored. */
+  /** Frees rows. Numbers of rows that were already freed are ignored. */
   remove(rows: Int32Array): Promise<void>;
 }
 
-/** What a process that runs a stranger's code may still take. */
+/** The resource limits of a process that runs untrusted code. */
 export interface NativeLimits {
-  /** Bytes of memory, beside what the process has at that time. */
+  /** The bytes of memory that the process may use in addition to what it uses when the limit is set. */
   memory: number;
-  /** Seconds of processor time. */
+  /** The seconds of CPU time. */
   seconds: number;
 }
 
-/** A TorchScript module by somebody else. */
+/** An untrusted TorchScript module. */
 export interface NativeTraced {
-  /** The logits for one row of tokens. Throws {@link NativeError} if the module fails or returns none. */
+  /** Returns the logits for one row of tokens. Throws {@link NativeError} if the module fails or returns no logits. */
   logits(tokens: Int32Array): { data: Float32Array; shape: number[] };
 }
 
-/** What the libtorch that is loaded says of itself. */
+/** Properties of the loaded libtorch. */
 export interface NativePlatform {
-  /** Its version. */
+  /** The version of libtorch. */
   libtorch: string;
-  /** The processor's vector instructions that it uses, such as "AVX2". */
+  /** The vector instructions of the processor that libtorch uses, such as "AVX2". */
   cpuCapability: string;
-  /** The number of threads that work runs on by default. */
+  /** The default number of threads for computations. */
   threads: number;
-  /** How many CUDA devices it sees. */
+  /** The number of CUDA devices. */
   cudaDevices: number;
-  /** Why there are none, or "". */
+  /** Why there are no CUDA devices; "" if there are some. */
   cudaRefusal: string;
 }
 
 export interface Addon {
-  Control: new (onProgress?: (share: number) => void) => NativeControl;
+  Control: new (onProgress?: (fraction: number) => void) => NativeControl;
   Model: new () => NativeModel;
   Generator: new (model: NativeModel) => NativeGenerator;
   Scorer: new (model: NativeModel, options: NativeScoringOptions) => NativeScorer;
-  /** Ends all work, at the process's exit. */
+  /** Ends all work when the process exits. */
   endAll(): void;
   platform(): Promise<NativePlatform>;
-  /** Bytes that are free on a CUDA device. Throws {@link NativeError}. */
+  /** Returns the free bytes of a CUDA device. Throws {@link NativeError}. */
   freeMemory(device: string): number;
   /**
-   * Limits this process for good, then loads a TorchScript module, whose code may do anything. Only for a process that
-   * was started for this. Throws {@link NativeError}.
+   * Sets the limits of this process permanently, then loads a TorchScript module, whose code is untrusted. Use it only
+   * in a process that was started for this. Throws {@link NativeError}.
    */
   Traced: new (
     path: string,
@@ -245,8 +245,8 @@ export interface Addon {
   ) => NativeTraced;
 }
 
-/** The small addon that opens libtorch for the other one. */
+/** The small addon that opens libtorch before the main addon is loaded. */
 export interface Preload {
-  /** The variables, such as "NAME=value", are in the process's environment only while the library is opened. */
+  /** Opens a library. The variables, such as "NAME=value", are set in the environment only while it is opened. */
   open(path: string, variables: readonly string[]): Promise<void>;
 }

@@ -1,4 +1,4 @@
-// Loads libtorch and the addon in a process of its own for `diagnose`, which so outlives whatever that does to a process.
+// Loads libtorch and the addon in a child process for `diagnose`, so that a crash does not end the caller's process.
 
 import { AttentionBypassError } from "../errors/errors.js";
 import { loadAddon } from "./addon.js";

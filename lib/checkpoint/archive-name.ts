@@ -1,7 +1,7 @@
 import path from "node:path";
 import { AttentionBypassError } from "../errors/errors.js";
 
-/** Names of other formats, which other programs would then fail to read. */
+/** Name endings of other formats. Programs for these formats would fail to read a TorchScript archive of that name. */
 const otherFormats: Readonly<Record<string, string>> = {
   ".safetensors": "safetensors",
   ".bin": "a PyTorch checkpoint",
@@ -9,7 +9,7 @@ const otherFormats: Readonly<Record<string, string>> = {
   ".gguf": "GGUF",
 };
 
-/** Refuses a name for a TorchScript archive that means another format. Throws INVALID_ARGUMENT. */
+/** Throws INVALID_ARGUMENT if the name of a TorchScript archive has the ending of another format. */
 export function checkArchiveName(file: string): void {
   const ending = path.extname(file).toLowerCase();
   const format = otherFormats[ending];

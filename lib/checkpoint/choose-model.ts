@@ -4,12 +4,12 @@ import { invalidArgument } from "../errors/validation.js";
 import type { ModelConfig } from "../families/config.js";
 import { familyOf } from "../families/registry.js";
 
-/** Heads that training puts next to a language model. */
+/** Name prefixes of extra heads that training adds to a language model. */
 const extraHeads = ["v_head.", "score."];
-/** As many names as a message shows. */
+/** The most names that a message shows. */
 const shownNames = 5;
 
-/** The tensors of one model, and what was left out of it. */
+/** The tensors of one model, and a notice for each part that was left out. */
 export interface ChosenModel<Tensor> {
   tensors: Tensor[];
   notices: string[];
@@ -23,7 +23,7 @@ const listed = (names: readonly string[]) => {
   return names.length > shownNames ? `${shown} and ${names.length - shownNames} more` : shown;
 };
 
-/** What stands before all names of each model, such as "model.", or "". */
+/** Returns the prefix of all names of each model, such as "model.", or "". */
 function prefixesOf(names: readonly string[], family: ModelConfig["family"]): string[] {
   const { embedding, core } = familyOf(family);
   const inner = names
@@ -40,7 +40,7 @@ function choosePrefix(prefixes: readonly string[], key: string | undefined, plac
   const keys = prefixes.map((prefix) => prefix.slice(0, -1));
   const found =
     key === undefined ? prefixes : prefixes.filter((prefix) => prefix === `${key}.` || prefix.startsWith(`${key}.`));
-  // The model of plain names has the empty key, where it stands next to others.
+  // The empty key selects the model whose names have no prefix.
   const matches = key === "" ? prefixes.filter((prefix) => prefix === "") : found;
   const [prefix, ...others] = matches;
   if (prefix === undefined) throw invalidArgument("key", `${listed(keys)}, which ${place} holds,`, key);
@@ -48,13 +48,13 @@ function choosePrefix(prefixes: readonly string[], key: string | undefined, plac
   throw new AttentionBypassError(
     "WEIGHTS_AMBIGUOUS",
     `expected one model in ${place} but found ${matches.length}, named ${listed(matches.map((name) => name.slice(0, -1)))}; ` +
-      "choose one by the option key",
+      "choose one with the option key",
   );
 }
 
 /**
- * Chooses the tensors of one model among those of its files: the one there is, or the one whose names begin with the
- * key. Throws TENSOR_MISSING, WEIGHTS_AMBIGUOUS, INVALID_ARGUMENT.
+ * Chooses the tensors of one model: the only one in the files, or the one whose names begin with `key`. Throws
+ * TENSOR_MISSING, WEIGHTS_AMBIGUOUS, INVALID_ARGUMENT.
  */
 export function chooseModel<Tensor extends { readonly name: string }>(
   tensors: readonly Tensor[],

@@ -3,15 +3,16 @@ import * as v from "valibot";
 import { packageRoot } from "../addon/addon.js";
 import { validate } from "../errors/validation.js";
 
-/** The small models that come with the package. */
+/** The names of the embedded models: small models that the package contains. */
 export const embeddedModels = ["gpt-neox", "gpt-neo"] as const;
 
-/** A small model that comes with the package. */
+/** The name of an embedded model. */
 export type EmbeddedModel = (typeof embeddedModels)[number];
 
 /**
- * The folder of a model that comes with the package and has memorized made-up secrets on purpose, for first steps and
- * tests: two million parameters, in eight blocks. Throws INVALID_ARGUMENT.
+ * Returns the path of an embedded model's folder, for `loadModel`. The embedded models have two million parameters in
+ * eight blocks, and were trained to memorize invented secrets. They are meant for first steps and tests. `name`
+ * defaults to "gpt-neox". Throws INVALID_ARGUMENT.
  */
 export function embeddedModel(name: EmbeddedModel = "gpt-neox"): string {
   const message = embeddedModels.map((known) => JSON.stringify(known)).join(" or ");
@@ -19,8 +20,8 @@ export function embeddedModel(name: EmbeddedModel = "gpt-neox"): string {
 }
 
 /**
- * The folder with what to measure on these models: the secrets as samples (records.jsonl, passages.jsonl), held-out.txt
- * and questions (tasks/agreement.jsonl, recall.jsonl, sums.jsonl).
+ * Returns the path of the folder with data for the embedded models: samples with the secrets (records.jsonl,
+ * passages.jsonl), a text for perplexity (held-out.txt) and tasks (tasks/agreement.jsonl, recall.jsonl, sums.jsonl).
  */
 export function embeddedMeasures(): string {
   return path.join(packageRoot, "models", "measures");

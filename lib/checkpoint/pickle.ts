@@ -1,25 +1,25 @@
 import { setImmediate } from "node:timers/promises";
 
-/** A pickle that is refused. The message completes "expected … but". */
+/** The error for a pickle that is not supported. The message completes "expected … but". */
 export class PickleError extends Error {}
 
 /** A function or class that a pickle may name and call. */
 export class PickledCallable {
   constructor(
-    /** Makes the value of a call from its arguments, or throws a {@link PickleError}. */
+    /** Returns the value of a call with these arguments. Throws a {@link PickleError}. */
     readonly call: (args: readonly unknown[]) => unknown,
   ) {}
 }
 
 /**
- * A dictionary: keys and values in turns. No `Map`, since keys from a stranger could all have one hash, and so many make
- * it as slow as they like.
+ * A dictionary as a list of alternating keys and values. Not a `Map`, because untrusted keys could all have the same
+ * hash, which would make it very slow.
  */
 export class PickledDictionary {
   readonly entries: unknown[] = [];
 }
 
-/** An object of a class of which the attributes count. */
+/** An object of a class. Only its attributes are kept. */
 export class PickledObject {
   attributes = new PickledDictionary();
 }
@@ -28,30 +28,32 @@ export class PickledTuple {
   constructor(readonly items: readonly unknown[]) {}
 }
 
-/** Stands for a value that nothing depends on; it takes what is put into it and keeps nothing. */
+/** A placeholder for a value that is not needed. Items added to it are dropped. */
 export class Ignored {}
 
 export interface PickleNames {
-  /** The value of a name, with its module before it. Throws a {@link PickleError} for all that may not be named. */
+  /**
+   * Returns the value of a qualified name ("module.name"). Throws a {@link PickleError} for names that are not allowed.
+   */
   find(name: string): unknown;
-  /** The value of a persistent id. Throws a {@link PickleError}. */
+  /** Returns the value of a persistent id. Throws a {@link PickleError}. */
   persistent(id: unknown): unknown;
 }
 
-/** Operations; a checkpoint of a thousand tensors has a hundred thousand. Bounds time and memory. */
+/** The most operations, to limit time and memory. A checkpoint of a thousand tensors has a hundred thousand. */
 const mostOperations = 2_000_000;
-/** Values on the stack; bounds the time of one operation, and so how long the event loop waits. */
+/** The most values on the stack, to limit the time of one operation, during which the event loop waits. */
 const deepestStack = 100_000;
-/** Collections within collections. */
+/** The deepest nesting of collections. */
 const mostMarks = 1000;
-/** Bytes of one string, decoded at once. */
+/** The most bytes of one string. */
 const longestString = 2 ** 20;
-/** Operations between two turns of the event loop: a few milliseconds. */
+/** The operations between two turns of the event loop, which take a few milliseconds. */
 const sliceOperations = 10_000;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** The state of the machine that a pickle is a program for. */
+/** The stack machine that executes a pickle. */
 class Machine {
   readonly #bytes: Buffer;
   readonly #names: PickleNames;
@@ -66,7 +68,7 @@ class Machine {
     this.#names = names;
   }
 
-  /** Runs some operations. */
+  /** Executes at most `count` operations. */
   run(count: number): void {
     for (let done = 0; done < count && !this.stopped; done++) {
       const code = this.byte();
@@ -80,7 +82,7 @@ class Machine {
 
   take(length: number): Buffer {
     const end = this.#position + length;
-    if (end > this.#bytes.length) throw new PickleError("its pickle ends too early");
+    if (end > this.#bytes.length) throw new PickleError("its pickle is cut off");
     const taken = this.#bytes.subarray(this.#position, end);
     this.#position = end;
     return taken;
@@ -96,7 +98,7 @@ class Machine {
 
   length64(): number {
     const length = this.take(8).readBigUInt64LE();
-    if (length > this.#bytes.length) throw new PickleError("its pickle ends too early");
+    if (length > this.#bytes.length) throw new PickleError("its pickle is cut off");
     return Number(length);
   }
 
@@ -114,7 +116,7 @@ class Machine {
 
   line(): string {
     const end = this.#bytes.indexOf(0x0a, this.#position);
-    if (end === -1) throw new PickleError("its pickle ends too early");
+    if (end === -1) throw new PickleError("its pickle is cut off");
     const text = this.text(end - this.#position);
     this.take(1);
     return text;
@@ -128,13 +130,14 @@ class Machine {
   }
 
   pop(): unknown {
-    if (this.#stack.length <= (this.#marks.at(-1) ?? 0)) throw new PickleError("its pickle takes a value from nowhere");
+    if (this.#stack.length <= (this.#marks.at(-1) ?? 0))
+      throw new PickleError("its pickle pops a value from an empty stack");
     return this.#stack.pop();
   }
 
   popText(): string {
     const text = this.pop();
-    if (typeof text !== "string") throw new PickleError("its pickle has another value where a name belongs");
+    if (typeof text !== "string") throw new PickleError("its pickle has another value instead of a name");
     return text;
   }
 
@@ -151,7 +154,7 @@ class Machine {
 
   popToMark(): unknown[] {
     const mark = this.#marks.pop();
-    if (mark === undefined) throw new PickleError("its pickle ends a collection that it has not begun");
+    if (mark === undefined) throw new PickleError("its pickle ends a collection that was not begun");
     return this.#stack.splice(mark);
   }
 
@@ -162,12 +165,12 @@ class Machine {
 
   remember(key = this.#memo.length): void {
     if (key >= mostOperations)
-      throw new PickleError(`its pickle keeps value ${key}, and at most ${mostOperations} are`);
+      throw new PickleError(`its pickle stores value ${key}, and at most ${mostOperations} are allowed`);
     this.#memo[key] = this.top();
   }
 
   recall(key: number): void {
-    if (!(key in this.#memo)) throw new PickleError(`its pickle asks for value ${key}, which it has not kept`);
+    if (!(key in this.#memo)) throw new PickleError(`its pickle reads value ${key}, which it has not stored`);
     this.push(this.#memo[key]);
   }
 
@@ -184,24 +187,24 @@ class Machine {
     const callee = this.pop();
     if (!(args instanceof PickledTuple)) throw new PickleError("its pickle calls something without arguments");
     if (callee instanceof PickledCallable) this.push(callee.call(args.items));
-    else throw new PickleError("its pickle calls something that is no function");
+    else throw new PickleError("its pickle calls a value that is not a function");
   }
 
   build(): void {
     const state = this.pop();
     const target = this.top();
+    // The attributes of dictionaries, such as _metadata, are dropped.
     if (target instanceof PickledObject) {
       if (state instanceof PickledDictionary) target.attributes = state;
     } else if (!(target instanceof PickledDictionary || target instanceof Ignored)) {
-      // A dictionary's own attributes, such as _metadata, are dropped.
-      throw new PickleError("its pickle sets attributes of something that has none");
+      throw new PickleError("its pickle sets attributes of a value that has none");
     }
   }
 
   append(items: readonly unknown[]): void {
     const target = this.top();
     if (Array.isArray(target)) for (const item of items) target.push(item);
-    else if (!(target instanceof Ignored)) throw new PickleError("its pickle appends to something that is no list");
+    else if (!(target instanceof Ignored)) throw new PickleError("its pickle appends to a value that is not a list");
   }
 
   setItems(items: readonly unknown[]): void {
@@ -210,13 +213,14 @@ class Machine {
     if (target instanceof PickledDictionary) {
       for (const item of items) target.entries.push(item);
     } else if (!(target instanceof Ignored)) {
-      throw new PickleError("its pickle sets items of something that is no dictionary");
+      throw new PickleError("its pickle sets items of a value that is not a dictionary");
     }
   }
 
   result(): unknown {
     const value = this.pop();
-    if (this.#stack.length > 0 || this.#marks.length > 0) throw new PickleError("its pickle leaves values over");
+    if (this.#stack.length > 0 || this.#marks.length > 0)
+      throw new PickleError("its pickle leaves values on the stack");
     return value;
   }
 }
@@ -231,10 +235,10 @@ function integer(bytes: Buffer): number | bigint {
 
 function ignoreItems(machine: Machine): void {
   machine.popToMark();
-  if (!(machine.top() instanceof Ignored)) throw new PickleError("its pickle adds to something that is no set");
+  if (!(machine.top() instanceof Ignored)) throw new PickleError("its pickle adds items to a value that is not a set");
 }
 
-/** What torch.save and torch.jit.save write, and Python's protocols 2 to 5 for their values; nothing else is run. */
+/** The operations that torch.save and torch.jit.save write with pickle protocols 2 to 5. Any other one is an error. */
 const operations: ReadonlyMap<number, (machine: Machine) => void> = new Map<number, (machine: Machine) => void>([
   // PROTO, FRAME, STOP
   [
@@ -269,7 +273,7 @@ const operations: ReadonlyMap<number, (machine: Machine) => void> = new Map<numb
   [0x43, (machine) => pushBytes(machine, machine.byte())],
   [0x8e, (machine) => pushBytes(machine, machine.length64())],
   [0x96, (machine) => pushBytes(machine, machine.length64())],
-  // READONLY_BUFFER, of the bytes before it
+  // READONLY_BUFFER, which marks the bytes before it
   [0x98, () => undefined],
   // MARK, EMPTY_TUPLE, TUPLE, TUPLE1, TUPLE2, TUPLE3
   [0x28, (machine) => machine.mark()],
@@ -330,16 +334,16 @@ const operations: ReadonlyMap<number, (machine: Machine) => void> = new Map<numb
   [0x62, (machine) => machine.build()],
 ]);
 
-/** Bytes hold no tensors. */
+/** Skips bytes, which never contain tensors. */
 function pushBytes(machine: Machine, length: number): void {
   machine.take(length);
   machine.push(new Ignored());
 }
 
 /**
- * Unpickles: lists become arrays, and names what the caller makes of them. Nothing but the listed
- * operations is done, and no property is looked up by what a pickle says. Gives the event loop its turns. Throws a
- * {@link PickleError}.
+ * Reads a pickle without running its code. Lists become arrays, and `names` decides the values of names. Only the
+ * listed operations are executed, and no property is accessed by a name in the pickle. The event loop gets regular
+ * turns. Throws a {@link PickleError}.
  */
 export async function unpickle(bytes: Buffer, names: PickleNames): Promise<unknown> {
   const machine = new Machine(bytes, names);

@@ -7,7 +7,7 @@ import type { StoredTensor } from "./stored-tensor.js";
 import { bitsOf, checkLayout, contiguousStrides, elementCount, mostTensors } from "./tensor-layout.js";
 
 const lengthBytes = 8;
-/** Room for a hundred thousand tensors; the format's own limit is 100 MB, which takes long to parse. */
+/** Enough for a hundred thousand tensors. The format's own limit is 100 MB, which would take long to parse. */
 const longestHeader = 16 * 2 ** 20;
 
 const rowFields = v.object({
@@ -25,7 +25,7 @@ function truncated(file: string, expected: number, size: number): AttentionBypas
 
 const invalid = (message: string) => new AttentionBypassError("WEIGHTS_INVALID", message);
 
-/** A name that an object of valid JSON has twice on its first level, which `JSON.parse` says nothing of. */
+/** Returns a name that occurs twice at the top level of a JSON object. `JSON.parse` does not report these. */
 function repeatedName(text: string): string | undefined {
   const names = new Set<string>();
   let depth = 0;
@@ -53,7 +53,8 @@ function parseHeader(text: string, file: string): [string, unknown][] {
     json = JSON.parse(text);
   } catch (error) {
     throw invalid(
-      `expected a safetensors header of JSON in ${file} but parsing says ${quoted((error as Error).message, longestMessage)}`,
+      `expected a safetensors header of JSON in ${file} but parsing failed: ` +
+        quoted((error as Error).message, longestMessage),
     );
   }
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
@@ -64,7 +65,10 @@ function parseHeader(text: string, file: string): [string, unknown][] {
   return Object.entries(json).filter(([name]) => name !== "__metadata__");
 }
 
-/** The format lets tensors lie in any order, and leaves no byte to none of them or to two. */
+/**
+ * Checks that each byte after the header belongs to exactly one tensor, as the format requires. Tensors can be in any
+ * order.
+ */
 function checkPlaces(tensors: readonly StoredTensor[], begin: number, size: number, file: string): void {
   let end = begin;
   for (const tensor of [...tensors].sort((one, other) => one.begin - other.begin || one.end - other.end)) {
@@ -80,15 +84,17 @@ function checkPlaces(tensors: readonly StoredTensor[], begin: number, size: numb
 }
 
 /**
- * Reads the header of a safetensors file: eight bytes of length, little-endian, then JSON. The tensors' bytes stay
- * where they are. Throws WEIGHTS_INVALID, WEIGHTS_TRUNCATED, TENSOR_SHAPE, TENSOR_DTYPE.
+ * Reads the header of a safetensors file: the length (eight bytes, little-endian), then JSON. The tensors' bytes are
+ * not read. Throws WEIGHTS_INVALID, WEIGHTS_TRUNCATED, TENSOR_SHAPE, TENSOR_DTYPE.
  */
 export async function readSafetensorsHeader(file: RegularFile): Promise<StoredTensor[]> {
   const { path, size } = file;
   if (size < lengthBytes) throw truncated(path, lengthBytes, size);
   const length = Number((await readBytes(file, 0, lengthBytes)).readBigUInt64LE());
   if (length > longestHeader) {
-    throw invalid(`expected a safetensors header of at most ${longestHeader} bytes in ${path} but found none`);
+    throw invalid(
+      `expected a safetensors header of at most ${longestHeader} bytes in ${path} but its length is given as ${length}`,
+    );
   }
   const begin = lengthBytes + length;
   if (begin > size) throw truncated(path, begin, size);

@@ -12,38 +12,43 @@ import { withHeadOfWeights } from "./tied-head.js";
 import { archiveMark } from "./torch-archive.js";
 import { readWeightsFile, type WeightsFile } from "./weights-file.js";
 
-/** A thousand times what configs take. */
+/** The most bytes of a config, a thousand times the usual size. */
 const longestConfig = 2 ** 20;
-/** Room for a hundred thousand names. */
+/** The most bytes of an index of shards, enough for a hundred thousand names. */
 const longestIndex = 16 * 2 ** 20;
-/** More shards than any checkpoint has; each is opened. */
+/** The most shards, more than any checkpoint has. Each one is opened. */
 const mostShards = 1000;
 
-/** What a caller chooses of a model. */
+/** Options of opening a model. */
 export interface SourceOptions {
-  /** The model's key in a file of several. */
+  /** The key of the model in a file with several models. */
   readonly key?: string | undefined;
 }
 
-/** A model as it lies on disk: what it is, where its weights are, and the files that come with it. */
+/** A model on disk: its config, the places of its weights, and its other files. */
 export interface ModelSource {
   config: ModelConfig;
   /** The text that the config was read from. */
   configText: string;
   weights: NativeSource;
-  /** The path of a TorchScript module that somebody else wrote: its code may compute something else than its weights. */
+  /**
+   * The path of an untrusted TorchScript module, whose code may compute something else than its weights; else
+   * undefined.
+   */
   traced: string | undefined;
-  /** The weights are of such a module, here or before it was converted, and nobody has run it to compare. */
+  /**
+   * Whether the weights come from such a module, perhaps before a conversion, and its logits have not been compared.
+   */
   unchecked: boolean;
-  /** What was left out, one sentence each. */
+  /** One sentence for each part that was left out. */
   notices: string[];
-  /** The text of tokenizer.json where it travels in an archive. */
+  /** The text of tokenizer.json if an archive contains it. */
   tokenizerText: string | undefined;
-  /** The folder to look for a tokenizer in. */
+  /** The folder in which to look for a tokenizer. */
   folder: string;
 }
 
-async function isThere(place: string): Promise<boolean> {
+async function exists(place: string): Promise<boolean> {
   return stat(place).then(
     () => true,
     () => false,
@@ -57,11 +62,11 @@ function readConfigText(folder: string): Promise<string> {
   return readSmallText(file, `a config in ${file}`, longestConfig, configCodes);
 }
 
-/** The config of a folder, with the end tokens of its generation_config.json: generation ends as transformers' does. */
+/** Reads the config of a folder, with the end tokens of generation_config.json, which transformers uses too. */
 async function readConfig(folder: string, configText: string): Promise<ModelConfig> {
   const config = parseConfig(configText, path.join(folder, "config.json"));
   const file = path.join(folder, "generation_config.json");
-  if (!(await isThere(file))) return config;
+  if (!(await exists(file))) return config;
   const text = await readSmallText(file, `a config in ${file}`, longestConfig, configCodes);
   return { ...config, endTokens: parseEndTokens(text, file) };
 }
@@ -69,7 +74,7 @@ async function readConfig(folder: string, configText: string): Promise<ModelConf
 const indexFields = v.looseObject({ weight_map: v.looseObject({}) });
 const indexCodes = { missing: "WEIGHTS_MISSING", invalid: "WEIGHTS_INVALID" } as const;
 
-/** The shards that an index names. Throws where one is missing, so that no shard is skipped. */
+/** Returns the paths of the shards that an index names. Throws if one does not exist. */
 async function readIndex(file: string): Promise<string[]> {
   const invalid = (reason: string) =>
     new AttentionBypassError("WEIGHTS_INVALID", `expected an index of shards in ${file} but ${reason}`);
@@ -78,53 +83,57 @@ async function readIndex(file: string): Promise<string[]> {
   try {
     json = JSON.parse(text);
   } catch (error) {
-    throw invalid(`parsing its JSON says ${quoted((error as Error).message, longestMessage)}`);
+    throw invalid(`parsing its JSON failed: ${quoted((error as Error).message, longestMessage)}`);
   }
   const names = new Set(Object.values(validate(indexFields, json, file, "WEIGHTS_INVALID").weight_map));
   if (names.size > mostShards) throw invalid(`it names ${names.size} files, and at most ${mostShards} are read`);
   const shards: string[] = [];
   for (const name of names) {
     if (typeof name !== "string" || name !== path.basename(name) || name.includes("\0")) {
-      throw invalid(`it names ${typeof name === "string" ? quoted(name) : "something else"} as a file beside it`);
+      const named = typeof name === "string" ? quoted(name) : "a value that is not text";
+      throw invalid(`it names ${named} as a shard, which must be a file in the same folder`);
     }
     shards.push(path.join(path.dirname(file), name));
   }
   for (const shard of shards) {
-    if (await isThere(shard)) continue;
+    if (await exists(shard)) continue;
     throw new AttentionBypassError(
       "WEIGHTS_MISSING",
       `expected the shard ${quoted(path.basename(shard))} that ${file} names but there is no such file; ` +
-        "download the checkpoint whole",
+        "download the complete checkpoint",
     );
   }
   return shards;
 }
 
-/** What a folder is that holds no weights of a whole model, and what to do; undefined where nothing is known. */
-function strangeFolder(folder: string, names: readonly string[]): AttentionBypassError | undefined {
+/** Returns the error for a known kind of folder that is not a checkpoint, such as a hub cache; undefined for others. */
+function errorOfOtherFolder(folder: string, names: readonly string[]): AttentionBypassError | undefined {
   const refuse = (code: "CONFIG_MISSING" | "WEIGHTS_MISSING", reason: string) =>
     new AttentionBypassError(code, `expected a checkpoint in ${folder} but ${reason}`);
   if (names.includes("snapshots") && names.includes("blobs")) {
-    return refuse("CONFIG_MISSING", "it is the top of a hub cache; give a folder in it: snapshots/<hash>");
+    return refuse(
+      "CONFIG_MISSING",
+      "it is the top folder of a hub cache entry; give one of its snapshots: snapshots/<hash>",
+    );
   }
   if (names.some((name) => name.startsWith("models--")) && !names.includes("config.json")) {
     return refuse(
       "CONFIG_MISSING",
-      "it is a hub cache of several models; give one: models--org--name/snapshots/<hash>",
+      "it is a hub cache of several models; give one model: models--org--name/snapshots/<hash>",
     );
   }
   const weights = names.some((name) => /^(model|pytorch_model)\b.*\.(safetensors|bin|pt|json)$/.test(name));
   if (names.includes("adapter_config.json") && !weights) {
     return refuse(
       "WEIGHTS_MISSING",
-      "it is a PEFT adapter, which changes a model that is elsewhere; merge them in Python: " +
+      "it is a PEFT adapter without its base model; merge both in Python: " +
         "model.merge_and_unload().save_pretrained(folder)",
     );
   }
   return undefined;
 }
 
-/** The files with the weights of a checkpoint folder. */
+/** Returns the paths of the weights files in a checkpoint folder. */
 async function filesIn(folder: string, names: readonly string[]): Promise<string[]> {
   for (const name of ["model.safetensors", "pytorch_model.bin"]) {
     const index = `${name}.index.json`;
@@ -146,13 +155,13 @@ async function filesIn(folder: string, names: readonly string[]): Promise<string
   );
 }
 
-/** The weights of one model out of its files. */
+/** Returns the weights of one model in the files. */
 function weightsOf(files: readonly WeightsFile[], config: ModelConfig, place: string, { key }: SourceOptions) {
   const listed = files.flatMap(({ tensors }, file) => tensors.map(({ name, locate }) => ({ name, locate, file })));
   const { tensors, notices } = chooseModel(listed, config.family, key, place);
   const names = new Set<string>();
   for (const { name } of tensors) {
-    // Hashes of names that are numbers alone can be foreseen, and so many made alike.
+    // With a dot, because hashes of purely numeric strings are predictable and could be made equal on purpose.
     const own = `.${name}`;
     if (names.has(own)) {
       throw new AttentionBypassError(
@@ -176,7 +185,7 @@ function weightsOf(files: readonly WeightsFile[], config: ModelConfig, place: st
   };
 }
 
-/** A folder of a checkpoint, or a file of weights with its config next to it. */
+/** Opens a checkpoint folder, or a weights file with its config in the same folder. */
 async function openCheckpoint(
   place: string,
   folder: string,
@@ -203,7 +212,7 @@ async function readAll(files: readonly string[]): Promise<WeightsFile[]> {
 
 const markFields = v.looseObject({ unchecked: v.optional(v.boolean(), false) });
 
-/** Whether the mark of an archive of this package says so. */
+/** Returns whether the mark of an archive of this package says that its weights are unchecked. */
 function isUnchecked(mark: string | undefined): boolean {
   try {
     const fields = v.safeParse(markFields, JSON.parse(mark ?? "{}"));
@@ -224,7 +233,7 @@ async function openFile(file: string, options: SourceOptions): Promise<ModelSour
     config: await withHeadOfWeights(config, source.weights),
     configText,
     ...source,
-    // The code of this package is made from text of its own, never from an archive's.
+    // The code in an archive of this package is never run: models are built from the package's own text.
     traced: undefined,
     unchecked: isUnchecked(weights.extra.get(archiveMark)),
     tokenizerText: weights.extra.get("tokenizer.json"),
@@ -233,20 +242,21 @@ async function openFile(file: string, options: SourceOptions): Promise<ModelSour
 }
 
 async function missing(place: string, error: unknown): Promise<AttentionBypassError> {
-  const likeHub = /^[\w.-]+\/[\w.-]+$/.test(place) && !(await isThere(path.dirname(place)));
-  const way = likeHub
+  const likeHub = /^[\w.-]+\/[\w.-]+$/.test(place) && !(await exists(path.dirname(place)));
+  const advice = likeHub
     ? `; for a model of the Hugging Face hub, download it first: hf download ${place} --local-dir ${path.basename(place)}`
     : "";
   return new AttentionBypassError(
     "FILE_NOT_FOUND",
-    `expected a model in ${place} but there is no such file or folder (${systemCode(error)})${way}`,
+    `expected a model in ${place} but there is no such file or folder (${systemCode(error)})${advice}`,
     { cause: error },
   );
 }
 
 /**
- * Finds out what a path is: a Hugging Face checkpoint folder, or a file (an archive of this package, a traced
- * TorchScript module, one safetensors file or a state dictionary, with its config beside it). Nothing in it is run.
+ * Opens a model: a Hugging Face checkpoint folder or a file. A file is an archive of this package, or a traced
+ * TorchScript module, a safetensors file or a state dictionary with config.json in the same folder. No code in it is
+ * run.
  */
 export async function openSource(place: string, options: SourceOptions = {}): Promise<ModelSource> {
   const found = await stat(place).catch(async (error: unknown) => {
@@ -254,8 +264,8 @@ export async function openSource(place: string, options: SourceOptions = {}): Pr
   });
   if (!found.isDirectory()) return openFile(place, options);
   const names = await readdir(place);
-  const strange = strangeFolder(place, names);
-  if (strange !== undefined) throw strange;
+  const error = errorOfOtherFolder(place, names);
+  if (error !== undefined) throw error;
   return openCheckpoint(place, place, async () => readAll(await filesIn(place, names)), options);
 }
 

@@ -13,23 +13,23 @@ import {
 } from "./pickle.js";
 import { mostTensors } from "./tensor-layout.js";
 
-/** More values than a checkpoint has in its dictionaries; bounds the walk through them. */
+/** The most values that are visited, more than the dictionaries of a checkpoint have. */
 const mostValues = 1_000_000;
-/** Values between two turns of the event loop. */
+/** The values that are visited between two turns of the event loop. */
 const sliceValues = 10_000;
-/** More axes than any tensor has; a file may hold others than the model's. */
+/** The most axes of a tensor, which may be one that the model does not use. */
 const mostAxes = 64;
 
-/** A class of storages, or a dtype; without a dtype, storages of bytes. */
+/** A storage class or a dtype. If `dtype` is undefined, the storage is a sequence of bytes. */
 class StorageType {
   constructor(readonly dtype: string | undefined) {}
 }
 
 interface Storage {
-  /** The record in the archive that holds its bytes. */
+  /** The name of the archive's record that contains the bytes. */
   key: string;
   dtype: string | undefined;
-  /** In elements. */
+  /** The size in elements. */
   size: number;
 }
 
@@ -41,7 +41,7 @@ class PickledStorage implements Storage {
   ) {}
 }
 
-/** A tensor as the pickle describes it; offset and strides in elements. */
+/** A tensor as the pickle describes it. Offset and strides are in elements. */
 export class PickledTensor {
   constructor(
     readonly storage: Readonly<Storage>,
@@ -66,7 +66,7 @@ const sizes = tuple(wholeNumber(0), mostAxes);
 function check<Schema extends v.GenericSchema>(schema: Schema, value: unknown, what: string): v.InferOutput<Schema> {
   const result = v.safeParse(schema, value, { abortEarly: true });
   if (result.success) return result.output;
-  throw new PickleError(`its pickle describes ${what} in a way that PyTorch does not`);
+  throw new PickleError(`its pickle has an invalid description of ${what}`);
 }
 
 const storageId = v.looseTuple([
@@ -91,7 +91,7 @@ const rebuildTensor = new PickledCallable((args) => {
   return new PickledTensor(storage, storage.dtype ?? "U8", offset, shape, strides);
 });
 
-/** For dtypes that have no class of storages. */
+/** For dtypes without a storage class. */
 const rebuildTypedTensor = new PickledCallable((args) => {
   const [storage, offset, shape, strides, , , { dtype }] = check(typedArguments, args, "a tensor");
   return new PickledTensor(storage, dtype ?? "U8", offset, shape, strides);
@@ -104,7 +104,7 @@ const rebuildWithAttributes = new PickledCallable((args) => {
   const [rebuild, , inner] = args;
   const known = [rebuildTensor, rebuildTypedTensor, rebuildParameter].find((callable) => callable === rebuild);
   if (known !== undefined && inner instanceof PickledTuple) return known.call(inner.items);
-  throw new PickleError("its pickle describes a tensor in a way that PyTorch does not");
+  throw new PickleError("its pickle has an invalid description of a tensor");
 });
 
 const makeDictionary = new PickledCallable(() => new PickledDictionary());
@@ -132,7 +132,7 @@ const dtypes: readonly (readonly [name: string, dtype: string, storage?: string]
   ["float8_e5m2", "F8_E5M2"],
 ];
 
-/** What training checkpoints hold next to tensors. They are made of nothing, and nothing depends on them. */
+/** Names in training checkpoints that have no tensors. Their values are replaced by placeholders. */
 const ignoredNames = [
   "_codecs.encode",
   "argparse.Namespace",
@@ -167,7 +167,7 @@ const ignoredNames = [
   ),
 ];
 
-/** All that a pickle may name. */
+/** The names that a pickle may use. */
 const names: ReadonlyMap<string, unknown> = new Map<string, unknown>([
   ...ignoredNames.map((name) => [name, ignore] as const),
   ...dtypes.map(([name, dtype]) => [`torch.${name}`, new StorageType(dtype)] as const),
@@ -193,12 +193,14 @@ function findName(name: string): unknown {
   if (known !== undefined) return known;
   if (name.startsWith("__torch__.")) return makeObject;
   throw new PickleError(
-    `its pickle names ${quoted(name)}: it is no state dictionary (but a whole module, where torch.save(model) wrote it), ` +
-      "and reading it would run code; write it again in Python: torch.save(model.state_dict(), file)",
+    `its pickle names ${quoted(name)}, so it is not a state dictionary (torch.save(model) writes a whole module), and ` +
+      "reading it would run code; write it again in Python: torch.save(model.state_dict(), file)",
   );
 }
 
-/** Every tensor in a tree of dictionaries and objects, by its dotted name; what occurs several times, once. */
+/**
+ * Returns every tensor in a tree of dictionaries and objects, by its dotted name. A repeated dictionary is read once.
+ */
 async function tensorsIn(root: unknown): Promise<NamedTensors> {
   const tensors: [string, PickledTensor][] = [];
   const visited = new Set<PickledDictionary>();
@@ -212,7 +214,7 @@ async function tensorsIn(root: unknown): Promise<NamedTensors> {
     if (!(dictionary instanceof PickledDictionary) || visited.has(dictionary)) continue;
     visited.add(dictionary);
     const { entries } = dictionary;
-    // The last one goes first onto the stack, so that names come in their order.
+    // The last entry is pushed first, so that names are visited in order.
     for (let index = entries.length - 2; index >= 0; index -= 2) {
       const key = entries[index];
       if (typeof key !== "string" && typeof key !== "number") continue;
@@ -225,7 +227,7 @@ async function tensorsIn(root: unknown): Promise<NamedTensors> {
   return tensors;
 }
 
-/** The tensors that a pickle of PyTorch's describes, by their dotted names. Throws a {@link PickleError}. */
+/** Returns the tensors that a PyTorch pickle describes, by their dotted names. Throws a {@link PickleError}. */
 export async function readStateDictionary(pickle: Buffer): Promise<NamedTensors> {
   return tensorsIn(await unpickle(pickle, { find: findName, persistent: findStorage }));
 }

@@ -1,14 +1,14 @@
 import type { TensorLayout } from "./tensor-layout.js";
 
-/** A tensor and where its bytes are in its file. */
+/** A tensor and the range of its bytes in its file, from `begin` up to `end`. */
 export interface StoredTensor extends TensorLayout {
   readonly begin: number;
   readonly end: number;
 }
 
-/** A tensor that a file lists, which may also list much that no model needs. */
+/** A tensor that a file lists. Files may list tensors that the model does not need, so details are checked later. */
 export interface ListedTensor {
   readonly name: string;
-  /** Checks what the file says of it. Throws TENSOR_SHAPE, TENSOR_DTYPE, WEIGHTS_INVALID. */
+  /** Checks the file's description of the tensor and returns it. Throws TENSOR_SHAPE, TENSOR_DTYPE, WEIGHTS_INVALID. */
   locate(): StoredTensor;
 }

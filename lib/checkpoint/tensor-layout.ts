@@ -1,14 +1,14 @@
 import { AttentionBypassError } from "../errors/errors.js";
 import { quoted } from "../errors/quoted.js";
 
-/** Longer names than any checkpoint has; what is made of names, and messages, stay short. */
+/** The most characters of a tensor's name, more than any checkpoint uses. */
 const longestName = 512;
-/** More axes than any weight has; the work of making a tensor contiguous grows with their square. */
+/** The most axes of a weight. The work of making a tensor contiguous grows with their square. */
 const mostAxes = 8;
-/** More tensors than any checkpoint has. */
+/** The most tensors in a file, more than any checkpoint has. */
 export const mostTensors = 100_000;
 
-/** The bits of an element, by the dtypes' names in safetensors. */
+/** The bits per element, by the dtype's name in safetensors. */
 const elementBits: ReadonlyMap<string, number> = new Map([
   ["F64", 64],
   ["F32", 32],
@@ -36,14 +36,14 @@ const elementBits: ReadonlyMap<string, number> = new Map([
 /** A tensor as a file describes it. */
 export interface TensorLayout {
   readonly name: string;
-  /** As safetensors spells it. */
+  /** The dtype by its name in safetensors. */
   readonly dtype: string;
   readonly shape: readonly number[];
-  /** In elements. */
+  /** The strides in elements. */
   readonly strides: readonly number[];
 }
 
-/** The bits of an element. Throws TENSOR_DTYPE. */
+/** Returns the bits per element. Throws TENSOR_DTYPE. */
 export function bitsOf({ name, dtype }: TensorLayout, file: string): number {
   const bits = elementBits.get(dtype);
   if (bits !== undefined) return bits;
@@ -53,14 +53,14 @@ export function bitsOf({ name, dtype }: TensorLayout, file: string): number {
   );
 }
 
-/** The number of elements; Infinity where it is beyond what numbers hold exactly. */
+/** Returns the number of elements; Infinity if it is too large for an exact number. */
 export function elementCount(shape: readonly number[]): number {
   if (shape.includes(0)) return 0;
   const product = shape.reduce((count, size) => count * size, 1);
   return product <= Number.MAX_SAFE_INTEGER ? product : Number.POSITIVE_INFINITY;
 }
 
-/** The strides of a tensor whose rows lie one after the other. */
+/** Returns the strides of a contiguous tensor. */
 export function contiguousStrides(shape: readonly number[]): number[] {
   const strides: number[] = [];
   let step = 1;
@@ -71,7 +71,7 @@ export function contiguousStrides(shape: readonly number[]): number[] {
   return strides.reverse();
 }
 
-/** How many elements from the first one to the last; undefined where two of them may lie in one place. */
+/** Returns the distance from the first element to the last, in elements; undefined if two elements may overlap. */
 function extent({ shape, strides }: TensorLayout): number | undefined {
   if (shape.includes(0)) return 0;
   const axes = shape
@@ -87,8 +87,8 @@ function extent({ shape, strides }: TensorLayout): number | undefined {
 }
 
 /**
- * Checks what a file says of a tensor: its name and number of axes, and that its elements lie apart, within the
- * elements that it may use. Throws TENSOR_SHAPE and WEIGHTS_INVALID.
+ * Checks a file's description of a tensor: its name, its number of axes, and that its elements do not overlap and are
+ * within the `available` elements. Throws TENSOR_SHAPE and WEIGHTS_INVALID.
  */
 export function checkLayout(tensor: TensorLayout, available: number, file: string): void {
   const { name, shape, strides } = tensor;
@@ -110,12 +110,12 @@ export function checkLayout(tensor: TensorLayout, available: number, file: strin
   const needed = extent(tensor);
   if (needed === undefined) {
     throw wrong(
-      `have an element in each place but received the shape [${shape.join(", ")}] with the strides [${strides.join(", ")}]`,
+      `have no overlapping elements but received the shape [${shape.join(", ")}] with the strides [${strides.join(", ")}]`,
     );
   }
   if (needed > available) {
     throw wrong(
-      `take at most the ${available} elements that the file holds of it but its shape [${shape.join(", ")}] ` +
+      `take at most the ${available} elements that the file has for it but its shape [${shape.join(", ")}] ` +
         `and strides [${strides.join(", ")}] take ${needed}`,
     );
   }

@@ -2,7 +2,7 @@ import { type FileHandle, open } from "node:fs/promises";
 import type { NativeSource, NativeTensor } from "../addon/native.js";
 import type { ModelConfig } from "../families/config.js";
 
-/** Bytes that are compared at a time. */
+/** The bytes that are compared at a time. */
 const chunkBytes = 2 ** 20;
 
 const headNames = /(?:^|\.)(?:embed_out|lm_head)\.weight$/;
@@ -14,7 +14,7 @@ function isSamePlace(one: NativeTensor, other: NativeTensor): boolean {
   return one.file === other.file && one.begin === other.begin;
 }
 
-/** The same dtype, shape and order of elements, so that equal bytes are equal matrices. */
+/** Returns whether two tensors have the same dtype, shape and strides, so that equal bytes mean equal matrices. */
 function areAlike(one: NativeTensor, other: NativeTensor): boolean {
   return one.dtype === other.dtype && `${one.shape}:${one.strides}` === `${other.shape}:${other.strides}`;
 }
@@ -41,7 +41,7 @@ async function holdSameBytes(
         read(files[1], buffers[1], other.begin + done, length),
       ]);
       if (!chunk.equals(otherChunk)) return false;
-      // Weights that end too early are named when they are loaded.
+      // A file that is too short is reported when the weights are loaded.
       if (chunk.length < length) break;
     }
     return true;
@@ -51,8 +51,8 @@ async function holdSameBytes(
 }
 
 /**
- * A config whose embeddings are tied, and whose weights hold an output embedding that differs from the input one,
- * is read as transformers reads it: the weights decide, and the embeddings are not tied.
+ * Returns the config with `tiedEmbedding: false` if the config says that the embeddings are tied but the weights
+ * contain a different output embedding. transformers also follows the weights.
  */
 export async function withHeadOfWeights(config: ModelConfig, { files, tensors }: NativeSource): Promise<ModelConfig> {
   if (!config.tiedEmbedding) return config;
@@ -60,7 +60,7 @@ export async function withHeadOfWeights(config: ModelConfig, { files, tensors }:
   const embedding = tensors.find(({ name }) => embeddingNames.test(name));
   if (!head || !embedding || isSamePlace(head, embedding)) return config;
   const pathOf = ({ file }: NativeTensor) => files[file]?.path ?? "";
-  // A file that can't be read is named when the weights are loaded.
+  // A file that can't be read is reported when the weights are loaded.
   const tiedEmbedding = await holdSameBytes(head, embedding, pathOf).catch(() => true);
   return { ...config, tiedEmbedding };
 }

@@ -7,25 +7,25 @@ import type { ListedTensor } from "./stored-tensor.js";
 import { bitsOf, checkLayout } from "./tensor-layout.js";
 import { ZipError, ZipRecords } from "./zip-records.js";
 
-/** Marks an archive of this package, and says with which version it was made. */
+/** The extra file that marks an archive of this package. It names the version that wrote the archive. */
 export const archiveMark = "attention-bypass.json";
 
-/** A hundred times what the pickle of a large checkpoint takes. */
+/** The most bytes of a pickle, a hundred times that of a large checkpoint. */
 const longestPickle = 16 * 2 ** 20;
 
-/** The extra files that are read, each with the most bytes that it may have. */
+/** The extra files that are read, each with its limit in bytes. */
 const extraLimits = [
   [archiveMark, 2 ** 16],
   ["config.json", 2 ** 20],
   ["tokenizer.json", 64 * 2 ** 20],
 ] as const;
 
-/** A zip archive that torch.save or torch.jit.save has written. */
+/** The content of a zip archive that torch.save or torch.jit.save wrote. */
 export interface TorchArchive {
   readonly tensors: readonly ListedTensor[];
-  /** The texts of the known extra files, of an archive of this package. */
+  /** The texts of the known extra files by name; empty for an archive of another program. */
   readonly extra: ReadonlyMap<string, string>;
-  /** Whether it is TorchScript. */
+  /** Whether the archive contains TorchScript code. */
   readonly hasCode: boolean;
 }
 
@@ -34,7 +34,7 @@ interface Place {
   end: number;
 }
 
-/** Makes errors of the archive's parts an error that names the file. */
+/** Runs work, and converts a PickleError or ZipError to ARCHIVE_INVALID with the name of the file. */
 async function inArchive<Value>(file: string, work: () => Promise<Value>): Promise<Value> {
   try {
     return await work();
@@ -42,13 +42,13 @@ async function inArchive<Value>(file: string, work: () => Promise<Value>): Promi
     if (!(error instanceof PickleError || error instanceof ZipError)) throw error;
     throw new AttentionBypassError(
       "ARCHIVE_INVALID",
-      `expected an archive by PyTorch 1.6 or later in ${file} but ${error.message}`,
+      `expected an archive of PyTorch 1.6 or later in ${file} but ${error.message}`,
       { cause: error },
     );
   }
 }
 
-/** The one folder that everything in an archive lies in. */
+/** Returns the top folder of an archive, which contains all its records. */
 function folderIn(names: Iterable<string>): string {
   const folders = [...names].filter((name) => /^[^/]+\/data\.pkl$/.test(name)).map((name) => name.split("/")[0]);
   const [folder, ...others] = folders;
@@ -57,14 +57,14 @@ function folderIn(names: Iterable<string>): string {
   return `${folder}/`;
 }
 
-/** Where the records of all storages lie. */
+/** Returns the byte ranges of all storages, by key. */
 async function placesOf(zip: ZipRecords, tensors: NamedTensors, folder: string): Promise<Map<string, Place>> {
   const places = new Map<string, Place>();
   for (const [name, { storage }] of tensors) {
     if (places.has(storage.key)) continue;
     const record = `${folder}data/${storage.key}`;
     if (!zip.has(record))
-      throw new ZipError(`tensor ${quoted(name)} lies in a record ${quoted(record)} that is not there`);
+      throw new ZipError(`its record ${quoted(record)}, with the tensor ${quoted(name)}, is missing`);
     places.set(storage.key, await zip.place(record));
   }
   return places;
@@ -73,14 +73,14 @@ async function placesOf(zip: ZipRecords, tensors: NamedTensors, folder: string):
 function locate(name: string, { storage, dtype, offset, shape, strides }: PickledTensor, place: Place, file: string) {
   const layout = { name, dtype, shape, strides };
   const bytes = bitsOf(layout, file) / 8;
-  // What the pickle says of the storage, and what the record holds, bound it both.
+  // The tensor must fit both the record and the storage's size in the pickle.
   const elements = Math.floor((place.end - place.begin) / bytes);
-  const said = storage.dtype === undefined ? Math.floor(storage.size / bytes) : storage.size;
-  checkLayout(layout, Math.min(elements, said) - offset, file);
+  const declared = storage.dtype === undefined ? Math.floor(storage.size / bytes) : storage.size;
+  checkLayout(layout, Math.min(elements, declared) - offset, file);
   return { ...layout, begin: place.begin + offset * bytes, end: place.end };
 }
 
-/** Reads what an archive says of itself; no code in it is run or parsed. Throws ARCHIVE_INVALID. */
+/** Reads the tensors and extra files of an archive. No code in it is run or parsed. Throws ARCHIVE_INVALID. */
 export function readTorchArchive(file: RegularFile): Promise<TorchArchive> {
   return inArchive(file.path, async () => {
     const zip = await ZipRecords.open(file);
@@ -92,7 +92,7 @@ export function readTorchArchive(file: RegularFile): Promise<TorchArchive> {
     const extra = new Map<string, string>();
     for (const [name, limit] of extraLimits) {
       const record = `${folder}extra/${name}`;
-      // Without the mark, they are somebody else's, and mean something else.
+      // Without the mark, another program wrote the extra files, and they may have another meaning.
       if (!zip.has(record) || (name !== archiveMark && !extra.has(archiveMark))) continue;
       extra.set(name, (await zip.read(record, limit)).toString("utf8"));
     }

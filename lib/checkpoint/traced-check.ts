@@ -15,24 +15,24 @@ import { run, untilAborted } from "../operation/operation.js";
 import { toNativeRows } from "../tokenizer/tokens.js";
 import type { TracedRequest } from "./traced-process.js";
 
-/** Seconds of wall-clock time that a module has for each row, its loading included. */
+/** The seconds of wall-clock time that a module has for each row, including its loading. */
 const secondsForRow = 60;
-/** Seconds of processor time that a module has in all. */
+/** The seconds of CPU time that a module has in total. */
 const processorSeconds = 1800;
-/** Bytes that a module may take beside what its weights take several times over. */
-const standingMemory = 2 ** 31;
+/** The memory limit of a module: `baseMemory` bytes and `weightsInMemory` times the size of its file. */
+const baseMemory = 2 ** 31;
 const weightsInMemory = 4;
 
-/** A trace can be bound to the length that it was made with, so several are tried, and one that agrees is enough. */
+/** A trace may only work for the length it was made with, so several are tried. One that agrees is enough. */
 const lengths = [16, 24, 12, 8, 10, 20, 32, 64, 128];
 
-/** The longest line with a shape or a failure. */
+/** The most bytes of a line with a shape or a failure. */
 const longestHeader = 65_536;
 
-/** The largest difference that rounding explains, as a share of the largest logit. */
+/** The largest difference that rounding can cause, as a fraction of the largest logit. */
 const tolerances = { single: 2e-4, half: 5e-2 };
 
-/** The model that was made of a module's weights. */
+/** The model that was loaded from a module's weights. */
 export interface LoadedTrace {
   addon: Addon;
   native: NativeModel;
@@ -46,13 +46,13 @@ function toleranceOf({ dtype, weights }: LoadedTrace): number {
   return single ? tolerances.single : tolerances.half;
 }
 
-/** Rows of the same tokens each time, so that a module that was accepted once always is. */
+/** Returns the same random tokens each time, so that a module that was accepted once is always accepted. */
 function randomTokens(length: number, vocabularySize: number): Int32Array {
   const generator = xoroshiro128plus(2025 + length);
   return Int32Array.from({ length }, () => uniformInt(generator, 0, vocabularySize - 1));
 }
 
-/** The largest difference as a share of the largest logit. */
+/** Returns the largest difference as a fraction of the largest logit. */
 function difference(ours: Float32Array, theirs: Float32Array): number {
   let largest = 0;
   let apart = 0;
@@ -64,7 +64,7 @@ function difference(ours: Float32Array, theirs: Float32Array): number {
   return apart / largest;
 }
 
-/** A process with the module in it. */
+/** A child process that runs the module. */
 class TracedProcess {
   readonly #child: ChildProcess;
   readonly #answers: AsyncIterator<Buffer>;
@@ -81,17 +81,17 @@ class TracedProcess {
     this.#ended = new Promise((resolve) => {
       this.#child.once("error", (error) => resolve(`its process does not start: ${error.message}`));
       this.#child.once("exit", (code, signal) =>
-        resolve(signal === null ? `it ends its process with exit code ${code}` : `it ends its process by ${signal}`),
+        resolve(signal === null ? `it ended its process with exit code ${code}` : `it ended its process by ${signal}`),
       );
     });
-    // A module that ends its process breaks these; what that means is said by how it ended.
+    // If the module ends its process, these streams fail too; the exit code or signal is reported instead.
     this.#child.stdin?.on("error", () => {});
     const answers = this.#child.stdio[3] as Readable;
     answers.on("error", () => {});
     this.#answers = answers[Symbol.asyncIterator]();
   }
 
-  /** The logits of a row, or why there are none. Throws when the process is of no more use. */
+  /** Returns the logits of a row, or why there are none. Throws if the process can't be used any more. */
   async logits(tokens: Int32Array, vocabularySize: number): Promise<Float32Array | string> {
     const request: TracedRequest = { tokens: [...tokens], expected: [1, tokens.length, vocabularySize] };
     this.#child.stdin?.write(`${JSON.stringify(request)}\n`);
@@ -113,7 +113,7 @@ class TracedProcess {
   async #header(): Promise<{ shape: number[] } | { failure: string }> {
     let end = this.#received.indexOf("\n");
     while (end < 0) {
-      if (this.#received.length > longestHeader) throw new Error("it answers with what is no shape");
+      if (this.#received.length > longestHeader) throw new Error("its process sent an invalid answer");
       await this.#receive();
       end = this.#received.indexOf("\n");
     }
@@ -123,7 +123,7 @@ class TracedProcess {
       if ("failure" in header) return { failure: String(header.failure).slice(0, 300) };
       if ("shape" in header && Array.isArray(header.shape)) return { shape: header.shape.map(Number) };
     }
-    throw new Error("it answers with what is no shape");
+    throw new Error("its process sent an invalid answer");
   }
 
   async #take(count: number): Promise<Buffer> {
@@ -152,11 +152,11 @@ class TracedProcess {
 
 const sleep = (seconds: number, signal: AbortSignal): Promise<never> =>
   new Promise((_, reject) => {
-    const timer = setTimeout(() => reject(new Error(`it takes longer than ${seconds} s for a row`)), seconds * 1000);
+    const timer = setTimeout(() => reject(new Error(`it takes longer than ${seconds} s for one row`)), seconds * 1000);
     signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
   });
 
-/** The work, or an error when its time is up. */
+/** Returns the value of `work`, or throws if it takes longer than `seconds`. */
 async function within<Value>(seconds: number, work: Promise<Value>): Promise<Value> {
   const over = new AbortController();
   try {
@@ -167,9 +167,9 @@ async function within<Value>(seconds: number, work: Promise<Value>): Promise<Val
 }
 
 /**
- * Runs a traced module, in a process of its own with limits on time, memory and files, and the model that was made of
- * its weights on the same random tokens. Throws TRACE_FAILED if the module can't be run within its limits, and
- * TRACE_DISAGREES if the logits differ by more than the dtype explains.
+ * Compares the logits of a traced module with those of the model that was loaded from its weights, on the same random
+ * tokens. The module runs in a child process with limits on time, memory and files. Throws TRACE_FAILED if it can't be
+ * run within its limits, and TRACE_DISAGREES if the logits differ by more than rounding in the dtype can cause.
  */
 export async function checkAgainstTrace(model: LoadedTrace, file: string, signal?: AbortSignal): Promise<void> {
   const { addon, native, config } = model;
@@ -177,7 +177,7 @@ export async function checkAgainstTrace(model: LoadedTrace, file: string, signal
   const ours = (tokens: Int32Array) =>
     run(addon, { signal }, (control) => native.logits(toNativeRows([tokens]), plainPlan(config), control));
   const { size } = await stat(file);
-  const traced = new TracedProcess(file, standingMemory + weightsInMemory * size);
+  const traced = new TracedProcess(file, baseMemory + weightsInMemory * size);
   let least = Number.POSITIVE_INFINITY;
   let reason = "it returned no logits";
   try {
@@ -188,7 +188,7 @@ export async function checkAgainstTrace(model: LoadedTrace, file: string, signal
           throw new AttentionBypassError(
             "TRACE_FAILED",
             `expected the traced module ${file} to run within its limits but ${error.message}; ` +
-              "load the checkpoint that it was traced from, or leave out the option trust",
+              "load the checkpoint that it was traced from, or omit the option trust",
           );
         }),
         signal,
@@ -205,9 +205,9 @@ export async function checkAgainstTrace(model: LoadedTrace, file: string, signal
   } finally {
     traced.end();
   }
-  if (least < Number.POSITIVE_INFINITY) reason = `they differ by ${least} of the largest`;
+  if (least < Number.POSITIVE_INFINITY) reason = `they differ by ${least} times the largest logit`;
   throw new AttentionBypassError(
     "TRACE_DISAGREES",
-    `expected the logits of the traced module ${file} from its weights and the config beside it but ${reason}`,
+    `expected the logits of the traced module ${file} to match those of its weights and config.json but ${reason}`,
   );
 }

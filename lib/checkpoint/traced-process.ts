@@ -1,12 +1,13 @@
-// Runs a TorchScript module by somebody else, in a process that was started for this and has limited itself. Rows of
+// Runs an untrusted TorchScript module in a process that was started for this and has set its own limits. Rows of
 // tokens arrive as JSON lines on stdin. The answer to each, on file descriptor 3, is a JSON line with the shape of the
-// logits or the failure, and the bytes of the logits if the shape is the expected one. The module may print what it likes.
+// logits or the failure, and the bytes of the logits if the shape is the expected one. What the module prints is
+// ignored.
 import { writeSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { loadAddon } from "../addon/addon.js";
 import type { NativeLimits, NativeTraced } from "../addon/native.js";
 
-/** One row to run, and the shape that its logits should have. */
+/** One row of tokens to run, and the expected shape of its logits. */
 export interface TracedRequest {
   tokens: number[];
   expected: number[];

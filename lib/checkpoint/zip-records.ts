@@ -3,21 +3,21 @@ import type { Entry, ZipFile } from "yauzl";
 import { longestMessage, quoted } from "../errors/quoted.js";
 import { type RegularFile, readBytes } from "../files/regular-file.js";
 
-/** An archive that is refused. The message completes "expected … but". */
+/** The error for an archive that is not supported. The message completes "expected … but". */
 export class ZipError extends Error {}
 
-/** More records than any archive by PyTorch has; each costs two reads. */
+/** The most records, more than any PyTorch archive has. Each one costs two reads. */
 const mostRecords = 20_000;
 const localHeaderBytes = 30;
 const stored = 0;
 const deflated = 8;
 
-/** A zip archive that is open; its records lie apart from each other. */
+/** An open zip archive whose records do not overlap. */
 export class ZipRecords {
   readonly #zip: ZipFile;
   readonly #file: RegularFile;
   readonly #entries: ReadonlyMap<string, Entry>;
-  /** Where the next record begins, for each. */
+  /** For each record, the offset of the next one, or the end of the file. */
   readonly #ends: ReadonlyMap<Entry, number>;
 
   private constructor(zip: ZipFile, file: RegularFile, entries: readonly Entry[]) {
@@ -25,7 +25,7 @@ export class ZipRecords {
     this.#file = file;
     const byName = new Map<string, Entry>();
     for (const entry of entries) {
-      if (byName.has(entry.fileName)) throw new ZipError(`its record ${quoted(entry.fileName)} is there twice`);
+      if (byName.has(entry.fileName)) throw new ZipError(`its record ${quoted(entry.fileName)} occurs twice`);
       byName.set(entry.fileName, entry);
     }
     this.#entries = byName;
@@ -55,12 +55,12 @@ export class ZipRecords {
     return this.#entries.has(name);
   }
 
-  /** Where a record's bytes lie in the file; it must be stored as it is. */
+  /** Returns the byte range of a record in the file. Throws a ZipError if the record is compressed. */
   async place(name: string): Promise<{ begin: number; end: number }> {
     const entry = this.#find(name);
     if (entry.compressionMethod !== stored || entry.compressedSize !== entry.uncompressedSize) {
       throw new ZipError(
-        `its record ${quoted(name)} is compressed, so that no part of it can be read alone; ` +
+        `its record ${quoted(name)} is compressed, and only uncompressed tensors can be read; ` +
           "write it again in Python: torch.save(torch.load(file), file)",
       );
     }
@@ -68,7 +68,7 @@ export class ZipRecords {
     return { begin, end: begin + entry.uncompressedSize };
   }
 
-  /** The content of a record that may be of a limited size. */
+  /** Reads a record of at most `limit` bytes, compressed or not. */
   async read(name: string, limit: number): Promise<Buffer> {
     const entry = this.#find(name);
     if (entry.uncompressedSize > limit) {
@@ -84,7 +84,7 @@ export class ZipRecords {
     try {
       const stream: Readable = await this.#zip.openReadStreamPromise(entry);
       const parts: Buffer[] = [];
-      // yauzl ends with an error where there is more than the declared size.
+      // yauzl throws if there are more bytes than the declared size.
       for await (const part of stream) parts.push(part);
       return Buffer.concat(parts);
     } catch (error) {
@@ -99,7 +99,7 @@ export class ZipRecords {
     return entry;
   }
 
-  /** Where a record's bytes begin, by its own header, which has to agree with the directory. */
+  /** Returns the offset of a record's bytes from its local header, which must agree with the zip directory. */
   async #dataStart(entry: Entry): Promise<number> {
     try {
       const header = await this.#zip.readLocalFileHeaderPromise(entry);
@@ -111,16 +111,18 @@ export class ZipRecords {
     } catch (error) {
       throw asZipError(error);
     }
-    throw new ZipError(`the directory says of its record ${quoted(entry.fileName)} what the record itself does not`);
+    throw new ZipError(`its directory and the header of its record ${quoted(entry.fileName)} disagree`);
   }
 }
 
 function asZipError(error: unknown): unknown {
   if (error instanceof ZipError || !(error instanceof Error)) return error;
-  return new ZipError(`reading it says ${quoted(error.message, longestMessage)}`);
+  return new ZipError(`reading it failed: ${quoted(error.message, longestMessage)}`);
 }
 
-/** Refuses records that lie over each other, so that all together hold no more than the file. */
+/**
+ * Returns the end of each record. Throws a ZipError if two overlap, so that all together are no larger than the file.
+ */
 function endsOf(entries: readonly Entry[], size: number): Map<Entry, number> {
   const sorted = [...entries].sort((one, other) => one.relativeOffsetOfLocalHeader - other.relativeOffsetOfLocalHeader);
   const ends = new Map<Entry, number>();
@@ -128,7 +130,7 @@ function endsOf(entries: readonly Entry[], size: number): Map<Entry, number> {
     const end = sorted[index + 1]?.relativeOffsetOfLocalHeader ?? size;
     const least = localHeaderBytes + entry.fileNameLength + entry.compressedSize;
     if (entry.relativeOffsetOfLocalHeader + least > end) {
-      throw new ZipError(`its record ${quoted(entry.fileName)} lies over the one after it`);
+      throw new ZipError(`its record ${quoted(entry.fileName)} overlaps the next one`);
     }
     ends.set(entry, end);
   }

@@ -1,19 +1,19 @@
-// The process that DataProcess starts, for reading Parquet and rendering templates of tasks. A thread of it works, so that
-// the process ends with the one that started it even while a template loops.
+// The process that DataProcess starts to read Parquet and to render task templates. A worker thread does the work, so
+// that the main thread can end the process when its parent ends, even while a template loops.
 import { fileURLToPath } from "node:url";
 import { isMainThread, parentPort, Worker } from "node:worker_threads";
 import { failureMessage } from "./failure-message.js";
 import type { DataReply, DataRequest, Rendering } from "./process-messages.js";
 import type { Form, Row } from "./question-renderer.js";
 
-/** The heap of the thread that works. */
+/** The heap limit of the worker thread, in MiB. */
 const heapMebibytes = 1024;
 
 const reply = (message: DataReply) => parentPort?.postMessage(message);
 
 const waiting: ((bytes: Uint8Array) => void)[] = [];
 
-/** Asks for bytes of the file; answers come in the order of the questions. */
+/** Requests bytes of the file from the parent process, which answers requests in order. */
 function read(position: number, length: number): Promise<Uint8Array> {
   return new Promise((resolve) => {
     waiting.push(resolve);
@@ -21,7 +21,7 @@ function read(position: number, length: number): Promise<Uint8Array> {
   });
 }
 
-/** 64-bit integers are numbers in JSON too. */
+/** Converts a Parquet value to plain data as JSON has it: bigints to numbers, typed arrays to arrays, dates to text. */
 function plain(value: unknown): unknown {
   if (typeof value === "bigint") return Number(value);
   if (Array.isArray(value)) return value.map(plain);
@@ -39,14 +39,14 @@ async function readParquet(size: number, limit: number | undefined, most: number
   const file = {
     byteLength: size,
     async slice(from: number, to = size): Promise<ArrayBuffer> {
-      if (!(from >= 0 && from <= to && to <= size)) throw new Error(`it points to bytes ${from} to ${to} of ${size}`);
+      if (!(from >= 0 && from <= to && to <= size)) throw new Error(`it refers to bytes ${from} to ${to} of ${size}`);
       const bytes = await read(from, to - from);
       return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer;
     },
   };
   const metadata = await parquetMetadataAsync(file);
   const rowEnd = Math.min(Number(metadata.num_rows), limit ?? Number.POSITIVE_INFINITY);
-  if (!(rowEnd <= most)) throw new Error(`it says that it has ${metadata.num_rows} rows, more than ${most}`);
+  if (!(rowEnd <= most)) throw new Error(`its header gives ${metadata.num_rows} rows, more than ${most}`);
   const rows = await parquetReadObjects({ file, metadata, rowEnd, compressors });
   return rows.map((row) => plain(row) as Row);
 }
@@ -67,7 +67,7 @@ async function answer(request: Exclude<DataRequest, { bytes: Uint8Array }>): Pro
   if ("render" in request) return render(request.render.form, request.render.rows);
   const { size, limit, most } = request.parquet;
   return readParquet(size, limit, most).catch((error: unknown) => {
-    // What the reader says when it meets what no Parquet file has means nothing to anybody else.
+    // hyparquet's TypeErrors and RangeErrors, thrown for invalid files, are not meaningful to a user.
     const internal = error instanceof TypeError || error instanceof RangeError;
     throw internal ? new Error("its parts contradict each other") : error;
   });
@@ -95,10 +95,10 @@ function supervise(): void {
   worker.on("message", send);
   worker.on("error", (error: NodeJS.ErrnoException) => {
     const full = error.code === "ERR_WORKER_OUT_OF_MEMORY";
-    send({ failure: full ? `it takes more memory than the ${heapMebibytes} MiB that it may` : error.message });
+    send({ failure: full ? `it needs more than the allowed ${heapMebibytes} MiB of memory` : error.message });
   });
   process.on("message", (request: DataRequest) => worker.postMessage(request));
-  // An ordinary exit waits for the thread.
+  // SIGKILL, because an ordinary exit waits for the thread.
   process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
 }
 

@@ -1,6 +1,6 @@
 /**
- * Returns the error's message, or one that names the cause if the call stack overflowed, which values or templates of a
- * file do that are nested tens of thousands of levels deep.
+ * Returns the error's message. If the call stack overflowed, as with values or templates that are nested tens of
+ * thousands of levels deep, the message names that cause.
  */
 export function failureMessage(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);

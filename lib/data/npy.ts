@@ -1,24 +1,24 @@
 import * as v from "valibot";
 import type { ByteSource } from "../files/input-file.js";
 
-/** Makes the error of an array that is not what it should be. */
-export type Refuse = (received: string, wayOut?: string) => Error;
+/** Returns the error for an invalid array: what was found and what to do. */
+export type Refuse = (received: string, advice?: string) => Error;
 
 /** An array of integers (rows, length). */
 export interface NpyArray {
-  /** As its header has it, such as "<u2". */
+  /** The dtype as in the header, such as "<u2". */
   dtype: string;
   rows: number;
   length: number;
   fortran: boolean;
-  /** Where its values begin. */
+  /** The offset of the values in the file, in bytes. */
   offset: number;
 }
 
-// numpy itself refuses to read longer ones unless it is told to.
+// numpy's own default limit.
 const headerBytes = 10_000;
 
-/** How much is read of an array at once. */
+/** The bytes of an array that are read at once. */
 const slabBytes = 4 * 2 ** 20;
 
 const count = v.pipe(v.string(), v.trim(), v.regex(/^\d{1,15}L?$/), v.transform(Number.parseInt));
@@ -28,10 +28,10 @@ const headerSchema = v.object({
   shape: v.array(count),
 });
 
-// One entry of the dictionary that the header is, whose values are simple enough to be told apart by their first letter.
+// One entry of the header's dictionary: the value is a string, a boolean or a tuple.
 const entry = /\s*'(descr|fortran_order|shape)'\s*:\s*(?:'([^']*)'|(True|False)|\(([\w\s,.+-]*)\))\s*(?:,|(?=\}))/y;
 
-/** The dictionary of a header, written in Python, as a plain object. Undefined where it is none. */
+/** Parses a header, a dictionary in Python syntax. Returns undefined if it is invalid. */
 function parseHeader(text: string): v.InferOutput<typeof headerSchema> | undefined {
   const body = text.trim();
   if (!body.startsWith("{")) return undefined;
@@ -61,7 +61,7 @@ function parseHeader(text: string): v.InferOutput<typeof headerSchema> | undefin
 
 const convert = "convert it: numpy.save(NEW, array.astype(numpy.int32))";
 
-/** Why numbers of this dtype are no token ids, or undefined where they are integers. */
+/** Returns the kind of values of a dtype that is not an integer type; undefined for integers. */
 function notIntegers(descr: string): string | undefined {
   if (/^([<>=][iu][248]|[<>|=][iu]1)$/.test(descr)) return undefined;
   if (descr.endsWith("O")) return "Python objects";
@@ -80,7 +80,7 @@ export async function readNpyHeader(source: ByteSource, refuse: Refuse): Promise
   if (length > headerBytes) throw refuse(`its header takes ${length} bytes, more than ${headerBytes}`, convert);
   const offset = before + length;
   if (offset > source.size) throw refuse("its header is cut off");
-  // Bytes are read in ascending order, and two of a header of version 1 already have been.
+  // Bytes must be read in ascending order, and of version 1 the first two header bytes have been read.
   const rest = await source.read(12, Math.max(0, offset - 12));
   const text = Buffer.concat([start, rest]).toString("utf8", before, offset);
   const header = parseHeader(text);
@@ -88,7 +88,7 @@ export async function readNpyHeader(source: ByteSource, refuse: Refuse): Promise
     if (/'descr'\s*:\s*\[/.test(text)) {
       throw refuse("it is a structured array", "save its fields as arrays of their own: numpy.save(NEW, array[NAME])");
     }
-    throw refuse(`its header is none that numpy writes: ${JSON.stringify(text.trim().slice(0, 100))}`, convert);
+    throw refuse(`its header is not one that numpy writes: ${JSON.stringify(text.trim().slice(0, 100))}`, convert);
   }
   return checked(header, offset, source.size, refuse);
 }
@@ -125,7 +125,7 @@ function checked(
 
 type Values = (number | bigint)[];
 
-/** A reader of the value at a place in bytes. */
+/** Returns a function that reads the value at an offset in bytes. */
 function valueReader(dtype: string): (bytes: Buffer, place: number) => number | bigint {
   const width = Number(dtype.slice(2));
   const unsigned = dtype[1] === "u";
@@ -168,7 +168,7 @@ async function* rowMajor(source: ByteSource, array: NpyArray, rows: number): Asy
   }
 }
 
-/** Of each column, only the rows that are asked for are read. */
+/** Reads only the requested rows of each column. */
 async function* columnMajor(source: ByteSource, array: NpyArray, rows: number): AsyncGenerator<Values, void, void> {
   const width = Number(array.dtype.slice(2));
   const value = valueReader(array.dtype);
@@ -180,7 +180,7 @@ async function* columnMajor(source: ByteSource, array: NpyArray, rows: number): 
   yield* all;
 }
 
-/** The first rows of an array, with values beyond what a number holds as bigint. */
+/** Yields the first rows of an array. Integers that a number cannot hold exactly are bigints. */
 export function readNpyRows(source: ByteSource, array: NpyArray, rows: number): AsyncGenerator<Values, void, void> {
   return array.fortran ? columnMajor(source, array, rows) : rowMajor(source, array, rows);
 }

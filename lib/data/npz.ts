@@ -4,10 +4,10 @@ import { AttentionBypassError } from "../errors/errors.js";
 import { bounded } from "../files/decompress.js";
 import type { ByteSource, InputFile } from "../files/input-file.js";
 
-/** The most members of a zip that are looked at: numpy writes one for each array. */
+/** The most members of a zip archive that are examined. numpy writes one for each array. */
 const memberCount = 1000;
 
-/** Bytes that come one after the other, of which those before a position are dropped. */
+/** A byte source over a stream. Bytes before the position of a read are dropped. */
 class ForwardBytes implements ByteSource {
   #position = 0;
   #rest: Buffer = Buffer.alloc(0);
@@ -43,7 +43,7 @@ class ForwardBytes implements ByteSource {
 }
 
 async function openZip(file: InputFile): Promise<ZipFile> {
-  // Only who has such a file waits for what reads it.
+  // Loaded here, so that importing this package is fast.
   const { default: yauzl } = await import("yauzl");
   class Reader extends yauzl.RandomAccessReader {
     override _readStreamForRange(from: number, to: number): Readable {
@@ -58,7 +58,7 @@ async function openZip(file: InputFile): Promise<ZipFile> {
   });
 }
 
-/** The arrays in a zip. */
+/** Returns the entries of a zip archive whose names end with .npy. */
 function arraysIn(zip: ZipFile): Promise<Entry[]> {
   return new Promise((resolve, reject) => {
     const arrays: Entry[] = [];
@@ -79,7 +79,7 @@ const streamOf = (zip: ZipFile, entry: Entry): Promise<Readable> =>
     zip.openReadStream(entry, (error, stream) => (error ? reject(error) : resolve(stream)));
   });
 
-/** The only array of an .npz file. Throws the purpose's code where it has none or several. */
+/** Opens the only array of an .npz file. Throws the purpose's code if it has none or several. */
 export async function openNpz(file: InputFile): Promise<ByteSource> {
   const damaged = (error: unknown) =>
     error instanceof AttentionBypassError
@@ -90,7 +90,7 @@ export async function openNpz(file: InputFile): Promise<ByteSource> {
     const arrays = await arraysIn(zip);
     const [only, ...others] = arrays;
     if (only === undefined) {
-      throw file.refuse("it is a zip archive with no .npy array in it", "give one of the files in it, extracted");
+      throw file.refuse("it is a zip archive without a .npy array", "extract it and give one of its files");
     }
     if (others.length > 0) {
       const names = arrays
@@ -101,7 +101,7 @@ export async function openNpz(file: InputFile): Promise<ByteSource> {
         "save one as .npy, or two as { prefixes, suffixes }: numpy.save(NEW, numpy.load(FILE)[NAME])",
       );
     }
-    const guarded = (async function* () {
+    const chunks = (async function* () {
       try {
         // Open the stream only when it is read: an error that it emits without a listener would end the process.
         yield* bounded(file, await streamOf(zip, only));
@@ -109,7 +109,7 @@ export async function openNpz(file: InputFile): Promise<ByteSource> {
         throw damaged(error);
       }
     })();
-    return new ForwardBytes(guarded, only.uncompressedSize, () => file.refuse("the array in it is cut off"));
+    return new ForwardBytes(chunks, only.uncompressedSize, () => file.refuse("the array in it is cut off"));
   } catch (error) {
     throw damaged(error);
   }

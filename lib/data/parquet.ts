@@ -4,18 +4,18 @@ import type { InputFile } from "../files/input-file.js";
 import { DataProcess } from "./process-client.js";
 import { mostRows } from "./row-limit.js";
 
-/** Milliseconds that reading may take, and what each MiB of the file adds. */
+/** The time limit of reading in milliseconds: a base, and an addition for each MiB of the file. */
 const baseDeadline = 30_000;
 const deadlinePerMebibyte = 2000;
 
-/** The first rows of a Parquet file. Throws the purpose's code, once, whatever is wrong with the file. */
+/** Reads the first rows of a Parquet file. Throws PACKAGE_MISSING, and the purpose's code for an invalid file. */
 export async function readParquet(
   file: InputFile,
   limit: number | undefined,
   signal: AbortSignal | undefined,
 ): Promise<unknown[]> {
   signal?.throwIfAborted();
-  // The process loads it too; whether it is installed is found out here.
+  // The data process loads these packages; the imports here only check that they are installed.
   await optionalPackage("hyparquet", "read Parquet files", () => import("hyparquet"));
   await optionalPackage("hyparquet-compressors", "read Parquet files", () => import("hyparquet-compressors"));
   using child = new DataProcess();
@@ -31,7 +31,7 @@ export async function readParquet(
     signal?.throwIfAborted();
     if (error instanceof AttentionBypassError) throw error;
     throw file.refuse(
-      `it is Parquet that can't be read (${(error as Error).message})`,
+      `it is a Parquet file that can't be read (${(error as Error).message})`,
       "write it again, or as JSON lines",
     );
   }

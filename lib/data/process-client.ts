@@ -5,13 +5,13 @@ import { node } from "../files/node.js";
 import { failureMessage } from "./failure-message.js";
 import type { DataReply, DataRequest } from "./process-messages.js";
 
-/** Reads bytes for the process, which opens no file itself. */
+/** Reads bytes of the file for the process, which does not open files itself. */
 export type BytesReader = (position: number, length: number) => Promise<Uint8Array>;
 
-/** Milliseconds that starting may take, on a machine that is very busy. */
+/** The milliseconds that starting may take, which are many on a very busy machine. */
 const startDeadline = 60_000;
 
-/** Limits of one request. */
+/** The limits of one request. */
 export interface RequestLimits {
   /** Milliseconds after which a started process is killed. */
   deadline: number;
@@ -19,8 +19,9 @@ export interface RequestLimits {
 }
 
 /**
- * A process for what files of strangers may make loop, fill memory, fail outside of every promise or end: V8 ends a
- * whole process, threads included, for an array that is too long. Requests come one after the other.
+ * A child process for work on untrusted files, which can make it loop, fill the memory, throw outside of any promise or
+ * crash. A thread is not enough: for an array that is too long, V8 ends the whole process. It handles one request at a
+ * time.
  */
 export class DataProcess implements Disposable {
   readonly #child: ChildProcess = node.childProcess.spawn(
@@ -32,11 +33,14 @@ export class DataProcess implements Disposable {
   #started = false;
 
   constructor() {
-    // Failures are told to the request that they end, by `exit`; those of sending come with an error too.
+    // The listeners of a request report errors. Without this one, an error between requests would end this process.
     this.#child.on("error", () => {});
   }
 
-  /** What the process answers. Throws plain errors that say what went wrong, and the signal's reason. */
+  /**
+   * Sends a request and returns the answer. Throws plain errors with a message that fits in parentheses, and the
+   * signal's reason.
+   */
   ask(request: DataRequest, { deadline, signal }: RequestLimits, read?: BytesReader): Promise<unknown> {
     signal?.throwIfAborted();
     const child = this.#child;
@@ -52,17 +56,17 @@ export class DataProcess implements Disposable {
           if ("value" in reply) return end(() => resolve(reply.value));
           if ("failure" in reply) return fail(new Error(reply.failure));
           const { position, length } = reply.read;
-          const bytes = read?.(position, length) ?? Promise.reject(new Error("nothing can be read"));
+          const bytes = read?.(position, length) ?? Promise.reject(new Error("this request has no file to read"));
           bytes.then((bytes) => child.connected && child.send({ bytes } satisfies DataRequest), fail);
         },
-        error: (error: Error) => fail(new Error(`its process does not run: ${error.message}`)),
+        error: (error: Error) => fail(new Error(`its process failed: ${error.message}`)),
         exit: (code: number | null, name: string | null) =>
-          fail(new Error(`it takes more memory than it may, or ends its process otherwise (${name ?? code})`)),
+          fail(new Error(`its process needed more memory than allowed or crashed (${name ?? code})`)),
       };
       const abort = () => fail(signal?.reason);
       const within = (milliseconds: number) =>
         setTimeout(
-          () => fail(new Error(`it takes longer than the ${Math.round(milliseconds / 1000)} s that it may`)),
+          () => fail(new Error(`it takes longer than the allowed ${Math.round(milliseconds / 1000)} s`)),
           milliseconds,
         );
       let timer = within(this.#started ? deadline : startDeadline);

@@ -2,10 +2,10 @@ import type { Template } from "@huggingface/jinja";
 import { quoted } from "../errors/quoted.js";
 import { requiredColumns } from "./template-columns.js";
 
-/** A row of a table: its columns by their names. */
+/** A row of a table: values by column name. */
 export type Row = Readonly<Record<string, unknown>>;
 
-/** How a row of one format becomes a question: as `formSchema` has it. */
+/** The rules by which a row of one format is rendered as a question, as in `formSchema`. */
 export interface Form {
   needs: string[];
   context?: string | undefined;
@@ -17,15 +17,15 @@ export interface Form {
   replace: [string, string][];
 }
 
-/** Texts that may follow others, of which the one at `gold` is right. */
+/** A question: pairs of a context and a possible continuation. The pair at `gold` is the correct one. */
 export interface RenderedQuestion {
   pairs: { context: string; continuation: string }[];
   gold: number;
-  /** What the harness's normalized accuracy divides by: characters of each choice. */
+  /** The number of characters of each choice, by which the harness's normalized accuracy divides. */
   characters: number[];
 }
 
-/** What is at a path in a row: names of its own fields only, with full stops between them. */
+/** Returns the value at a path of field names, separated by dots. Only own properties are read. */
 function at(row: Row, place: string): unknown {
   return place
     .split(".")
@@ -38,7 +38,7 @@ function at(row: Row, place: string): unknown {
     );
 }
 
-/** Makes questions of rows by one form. */
+/** Renders rows of one form as questions. */
 export class Renderer {
   readonly #templates = new Map<string, { template: Template; columns: string[] }>();
   readonly #replacements: [RegExp, string][];
@@ -58,7 +58,7 @@ export class Renderer {
       this.#templates.set(source, known);
     }
     const missing = known.columns.find((column) => !Object.hasOwn(row, column));
-    if (missing !== undefined) throw new Error(`it has no column ${quoted(missing)}, which the template names`);
+    if (missing !== undefined) throw new Error(`it has no column ${quoted(missing)}, which the template uses`);
     return known.template.render({ ...row });
   }
 
@@ -70,7 +70,7 @@ export class Renderer {
     if (typeof source !== "string") return source.map((member) => this.#text(member, row));
     const values = at(row, source);
     if (Array.isArray(values)) return values.map(String);
-    throw new Error(`there is no list ${quoted(source)}`);
+    throw new Error(`it has no list ${quoted(source)}`);
   }
 
   #gold(row: Row, count: number): number {
@@ -78,7 +78,7 @@ export class Renderer {
     const label = this.#text(gold, row);
     const place = labels === undefined ? Number(label) : this.#list(labels, row).indexOf(label);
     if (label !== "" && Number.isInteger(place) && place >= 0 && place < count) return place;
-    throw new Error(`${quoted(label)} is none of ${count} answers`);
+    throw new Error(`${quoted(label)} is not one of the ${count} answers`);
   }
 
   render(row: Row): RenderedQuestion {

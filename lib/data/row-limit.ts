@@ -1,2 +1,2 @@
-/** The most rows that are read of one file, so that a small one can't fill memory with empty rows. */
+/** The most rows that are read from one file, so that a small file can't fill the memory with empty rows. */
 export const mostRows = 2 ** 22;

@@ -4,7 +4,7 @@ import type { InputFile } from "../files/input-file.js";
 import { type Line, readLines } from "../files/lines.js";
 import { readParquet } from "./parquet.js";
 
-/** A row of a file, with its place for messages. */
+/** A row of a file, with a name for messages such as "line 3 of rows.jsonl". */
 export interface NamedRow {
   name: string;
   value: unknown;
@@ -17,12 +17,15 @@ function parse(file: InputFile, { number, text }: Line): unknown {
     const isArray = number === 1 && text.trim() === "[";
     throw file.refuse(
       `line ${number} is not JSON (${(error as Error).message}): ${describe(text)}`,
-      isArray ? "write one row a line: jq -c '.[]' FILE > NEW" : "expected JSON lines, one row a line",
+      isArray ? "write one row per line: jq -c '.[]' FILE > NEW" : "write JSON lines, one row per line",
     );
   }
 }
 
-/** The first rows of a file, JSON lines or Parquet by its first bytes; all of them where `limit` is undefined. */
+/**
+ * Yields the first `limit` rows of a file, or all rows if `limit` is undefined. The first bytes of the file decide
+ * whether it is read as Parquet or as JSON lines.
+ */
 export async function* readRows(
   file: InputFile,
   limit: number | undefined,

@@ -19,28 +19,29 @@ import { mostRows } from "./row-limit.js";
 import { readRows } from "./rows.js";
 
 /**
- * A sequence in two parts, of which the model is given the prefix, or one that `prefixLength` divides. Text needs a
- * tokenizer.
+ * A sequence to score. `{ prefix, suffix }` has two parts: the model is given the prefix, and the suffix is scored.
+ * Token ids and `{ text }` are divided after `prefixLength` tokens. Text requires a tokenizer.
  */
 export type SampleRow = Tokens | { prefix: string | Tokens; suffix: string | Tokens } | { text: string | Tokens };
 
-/** Two .npy files of token ids (rows, length): row i of `suffixes` is the suffix of row i of `prefixes`. */
+/** Two .npy files of token ids (rows, length). Row i of `suffixes` is the suffix of row i of `prefixes`. */
 export interface SamplePair {
-  /** The path of the array of prefixes. */
+  /** The path of the .npy file with the prefixes. */
   prefixes: string;
-  /** The path of the array of suffixes. */
+  /** The path of the .npy file with the suffixes. */
   suffixes: string;
 }
 
 /**
- * Sequences to score, the path of a file with them, or the paths of two files. A file is an array of integers
- * (rows, length) as .npy or .npz, or rows as JSON lines (plain, gzip or zstd) or Parquet: `{ prefix, suffix }`, or one
- * of `{ text }`, `{ tokens }` and `{ input_ids }`, each text or an array of token ids, or an array of ids by line. The
- * first bytes of a file decide what it is, not its name.
+ * Sequences to score: an array of rows, the path of a file, or the paths of two files with prefixes and suffixes. A
+ * file is an array of integers (rows, length) as .npy or .npz, or rows as JSON lines (plain, gzip or zstd) or Parquet.
+ * A row of JSON lines or Parquet is `{ prefix, suffix }`, `{ text }`, `{ tokens }` or `{ input_ids }`, where each value
+ * is text or an array of token ids; a JSON line can also be an array of token ids. The first bytes of a file decide its
+ * format, not its name.
  */
 export type Samples = readonly SampleRow[] | string | SamplePair;
 
-/** A sequence and where its suffix begins. */
+/** A sequence of token ids, and the position at which its suffix begins. */
 export interface Sample {
   tokens: Int32Array;
   prefixLength: number;
@@ -50,7 +51,7 @@ const content = v.union([v.string(), v.array(v.number()), v.custom<Int32Array | 
 const wholeKeys = ["text", "tokens", "input_ids"];
 const partKeys = ["prefix", "suffix"];
 const pairSchema = v.strictObject({ prefixes: pathText, suffixes: pathText });
-/** Half of a surrogate pair, which stands for no character. */
+/** Half of a surrogate pair, which is not a character. */
 const loneSurrogate = /\p{Surrogate}/u;
 const rowFields = v.union([v.object({ prefix: content, suffix: content }), v.object({ text: content })]);
 
@@ -67,7 +68,7 @@ function split(tokens: Int32Array, prefixLength: number | undefined, name: strin
   return { tokens, prefixLength: requireSuffix(tokens.length, prefixLength, name) };
 }
 
-/** Which fields of a row hold its tokens or text. Throws where there are none, or more than one reading of them. */
+/** Returns the fields of a row that hold its tokens or text. Throws if there are none, or if they are ambiguous. */
 function readFields(row: object, name: string, code: ErrorCode): v.InferOutput<typeof rowFields> {
   const present = (key: string) => Object.hasOwn(row, key) && (row as Record<string, unknown>)[key] !== null;
   const wholes = wholeKeys.filter(present);
@@ -76,14 +77,14 @@ function readFields(row: object, name: string, code: ErrorCode): v.InferOutput<t
   if (readings.length > 1) {
     throw new AttentionBypassError(
       code,
-      `expected one sequence in ${name} but received ${readings.join(", and also ")}; leave one of them out`,
+      `expected one sequence in ${name} but received ${readings.join(" and ")}; remove all but one`,
     );
   }
   const mask = (row as { attention_mask?: unknown }).attention_mask;
   if (Array.isArray(mask) && !allOnes(mask)) {
     throw new AttentionBypassError(
       code,
-      `expected no padding in ${name} but its attention_mask is not 1 everywhere; leave the padding tokens out`,
+      `expected no padding in ${name} but its attention_mask is not 1 everywhere; remove the padding tokens`,
     );
   }
   const [whole] = wholes;
@@ -96,19 +97,19 @@ function readFields(row: object, name: string, code: ErrorCode): v.InferOutput<t
   );
 }
 
-/** Holes are no ones; `every` would pass over them. */
+/** Returns whether all elements are 1. Not `every`, which skips the holes of a sparse array. */
 function allOnes(mask: readonly unknown[]): boolean {
   for (const value of mask) if (value !== 1) return false;
   return true;
 }
 
-/** A row as a message shows it: the names of its fields. */
+/** Returns a row as a message shows it: the names of its fields. */
 function shape(row: object): string {
   const names = Object.keys(row).slice(0, 6);
   return names.length === 0 ? describe(row) : `{ ${names.map((name) => describe(name).slice(1, -1)).join(", ")} }`;
 }
 
-/** A sample from ids, `{ prefix, suffix }` or `{ text }`; other fields are for those who wrote them. */
+/** Converts ids, `{ prefix, suffix }` or `{ text }` to a sample. Other fields are ignored. */
 async function toSample(
   row: unknown,
   name: string,
@@ -130,7 +131,8 @@ async function toSample(
     if (typeof value === "string" && loneSurrogate.test(value)) {
       throw new AttentionBypassError(
         code,
-        `expected text for ${name} but received half of a surrogate pair (\\ud800 to \\udfff), which is no character; mend the text`,
+        `expected text for ${name} but received half of a surrogate pair (\\ud800 to \\udfff), which is not a character; ` +
+          "correct the text",
       );
     }
     return encodeOrCheck(value, context, name, signal);
@@ -139,7 +141,7 @@ async function toSample(
   const prefix = await encode(fields.prefix);
   const suffix = await encode(fields.suffix);
   if (prefix.length === 0 || suffix.length === 0) {
-    throw new AttentionBypassError(code, `expected a prefix and a suffix of at least a token in ${name}`);
+    throw new AttentionBypassError(code, `expected a prefix and a suffix of at least one token each in ${name}`);
   }
   return joined(prefix, suffix);
 }
@@ -148,14 +150,14 @@ function joined(prefix: Int32Array, suffix: Int32Array): Sample {
   return { tokens: joinTokens(prefix, suffix), prefixLength: prefix.length };
 }
 
-/** How samples are read. */
+/** Options of reading samples. */
 export interface SampleOptions {
   rows?: number | undefined;
   prefixLength?: number | undefined;
   signal?: AbortSignal | undefined;
 }
 
-/** The rows of an array that are read: those that are asked for, of which memory must hold all. */
+/** Returns the number of rows to read from an array. Throws if there are more than `mostRows`. */
 function countOf(array: NpyArray, rows: number | undefined, file: InputFile): number {
   const count = Math.min(array.rows, rows ?? array.rows);
   if (count > mostRows) throw tooMany(file);
@@ -163,13 +165,13 @@ function countOf(array: NpyArray, rows: number | undefined, file: InputFile): nu
 }
 
 function tooMany(file: InputFile): AttentionBypassError {
-  return file.refuse(`it has more than ${mostRows} rows`, "ask for the first ones with `rows`");
+  return file.refuse(`it has more than ${mostRows} rows`, "read only the first ones with the option `rows`");
 }
 
-/** Opens the array of an .npy file or the only one of an .npz. */
+/** Opens the array of an .npy file, or the only array of an .npz file. */
 async function openArray(file: InputFile, kind: "npy" | "zip"): Promise<[source: ByteSource, array: NpyArray]> {
   const source = kind === "zip" ? await openNpz(file) : file;
-  return [source, await readNpyHeader(source, (received, wayOut) => file.refuse(received, wayOut))];
+  return [source, await readNpyHeader(source, (received, advice) => file.refuse(received, advice))];
 }
 
 async function readArray(
@@ -180,7 +182,7 @@ async function readArray(
 ): Promise<Sample[]> {
   const [source, array] = await openArray(file, kind);
   const count = countOf(array, rows, file);
-  // All rows are as long as the first, so that a length that can't be is refused before any is read.
+  // All rows have the same length, so it is checked before any row is read.
   if (count > 0) {
     requireSuffix(array.length, prefixLength, `row 0 of ${file.path}`);
     requireContext(array.length, context.config, `row 0 of ${file.path}`);
@@ -194,7 +196,7 @@ async function readArray(
   return samples;
 }
 
-/** The extraction benchmark's two arrays, of which row i of the one goes on with row i of the other. */
+/** Reads two arrays, as of the extraction benchmark. Row i of the suffixes follows row i of the prefixes. */
 async function readPair(pair: SamplePair, { rows, signal }: SampleOptions, context: TokenContext): Promise<Sample[]> {
   await using prefixes = await InputFile.open(pair.prefixes, samplesPurpose);
   await using suffixes = await InputFile.open(pair.suffixes, samplesPurpose);
@@ -204,10 +206,11 @@ async function readPair(pair: SamplePair, { rows, signal }: SampleOptions, conte
   if (count !== other.rows) {
     throw suffixes.refuse(
       `it has ${other.rows} rows, and ${pair.prefixes} has ${count}`,
-      "give files of the same rows",
+      "give two files with the same number of rows",
     );
   }
-  if (length === 0 || other.length === 0) throw suffixes.refuse("rows of prefixes and suffixes need at least a token");
+  if (length === 0 || other.length === 0)
+    throw suffixes.refuse("rows of prefixes and suffixes need at least one token");
   requireContext(length + other.length, context.config, `row 0 of ${pair.prefixes} and ${pair.suffixes}`);
   const taken = countOf(before[1], rows, prefixes);
   const ends = readNpyRows(...after, taken);
@@ -227,7 +230,7 @@ async function openHalf(file: InputFile): Promise<[ByteSource, NpyArray]> {
   if (kind === "npy" || kind === "zip") return openArray(file, kind);
   throw file.refuse(
     `it is ${kind}, not an array of token ids`,
-    "give two .npy files, or one file with both in each row",
+    "give two .npy files, or one file with a prefix and a suffix in each row",
   );
 }
 
@@ -244,7 +247,7 @@ async function readFile(path: string, options: SampleOptions, context: TokenCont
 }
 
 /**
- * Reads the first rows of samples, all of them where rows is undefined. Throws INVALID_ARGUMENT, FILE_NOT_FOUND,
+ * Reads the first `rows` rows of samples, or all if `rows` is undefined. Throws INVALID_ARGUMENT, FILE_NOT_FOUND,
  * SAMPLES_INVALID, PREFIX_TOO_LONG, TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING, CONTEXT_TOO_LONG.
  */
 export async function readSamples(samples: unknown, options: SampleOptions, context: TokenContext): Promise<Sample[]> {
@@ -253,12 +256,12 @@ export async function readSamples(samples: unknown, options: SampleOptions, cont
   if (!reading("samples", () => Array.isArray(samples))) {
     const pair = reading("samples", () => v.safeParse(pairSchema, samples));
     if (pair.success) return readPair(pair.output, options, context);
-    throw invalidArgument("samples", "rows, the path of a file, or { prefixes, suffixes } with two", samples);
+    throw invalidArgument("samples", "rows, the path of a file, or { prefixes, suffixes } with two paths", samples);
   }
   const given = samples as readonly SampleRow[];
   const count = reading("samples", () => given.length);
   const read: Sample[] = [];
-  // Not `map`, which leaves out what a sparse array does not have.
+  // Not `map`, which skips the holes of a sparse array.
   for (let index = 0; index < Math.min(count, rows ?? count); index++) {
     const name = `samples[${index}]`;
     const row: unknown = reading(name, () => given[index]);

@@ -9,7 +9,7 @@ const globals = new Set([
 /** Filters that replace an undefined value. */
 const allowUndefined = new Set(["default", "d"]);
 
-/** The fields of the library's nodes that are followed here; each kind of node has some of them. */
+/** The fields of the template library's nodes that are used here. Each kind of node has some of them. */
 interface Node {
   type: string;
   value?: unknown;
@@ -19,9 +19,9 @@ interface Node {
   filter?: Node;
   left?: Node;
   right?: Node;
-  /** Of a `set` statement. */
+  /** The variable of a `set` statement. */
   assignee?: Node;
-  /** Of a macro. */
+  /** The name of a macro. */
   name?: Node;
 }
 
@@ -46,7 +46,8 @@ function namesIn(node: Node | undefined): string[] {
 
 /**
  * Returns the columns that a template prints for every row, so that a row without one of them cannot be rendered. The
- * template library prints nothing for an unknown name; the lm-evaluation-harness uses Jinja's StrictUndefined, which fails.
+ * template library prints nothing for an unknown name; the lm-evaluation-harness uses Jinja's StrictUndefined, which
+ * fails.
  */
 export function requiredColumns({ parsed }: Template): string[] {
   const body = parsed.body as readonly Node[];

@@ -4,22 +4,25 @@ import { invalidArgument, pathText, reading, validate } from "../errors/validati
 import type { Boxed } from "../tokenizer/tokens.js";
 import { readTextPlace } from "./text.js";
 
-/** A text that stands in a file. */
+/** A text that is read from a file or folder. */
 export interface TextFile {
-  /** The path of a text file in UTF-8, or of a folder whose .txt files are taken in the order of their names. */
+  /**
+   * The path of a UTF-8 text file, or of a folder, whose .txt files are read in the order of their names and joined
+   * with an empty line between two files.
+   */
   file: string;
 }
 
 const schema = v.strictObject({ file: pathText });
 
-/** The longest path that Linux takes. */
+/** The length limit of a path on Linux. */
 const pathLength = 4096;
 
 function isTokens(value: unknown): boolean {
   return Array.isArray(value) || ArrayBuffer.isView(value);
 }
 
-/** Whether a text is the path of a file: both readings of it would give a number. */
+/** Returns whether a text is the path of a file. Such text is an error, because scoring the path is rarely intended. */
 async function isPath(text: string): Promise<boolean> {
   if (text.length > pathLength || /[\n\0]/.test(text)) return false;
   return stat(text).then(
@@ -28,11 +31,14 @@ async function isPath(text: string): Promise<boolean> {
   );
 }
 
-/** A text or token ids, with the text of a file in place of `{ file }`. Throws INVALID_ARGUMENT, FILE_NOT_FOUND, SAMPLES_INVALID. */
+/**
+ * Returns text and token ids unchanged, and reads the text of `{ file }`. Throws INVALID_ARGUMENT, FILE_NOT_FOUND,
+ * SAMPLES_INVALID.
+ */
 export async function toText(text: unknown, signal?: AbortSignal): Promise<Boxed<unknown>> {
   if (typeof text === "string") {
     if (!(await isPath(text))) return { value: text };
-    throw invalidArgument("text", "{ file } to read a file, or token ids to score the name of one,", text);
+    throw invalidArgument("text", "{ file } to read the file, or token ids to score the path itself,", text);
   }
   if (reading("text", () => isTokens(text)) || typeof text !== "object" || text === null) return { value: text };
   return { value: await readTextPlace(validate(schema, text, "text").file, signal) };

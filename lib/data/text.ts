@@ -5,20 +5,20 @@ import { fileKind } from "../files/file-kind.js";
 import { InputFile, type Purpose, textPurpose } from "../files/input-file.js";
 import { decodeUtf8, toUtf8 } from "../files/utf8.js";
 
-/** The most bytes of one text. A string can hold twice as many. */
+/** The most bytes of one text, half of what a string can hold. */
 export const textBytes = 256 * 2 ** 20;
 
-/** What is between two texts of a folder. */
+/** The separator between two texts of a folder. */
 const separator = "\n\n";
 
-/** What is read of a text. */
+/** Options of reading a text. */
 export interface TextOptions {
   signal?: AbortSignal | undefined;
-  /** The most bytes; defaults to `textBytes`. */
+  /** The most bytes. Defaults to `textBytes`. */
   most?: number;
 }
 
-/** The text of a file in UTF-8, without the mark that it may begin with. Throws FILE_NOT_FOUND, the purpose's code. */
+/** Reads a UTF-8 text file, without a byte order mark. Throws FILE_NOT_FOUND and the purpose's code. */
 export async function readText(
   place: string,
   purpose: Purpose,
@@ -34,7 +34,7 @@ export async function readText(
   }
   if (kind !== "text") throw file.refuse(`it is ${kind}, not text`, "give a text file in UTF-8");
   if (file.size > most) {
-    throw file.refuse(`it has ${file.size} bytes, more than ${most}`, "give a part of it: head -c");
+    throw file.refuse(`it has ${file.size} bytes, more than ${most}`, "give a part of it, such as head -c writes");
   }
   const pieces: Buffer[] = [];
   for await (const piece of file.chunks()) {
@@ -48,14 +48,14 @@ export async function readText(
   }
 }
 
-/** The texts of a folder, its .txt files in the order of their names, with an empty line between two of them. */
+/** Reads the .txt files of a folder in the order of their names, joined with an empty line between two files. */
 async function readFolder(folder: string, signal: AbortSignal | undefined): Promise<string> {
   const names = (await readdir(folder)).filter((name) => name.endsWith(".txt") && !name.startsWith(".")).sort();
   if (names.length === 0) {
     const { what, code } = textPurpose;
     throw new AttentionBypassError(
       code,
-      `expected ${what} in ${folder} but the folder has no .txt file; give a file, or put some there`,
+      `expected ${what} in ${folder} but the folder has no .txt file; give the path of a text file, or add .txt files`,
     );
   }
   const texts: string[] = [];
@@ -68,7 +68,7 @@ async function readFolder(folder: string, signal: AbortSignal | undefined): Prom
   return texts.join(separator);
 }
 
-/** The text of a file, or of a folder's .txt files. Throws FILE_NOT_FOUND, SAMPLES_INVALID. */
+/** Reads the text of a file, or of a folder's .txt files. Throws FILE_NOT_FOUND, SAMPLES_INVALID. */
 export async function readTextPlace(place: string, signal?: AbortSignal): Promise<string> {
   const isFolder = await stat(place).then(
     (found) => found.isDirectory(),

@@ -2,8 +2,8 @@ import { inspect } from "node:util";
 import { outputWidth } from "./output-width.js";
 
 /**
- * Gives a result a text of its own where it is inspected: by console.log, in a REPL, as the last value of a notebook's
- * cell. Nothing else sees it; the result stays plain data.
+ * Sets the text that util.inspect returns for a result, so that console.log, a REPL and a notebook cell print it. The
+ * property is not enumerable: the result stays plain data.
  */
 export function withText<Value extends object>(value: Value, text: (value: Value) => string): Value {
   return Object.defineProperty(value, inspect.custom, { value: () => text(value).trimEnd(), configurable: true });
@@ -16,7 +16,7 @@ export function formatNumber(value: number): string {
 type Row = readonly string[];
 
 const gap = "  ";
-/** Characters that a table leaves to a column of numbers; the columns that name the row share the rest. */
+/** The characters reserved for one column of numbers; the columns that name the row share the rest. */
 const numberRoom = 24;
 
 const shorten = (text: string, length: number) => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
@@ -36,7 +36,7 @@ function aligned(rows: readonly Row[]): string {
   return rows.map((row) => `${line(row)}\n`).join("");
 }
 
-/** The columns, by number, of each part of a table that is too wide; each part begins with the names. */
+/** Returns the column numbers of each part of a table that is too wide. Each part begins with the name columns. */
 function parts(widths: readonly number[], names: number, width: number): number[][] {
   const first = widths.slice(0, names).map((_, column) => column);
   const all: number[][] = [[...first]];
@@ -50,8 +50,9 @@ function parts(widths: readonly number[], names: number, width: number): number[
 }
 
 /**
- * Aligned columns, the first to the left and the others, which hold numbers, to the right. A table wider than `width`
- * is printed in parts, one below the other, each with the first `names` columns, which name the row.
+ * Returns rows as text in aligned columns: the first column to the left, the others, which hold numbers, to the right.
+ * A table wider than `width` is divided into parts, one below the other, each with the first `names` columns, which
+ * name the row.
  */
 export function table(rows: readonly Row[], names = 1, width = outputWidth()): string {
   if (totalWidth(columnWidths(rows)) <= width) return aligned(rows);
@@ -64,7 +65,7 @@ export function table(rows: readonly Row[], names = 1, width = outputWidth()): s
     .join("\n");
 }
 
-/** Sentences in lines of at most `width` characters. */
+/** Breaks text into lines of at most `width` characters; a longer word gets its own line. */
 export function wrap(text: string, width = outputWidth()): string {
   const lines: string[] = [];
   for (const word of text.split(" ")) {

@@ -2,132 +2,136 @@ import { types } from "node:util";
 import type { NativeError } from "./native-error.js";
 import { visible } from "./visible.js";
 
-/** The codes that {@link AttentionBypassError} carries. A code keeps its meaning in later versions. */
+/** The values of `AttentionBypassError.code`. A code keeps its meaning in later versions. */
 export const errorCodes = [
-  /** An argument or option of the wrong type or out of its range. */
+  /** An argument or option has the wrong type or is out of range. */
   "INVALID_ARGUMENT",
-  /** A block number that the model does not have. */
+  /** A block number is outside the model. */
   "BLOCK_OUT_OF_RANGE",
-  /** A block number given twice. */
+  /** A block number was given twice. */
   "BLOCK_DUPLICATE",
-  /** A head number that the model does not have. */
+  /** A head number is outside the model. */
   "HEAD_OUT_OF_RANGE",
-  /** A head number given twice. */
+  /** A head number was given twice. */
   "HEAD_DUPLICATE",
-  /** A token id outside the vocabulary. */
+  /** A token id is outside the vocabulary. */
   "TOKEN_OUT_OF_RANGE",
-  /** More tokens than the model's context holds. */
+  /** A row has more tokens than the model's context length. */
   "CONTEXT_TOO_LONG",
-  /** A prefix that leaves no suffix in its row. */
+  /** The prefix is as long as its row or longer, so no suffix is left. */
   "PREFIX_TOO_LONG",
-  /** Text was given or asked for, but the model has no tokenizer. */
+  /** The call takes or returns text, but the model has no tokenizer. */
   "TOKENIZER_MISSING",
-  /** A tokenizer file that can't be used. */
+  /** A tokenizer file is invalid or not supported. */
   "TOKENIZER_INVALID",
-  /** A file of samples or of a text that can't be used. */
+  /** A file of samples or text is invalid or not supported. */
   "SAMPLES_INVALID",
-  /** A file to resume a sweep from that is none, or that is broken. */
+  /** The file to resume a sweep from is damaged or has another format. */
   "RESUME_FILE_INVALID",
-  /** A file to resume a sweep from that is of another sweep. */
+  /** The file to resume a sweep from belongs to another sweep. */
   "RESUME_FILE_MISMATCH",
-  /** A task's definition or its rows can't be used. */
+  /** A task's definition or one of its rows is invalid. */
   "TASK_INVALID",
-  /** The result of a sweep that is none, or that lacks what is needed of it. */
+  /** A value is not a sweep result, or lacks measurements that the call needs. */
   "SWEEP_INVALID",
-  /** A file or folder that is not there. */
+  /** A file or folder does not exist. */
   "FILE_NOT_FOUND",
-  /** No config.json where one is needed. */
+  /** A checkpoint has no config.json. */
   "CONFIG_MISSING",
-  /** A config that can't be read, or that contradicts itself. */
+  /** A config can't be read or contradicts itself. */
   "CONFIG_INVALID",
-  /** A model family that the package does not load, or a variant of one. */
+  /** The model family, or a variant of it, is not supported. */
   "ARCHITECTURE_UNSUPPORTED",
-  /** A family for which the bounds of docs/theory.md are not proven. */
+  /** The bounds of docs/theory.md are not proven for this model family. */
   "BOUND_UNPROVEN",
-  /** An activation that is not known. */
+  /** The activation function is not supported. */
   "ACTIVATION_UNSUPPORTED",
-  /** A scaling of the rotary embedding. */
+  /** The config scales the rotary embedding, which is not supported. */
   "ROPE_SCALING_UNSUPPORTED",
-  /** No weights, or a missing shard. */
+  /** The weights or one of their shards are missing. */
   "WEIGHTS_MISSING",
-  /** A weights file that ends too early. */
+  /** A weights file is shorter than its header says. */
   "WEIGHTS_TRUNCATED",
-  /** A weights file that can't be read. */
+  /** A weights file can't be read. */
   "WEIGHTS_INVALID",
-  /** A weights file that is no longer what it was when the model was opened. */
+  /** A weights file changed after its header was read. */
   "WEIGHTS_CHANGED",
-  /** A weights file that holds more than one model. */
+  /** A weights file contains more than one model. */
   "WEIGHTS_AMBIGUOUS",
-  /** Logits, weights or scores that are NaN or infinite. */
+  /** Logits, weights or scores are NaN or infinite. */
   "NOT_FINITE",
-  /** A file that is no archive by PyTorch, or holds something else than it should. */
+  /** A file is not a PyTorch archive, or its content is invalid. */
   "ARCHIVE_INVALID",
-  /** A tensor that the config asks for and the weights lack. */
+  /** The weights lack a tensor that the config requires. */
   "TENSOR_MISSING",
-  /** A tensor of another shape than the config asks for. */
+  /** A tensor's shape differs from the shape that the config requires. */
   "TENSOR_SHAPE",
-  /** A tensor of a dtype that weights can't have. */
+  /** A tensor's dtype is not supported for weights. */
   "TENSOR_DTYPE",
-  /** Weights that the config says nothing of. */
+  /** The weights contain a tensor that does not belong to the config. */
   "TENSOR_UNEXPECTED",
-  /** A traced module that computes something else than its weights and config say. */
+  /** The logits of a traced module differ from those computed from its weights and config. */
   "TRACE_DISAGREES",
-  /** A traced module that can't be run within the limits for it. */
+  /** A traced module fails, or exceeds its limits of time or memory. */
   "TRACE_FAILED",
-  /** A device that is not there. */
+  /** The requested device does not exist or can't be used. */
   "DEVICE_UNAVAILABLE",
-  /** No libtorch of the right version. */
+  /** No libtorch of a supported version was found. */
   "LIBTORCH_NOT_FOUND",
-  /** A libtorch that does not load. */
+  /** libtorch was found but does not load. */
   "LIBTORCH_LOAD_FAILED",
-  /** An error that libtorch met with at work. */
+  /** libtorch failed during a computation. */
   "LIBTORCH_FAILED",
-  /** An optional package that the call needs is not installed. */
+  /** The call needs an optional npm package that is not installed. */
   "PACKAGE_MISSING",
   /** The addon is neither built nor prebuilt. */
   "ADDON_NOT_FOUND",
-  /** The addon is there and does not load. */
+  /** The addon was found but does not load. */
   "ADDON_LOAD_FAILED",
+  /** There is not enough memory for the weights or the work. */
   "OUT_OF_MEMORY",
-  /** A result of more numbers than one array can hold. */
+  /** The result has more numbers than one array can hold. */
   "RESULT_TOO_LARGE",
-  /** The model has been disposed of. */
+  /** The model was disposed. */
   "DISPOSED",
-  /** A download that the network or the server does not give. */
+  /** A download failed because of the network or the server. */
   "DOWNLOAD_FAILED",
-  /** A file that is not the one that was meant. */
+  /** A file's checksum differs from the expected one. */
   "CHECKSUM_MISMATCH",
-  /** No room for what is to be written. */
+  /** The disk is full. */
   "DISK_FULL",
-  /** A picture is to be drawn on a machine that has no font. */
+  /** The machine has no font to draw a PNG with. */
   "FONT_MISSING",
   /** A file could not be written. */
   "WRITE_FAILED",
 ] as const;
 
-/** What went wrong; docs/errors.md has cause and cure of each code. */
+/** An error code. docs/errors.md lists the cause and the cure of each. */
 export type ErrorCode = (typeof errorCodes)[number];
 
-/** What other parts say of a failure may come in several lines, be of any length and hold terminal escapes. */
+/** Messages of other libraries can be of any length, have several lines and contain terminal escapes. */
 const longestMessage = 10_000;
 
 function oneLine(message: string): string {
-  // A regular expression that replaces a line break and the white space around it takes quadratic time on long white space.
+  // A regular expression that replaces a line break and the white space around it takes quadratic time on long white
+  // space.
   const parts = message.split(/[\t\r\n]/).map((part) => part.trim());
   const line = visible(parts.filter((part) => part !== "").join(" "));
   return line.length > longestMessage ? `${line.slice(0, longestMessage)}…` : line;
 }
 
-/** Every failure of this package but an abort, which rejects with the signal's own reason. */
+/**
+ * The error of every failed call of this package, except for an aborted call, which rejects with the signal's reason.
+ */
 export class AttentionBypassError extends Error {
-  /** Always the same. */
+  /** Always "AttentionBypassError". */
   override readonly name = "AttentionBypassError";
 
-  /** @internal Made by the package. */
+  /** @internal Constructed only by the package. */
   constructor(
-    /** What went wrong. */
+    /** The error code. */
     readonly code: ErrorCode,
-    /** One line: what was expected, and what came. */
+    /** One line: what was expected, what was found and what to do. */
     message: string,
     options?: ErrorOptions & { trace?: string | undefined },
   ) {
@@ -135,27 +139,29 @@ export class AttentionBypassError extends Error {
     if (options?.trace !== undefined) this.trace = options.trace;
   }
 
-  /** libtorch's own account of the failure, where there is one; many lines long. */
+  /** libtorch's own error message, several lines long; undefined if the error is not from libtorch. */
   declare readonly trace?: string;
 }
 
 function isNativeError(error: unknown): error is NativeError {
-  // Not `instanceof`: errors of Node and of the addon are of another realm where tests run in a vm context.
+  // Not `instanceof`: if tests run in a vm context, errors of Node and the addon belong to another realm.
   return types.isNativeError(error) && typeof (error as Partial<NativeError>).code === "string";
 }
 
-/** Gives an error of the addon the stack of the call that it ended. */
+/**
+ * Converts an error of the addon to an `AttentionBypassError` with the caller's stack; returns other errors unchanged.
+ */
 export function fromNative(error: unknown): unknown {
   if (!isNativeError(error) || !(errorCodes as readonly string[]).includes(error.code)) return error;
   return new AttentionBypassError(error.code as ErrorCode, error.message, { trace: error.trace });
 }
 
-/** The code of a failure of the file system, such as ENOENT. */
+/** Returns the code of a system error, such as ENOENT; undefined if it has none. */
 export function systemCode(error: unknown): string | undefined {
   return isNativeError(error) ? error.code : undefined;
 }
 
-/** What an error says; anything can be thrown. */
+/** Returns the message of an error, or the text of any other value that was thrown. */
 export function messageOf(error: unknown): string {
   return types.isNativeError(error) ? error.message : String(error);
 }

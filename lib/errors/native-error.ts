@@ -1,6 +1,6 @@
-/** An `Error` made by the addon. */
+/** An `Error` that the addon throws. */
 export interface NativeError extends Error {
   code: string;
-  /** libtorch's own account, many lines long. */
+  /** libtorch's own error message, several lines long. */
   trace?: string;
 }

@@ -10,8 +10,8 @@ function isMissing(error: unknown, name: string): boolean {
 }
 
 /**
- * Imports a package of `optionalDependencies`, which an installation with `--omit=optional` lacks. purpose: what needs it,
- * for the message. Throws PACKAGE_MISSING.
+ * Imports a package of `optionalDependencies`, which an installation with `--omit=optional` lacks. `purpose` completes
+ * "expected the package NAME to ..." in the message. Throws PACKAGE_MISSING.
  */
 export async function optionalPackage<Module>(
   name: string,

@@ -2,11 +2,11 @@ import * as v from "valibot";
 import { AttentionBypassError, type ErrorCode } from "./errors.js";
 import { visible } from "./visible.js";
 
-/** How much of a text a message shows. */
+/** The most characters of a text or a path that a message shows. */
 const longestShown = 60;
 const longestPlace = 200;
 
-/** No message needs more digits than 64 bits have, and very long numbers take seconds to write. */
+/** Larger bigints are not printed, because converting very long ones to text takes seconds. */
 const largestShown = 2n ** 64n;
 
 function shorten(text: string): string {
@@ -20,15 +20,15 @@ function describeObject(value: object): string {
 }
 
 /**
- * Returns the path at which validation failed, such as "forms.0.gold", or null for the value itself. Names in it come from
- * files, so the path is escaped and cut to 200 characters.
+ * Returns the path at which validation failed, such as "forms.0.gold", or null for the value itself. Names in it come
+ * from files, so the path is escaped and cut to 200 characters.
  */
 export function placeOf(issue: v.BaseIssue<unknown>): string | null {
   const place = v.getDotPath(issue);
   return place === null ? null : visible(place.length > longestPlace ? `${place.slice(0, longestPlace)}…` : place);
 }
 
-/** A value as an error message shows it. Never fails, whatever the value. */
+/** Returns a value as an error message shows it. Never throws. */
 export function describe(value: unknown): string {
   switch (typeof value) {
     case "string":
@@ -54,8 +54,8 @@ export function describe(value: unknown): string {
 }
 
 /**
- * Reads what a caller has given. Getters and proxies that throw are an argument that is refused. Throws
- * INVALID_ARGUMENT and what the reading says itself.
+ * Runs a function that reads a caller's value. If a getter or proxy of the value throws, throws INVALID_ARGUMENT; an
+ * `AttentionBypassError` of the function passes through.
  */
 export function reading<Value>(name: string, read: () => Value): Value {
   try {
@@ -77,7 +77,10 @@ export function invalidArgument(name: string, expected: string, received: unknow
   );
 }
 
-/** The value as the schema has it. Throws an error that names the argument and the place in it. */
+/**
+ * Returns the schema's output for a value. Throws an error with the given code that names the argument and the path in
+ * it.
+ */
 export function validate<Schema extends v.GenericSchema>(
   schema: Schema,
   value: unknown,
@@ -89,7 +92,10 @@ export function validate<Schema extends v.GenericSchema>(
   const [issue] = result.issues;
   const place = [name, placeOf(issue)].filter(Boolean).join(".");
   if (issue.type === "strict_object" && issue.expected === "never") {
-    throw new AttentionBypassError(code, `expected no option of the name ${place}`);
+    throw new AttentionBypassError(
+      code,
+      `expected only known options but received ${place}; remove it or correct its name`,
+    );
   }
   const expected =
     issue.kind === "validation" || issue.type === "union" || issue.type === "custom"
@@ -98,7 +104,8 @@ export function validate<Schema extends v.GenericSchema>(
   throw new AttentionBypassError(code, `expected ${expected} for ${place} but received ${describe(issue.input)}`);
 }
 
-/** Building blocks of schemas. Messages complete "expected … for NAME but received VALUE". */
+// The messages of these schemas complete "expected … for NAME but received VALUE".
+
 export const wholeNumber = (from: number, message = `a whole number from ${from} to 2^53 - 1`) =>
   v.pipe(
     v.number(),
@@ -121,8 +128,9 @@ export const pathText = v.pipe(
 );
 
 /**
- * Returns whether a value has the methods of an AbortSignal. The class is not checked because a signal may come from another
- * realm, as in tests that run in a vm context. A value that throws when it is read, such as a revoked proxy, is not a signal.
+ * Returns whether a value has the methods of an AbortSignal. The class is not checked because a signal may come from
+ * another realm, as in tests that run in a vm context. A value that throws when it is read, such as a revoked proxy, is
+ * not a signal.
  */
 export function isAbortSignal(value: unknown): value is AbortSignal {
   if (typeof value !== "object" || value === null) return false;
@@ -135,8 +143,8 @@ export function isAbortSignal(value: unknown): value is AbortSignal {
   }
 }
 
-/** What every long call takes. */
+/** The options of all long-running calls. */
 export const longCall = {
   signal: v.optional(v.custom<AbortSignal>(isAbortSignal, "AbortSignal")),
-  onProgress: v.optional(v.function() as v.GenericSchema<(share: number) => void>),
+  onProgress: v.optional(v.function() as v.GenericSchema<(fraction: number) => void>),
 };

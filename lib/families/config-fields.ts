@@ -1,10 +1,10 @@
-// The fields of a config.json that several families have, and how they are read.
+// Schemas and readers for the config.json fields that several families share.
 import * as v from "valibot";
 import { AttentionBypassError } from "../errors/errors.js";
 import { describe } from "../errors/validation.js";
 import type { ModelConfig } from "./model-config.js";
 
-/** No published model has a tenth of these; what depends on them is allocated before any weight is read. */
+/** Limits far above those of published models. Memory in proportion to them is allocated before any weight is read. */
 const mostBlocks = 10_000;
 const mostHeads = 65_536;
 export const mostPositions = 2 ** 20;
@@ -20,13 +20,13 @@ export const size = (most: number) => {
 export const blocks = size(mostBlocks);
 export const heads = size(mostHeads);
 export const width = size(widest);
-// Python's configs have -1 where no token is meant.
+// Configs written by Python may have -1 for "no token".
 const tokenId = v.pipe(
   v.number(),
   v.check((value: number) => Number.isSafeInteger(value), "a token id"),
 );
-export const tokenIds = v.nullish(v.union([tokenId, v.array(tokenId)], "a token id or several"));
-// One for each part of a model, in some configs; these are for those who load parts.
+export const tokenIds = v.nullish(v.union([tokenId, v.array(tokenId)], "a token id or an array of token ids"));
+// Some configs have an object with one dtype for each part of the model.
 const dtypeName = v.nullish(v.union([v.string(), v.record(v.string(), v.string())], "the name of a dtype"));
 
 export const commonFields = {
@@ -41,29 +41,29 @@ export const commonFields = {
 
 type DtypeName = v.InferOutput<typeof dtypeName>;
 
-/** The dtype of the weights that the config names, if it is one of those that models are loaded in. */
+/** Returns the weights' dtype that the config names; undefined if models can't be loaded in it. */
 export function weightsDtype(fields: { dtype?: DtypeName; torch_dtype?: DtypeName }): ModelConfig["weightsDtype"] {
   const named = fields.dtype ?? fields.torch_dtype;
   const name = typeof named === "string" ? named.replace(/^torch\./, "") : named;
   return name === "float32" || name === "bfloat16" || name === "float16" ? name : undefined;
 }
 
-/** Token ids that end a text, from an `eos_token_id`. Ids below 0 are in no vocabulary. */
+/** Returns the token ids of an `eos_token_id`. Ids below 0, which stand for "no token", are left out. */
 export function endTokens(ids: v.InferOutput<typeof tokenIds>): number[] {
   const list = ids == null ? [] : typeof ids === "number" ? [ids] : ids;
   return list.filter((id) => id >= 0);
 }
 
-/** The error of a config that says two things. */
+/** Returns the error for a config with two settings that contradict each other. */
 export function contradiction(name: string, one: string, other: string): AttentionBypassError {
   return new AttentionBypassError(
     "CONFIG_INVALID",
-    `expected ${name} to say one thing but it has ${one} and ${other}, which contradict each other; ` +
-      "remove the one that is wrong",
+    `expected consistent settings in ${name} but it has ${one} and ${other}, which contradict each other; ` +
+      "remove the wrong one",
   );
 }
 
-/** Refuses a setting that another one, which transformers reads in its place, contradicts. */
+/** Throws CONFIG_INVALID if a setting that transformers ignores differs from the one that it uses instead. */
 export function requireSame(
   name: string,
   ignored: [key: string, value: unknown],

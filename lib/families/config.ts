@@ -9,8 +9,8 @@ import { families } from "./registry.js";
 export type { ModelConfig } from "./model-config.js";
 
 /**
- * The value of a text in JSON as Python writes it: NaN and the infinities, which JSON does not have, become text, so
- * that they are refused where a number is needed and ignored where nothing is. Throws CONFIG_INVALID.
+ * Parses JSON as Python writes it. NaN and infinities, which JSON does not have, become strings, so that they are
+ * errors in fields that must be numbers and ignored in others. Throws CONFIG_INVALID.
  */
 export function parseConfigJson(text: string, name: string): unknown {
   try {
@@ -28,12 +28,12 @@ export function parseConfigJson(text: string, name: string): unknown {
 
 const generationFields = v.looseObject({ eos_token_id: tokenIds });
 
-/** The end tokens of the text of a generation_config.json. Throws CONFIG_INVALID. */
+/** Returns the end tokens in the text of a generation_config.json. Throws CONFIG_INVALID. */
 export function parseEndTokens(text: string, name: string): number[] {
   return endTokens(validate(generationFields, parseConfigJson(text, name), name, "CONFIG_INVALID").eos_token_id);
 }
 
-/** Names as a sentence has them: "a, b or c". */
+/** Joins names for a sentence: "a, b or c". */
 const listed = (names: readonly string[]) => `${names.slice(0, -1).join(", ")} or ${names.at(-1)}`;
 
 const familyFields = v.looseObject({
@@ -42,7 +42,7 @@ const familyFields = v.looseObject({
 });
 
 /**
- * Reads the text of a Hugging Face config.json, with old key names or new ones. Name is what messages call it.
+ * Reads the text of a Hugging Face config.json, with old or new key names. `name` is the name used in error messages.
  * Throws CONFIG_INVALID, ARCHITECTURE_UNSUPPORTED, ROPE_SCALING_UNSUPPORTED.
  */
 export function parseConfig(text: string, name: string): ModelConfig {
@@ -59,14 +59,15 @@ export function parseConfig(text: string, name: string): ModelConfig {
   if (config.hiddenSize % config.headCount !== 0 || config.rotarySize % 2 !== 0) {
     throw new AttentionBypassError(
       "CONFIG_INVALID",
-      `expected ${config.headCount} heads in ${name} to share hidden_size ${config.hiddenSize} evenly, ` +
-        `and an even number of rotary dimensions in each but received ${config.rotarySize}`,
+      `expected hidden_size in ${name} to be a multiple of the number of heads, and an even number of rotary dimensions ` +
+        `per head, but received hidden_size ${config.hiddenSize}, ${config.headCount} heads and ${config.rotarySize} ` +
+        "rotary dimensions",
     );
   }
   return config;
 }
 
-/** The config as the addon takes it. */
+/** Converts a config to the addon's form. */
 export function toNativeConfig(config: ModelConfig): NativeConfig {
   return { ...config, windows: Int32Array.from(config.windows) };
 }

@@ -1,4 +1,4 @@
-// GPT-Neo: learned positions, attention that alternates between the whole context and a window, scores without a scale.
+// GPT-Neo: learned positions, alternating global and local attention, attention scores that are not scaled.
 import * as v from "valibot";
 import { AttentionBypassError } from "../errors/errors.js";
 import { positiveNumber, validate, wholeNumber } from "../errors/validation.js";
@@ -34,7 +34,9 @@ const neoFields = v.looseObject({
 
 type NeoFields = v.InferOutput<typeof neoFields>;
 
-/** The kind of attention of each block, written out only where there are as many as blocks. */
+/**
+ * Expands attention_types to one kind of attention for each block. The count is checked before anything is allocated.
+ */
 function expandTypes(
   types: NonNullable<NeoFields["attention_types"]>,
   name: string,
@@ -73,7 +75,7 @@ function attentionKinds({ attention_types, attention_layers, num_layers }: NeoFi
   return kinds;
 }
 
-/** The same settings under the names that most families have for them; transformers takes either. */
+/** Other names of the same settings, which most families use. transformers accepts both. */
 const neoAliases = { num_layers: "num_hidden_layers", num_heads: "num_attention_heads" } as const;
 
 function readConfig(json: Record<string, unknown>, name: string): ModelConfig {

@@ -41,7 +41,7 @@ const neoxFields = v.looseObject({
 
 type RopeFields = v.InferOutput<typeof ropeFields>;
 
-/** What rope_scaling or rope_parameters say; transformers reads the first and does not look at the second. */
+/** Returns rope_scaling or, if it is empty, rope_parameters. If both are set, transformers ignores rope_parameters. */
 function ropeOf(fields: v.InferOutput<typeof neoxFields>, name: string): RopeFields | undefined {
   const [scaling, parameters] = [fields.rope_scaling, fields.rope_parameters].map((rope) =>
     rope && Object.keys(rope).length > 0 ? rope : undefined,
@@ -68,7 +68,7 @@ function readConfig(json: Record<string, unknown>, name: string): ModelConfig {
   }
   const rotaryBase = rope?.rope_theta ?? fields.rotary_emb_base;
   const rotaryShare = rope?.partial_rotary_factor ?? fields.rotary_pct;
-  // Transformers ignores both where a GPT-NeoX config has them outside of rope_parameters.
+  // transformers ignores rope_theta and partial_rotary_factor outside of rope_parameters.
   const given = (key: string) => (Object.hasOwn(json, key) ? key : `the default ${key}`);
   const baseKey = rope?.rope_theta == null ? given("rotary_emb_base") : "rope_parameters.rope_theta";
   const shareKey = rope?.partial_rotary_factor == null ? given("rotary_pct") : "rope_parameters.partial_rotary_factor";

@@ -36,7 +36,7 @@ const fields = v.looseObject({
   add_cross_attention: v.optional(v.boolean(), false),
 });
 
-/** The same settings under the names that most families have for them; transformers takes either. */
+/** Other names of the same settings, which most families use. transformers accepts both. */
 const aliases = {
   n_embd: "hidden_size",
   n_layer: "num_hidden_layers",
@@ -51,7 +51,7 @@ function readConfig(json: Record<string, unknown>, name: string): ModelConfig {
     requireSame(name, [alias, named[alias]], [key, named[key]]);
   }
   const config = validate(fields, named, name, "CONFIG_INVALID");
-  // No published language model has these, and each computes something else.
+  // These settings change the computation, and no published language model uses them.
   for (const key of ["scale_attn_by_inverse_layer_idx", "add_cross_attention"] as const) {
     if (!config[key]) continue;
     throw new AttentionBypassError(

@@ -1,42 +1,42 @@
-/** The model families, by the names that configs have here. */
+/** The name of a model family, as in `ModelConfig.family`. */
 export type FamilyName = "gpt-neox" | "gpt-neo" | "gpt2";
 
-/** The shape of a model, with the same names for all families. */
+/** The configuration of a model, with the same names for all families. */
 export interface ModelConfig {
-  /** The architecture. */
+  /** The model family. */
   readonly family: FamilyName;
-  /** How many blocks; they are numbered from 0. */
+  /** The number of blocks. Blocks are numbered from 0. */
   readonly blockCount: number;
-  /** Width of the residual stream. */
+  /** The width of the residual stream. */
   readonly hiddenSize: number;
-  /** Attention heads of each block; they are numbered from 0. */
+  /** The number of attention heads in each block. Heads are numbered from 0. */
   readonly headCount: number;
-  /** Width of the hidden layer of each MLP. */
+  /** The width of the hidden layer of each MLP. */
   readonly intermediateSize: number;
-  /** Token ids are below it. */
+  /** The number of tokens in the vocabulary. Token ids are from 0 to `vocabularySize - 1`. */
   readonly vocabularySize: number;
-  /** The most tokens that a row can have. */
+  /** The maximum number of tokens in a row. */
   readonly contextLength: number;
-  /** Of the MLPs, by Hugging Face's name, such as "gelu". */
+  /** The activation function of the MLPs, by its name in Hugging Face transformers, such as "gelu". */
   readonly activation: string;
-  /** What layer norms add to the variance. */
+  /** The epsilon that layer norms add to the variance. */
   readonly normEpsilon: number;
-  /** The output embedding is the input embedding. */
+  /** Whether the output embedding is the same matrix as the input embedding. */
   readonly tiedEmbedding: boolean;
-  /** For each block, how many tokens back its attention sees, the token itself included; 0: all of them. */
+  /** The attention window of each block in tokens, including the current token. 0: attention to the whole context. */
   readonly windows: readonly number[];
-  /** Whether attention and MLP of a block read the same residual stream. Only GPT-NeoX may have it. */
+  /** Whether attention and MLP of a block read the same residual stream. Only GPT-NeoX models can have this. */
   readonly parallelResidual: boolean;
-  /** Whether the projections to queries, keys and values have biases. */
+  /** Whether the query, key and value projections have biases. */
   readonly attentionBias: boolean;
-  /** The number of dimensions of each head that are rotated. 0 for families with learned positions. */
+  /** The number of dimensions of each head that the rotary embedding rotates. 0 for families with learned positions. */
   readonly rotarySize: number;
   /** The base of the rotary embedding's wavelengths. 0 for families with learned positions. */
   readonly rotaryBase: number;
-  /** The factor of the products of queries and keys. */
+  /** The factor by which the products of queries and keys are multiplied. */
   readonly attentionScale: number;
-  /** Tokens that end a text. */
+  /** The ids of the tokens that end a text. */
   readonly endTokens: readonly number[];
-  /** The dtype that the checkpoint says its weights are in. */
+  /** The dtype of the weights according to the checkpoint's config; undefined if it names none that is supported. */
   readonly weightsDtype: "float32" | "bfloat16" | "float16" | undefined;
 }

@@ -1,4 +1,4 @@
-// The families that the package loads, a row for each. docs/families.md says how to add one.
+// The supported model families. docs/families.md says how to add one.
 import type { Family } from "./family.js";
 import { gptNeo } from "./gpt-neo.js";
 import { gptNeox } from "./gpt-neox.js";

@@ -4,20 +4,22 @@ import { AttentionBypassError } from "../errors/errors.js";
 import { kindOf } from "./file-kind.js";
 import type { InputFile } from "./input-file.js";
 
-/** The most bytes that are taken out of one compressed file, so that a small one can't keep a process busy for hours. */
+/**
+ * The most bytes that one compressed file may decompress to, so that a small file can't keep a process busy for hours.
+ */
 export const expandedBytes = 4 * 2 ** 30;
 
-// The library expands a whole input at once, up to 32 KiB for each byte: small inputs keep that small.
+// fzstd decompresses each input as a whole, up to 32 KiB for one byte, so small inputs limit the memory.
 const fzstdInput = 4096;
 
-/** Ends with an error where a compressed file holds more than what is read of one. */
+/** Yields the chunks of a decompressed file. Throws if they have more than `expandedBytes` bytes in total. */
 export async function* bounded(file: InputFile, chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, void> {
   let total = 0;
   for await (const chunk of chunks) {
     total += chunk.length;
     if (total > expandedBytes) {
       throw file.refuse(
-        `it expands to more than ${expandedBytes / 2 ** 30} GiB`,
+        `it decompresses to more than ${expandedBytes / 2 ** 30} GiB`,
         "decompress it first, or ask for fewer rows",
       );
     }
@@ -26,7 +28,7 @@ export async function* bounded(file: InputFile, chunks: AsyncIterable<Buffer>): 
 }
 
 async function* through(file: InputFile, transform: Transform): AsyncGenerator<Buffer, void, void> {
-  // Errors of either side reach the loop through the transform, which a loop that is left also destroys.
+  // Errors of both streams reach the loop through the transform. Leaving the loop destroys the transform.
   pipeline(Readable.from(file.chunks()), transform, () => {});
   try {
     yield* transform as AsyncIterable<Buffer>;
@@ -37,7 +39,7 @@ async function* through(file: InputFile, transform: Transform): AsyncGenerator<B
   }
 }
 
-/** Zstandard on versions of Node whose zlib has none. */
+/** Decompresses Zstandard with fzstd, for versions of Node whose zlib does not support it. */
 async function* throughFzstd(file: InputFile): AsyncGenerator<Buffer, void, void> {
   const { Decompress } = await import("fzstd");
   let expanded: Uint8Array[] = [];
@@ -62,21 +64,21 @@ async function* throughFzstd(file: InputFile): AsyncGenerator<Buffer, void, void
   }
 }
 
-/** Throws where the first bytes within are not those of text: one format inside another is not read. */
+/** Yields the chunks. Throws if the first bytes are not text: a compressed file of another format is not read. */
 async function* requireText(file: InputFile, chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, void> {
   let first = true;
   for await (const chunk of chunks) {
     if (first && chunk.length > 0) {
       first = false;
       const kind = kindOf(chunk.subarray(0, 4096));
-      if (typeof kind !== "string") throw file.refuse(`of what is compressed in it, ${kind.received}`, kind.wayOut);
-      if (kind !== "text") throw file.refuse(`what is compressed in it is ${kind}, not text`, "decompress it first");
+      if (typeof kind !== "string") throw file.refuse(`of its decompressed content: ${kind.received}`, kind.advice);
+      if (kind !== "text") throw file.refuse(`its decompressed content is ${kind}, not text`, "decompress it first");
     }
     yield chunk;
   }
 }
 
-/** The text in a compressed file, a piece after the other. */
+/** Yields the decompressed text of a file in chunks. Throws the purpose's code. */
 export function decompressed(file: InputFile, kind: "gzip" | "zstd"): AsyncGenerator<Buffer, void, void> {
   if (kind === "gzip") return requireText(file, bounded(file, through(file, zlib.createGunzip())));
   const { createZstdDecompress } = zlib as { createZstdDecompress?: () => Transform };

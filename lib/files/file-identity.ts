@@ -1,9 +1,12 @@
-/** A file with weights and what identified it when its header was read. Whoever reads it later checks that it is the same. */
+/**
+ * A weights file, as identified when its header was read. Later reads compare these values, so that a changed file is
+ * noticed.
+ */
 export interface FileIdentity {
   path: string;
   device: bigint;
   inode: bigint;
-  /** In bytes. */
+  /** The size in bytes. */
   size: bigint;
   /** The time of the last modification, in nanoseconds since 1970. */
   modified: bigint;

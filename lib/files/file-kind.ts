@@ -1,12 +1,14 @@
 import type { InputFile } from "./input-file.js";
 
-/** The formats that are read. */
+/** The file formats that can be read. */
 export type FileKind = "npy" | "zip" | "parquet" | "gzip" | "zstd" | "text";
 
-/** What a file is instead, and what its owner can do. */
+/**
+ * What a file of an unsupported format is, and what the user can do. Both complete the message of `InputFile.refuse`.
+ */
 interface Refusal {
   received: string;
-  wayOut: string;
+  advice: string;
 }
 
 const kinds: readonly [signature: string, FileKind][] = [
@@ -23,8 +25,8 @@ const toUtf8 = (encoding: string) => `convert it: iconv -f ${encoding} -t UTF-8 
 const asText = "export its text to a file in UTF-8";
 const asRows = "export its rows to Parquet or JSON lines";
 
-const refused: readonly [signature: string, received: string, wayOut: string][] = [
-  ["version https://git-lfs", "it is a Git LFS pointer, not the file itself", "run `git lfs pull` where it was cloned"],
+const refused: readonly [signature: string, received: string, advice: string][] = [
+  ["version https://git-lfs", "it is a Git LFS pointer, not the file itself", "run `git lfs pull` in its clone"],
   ["\xff\xfe\0\0", "it is text in UTF-32", toUtf8("UTF-32")],
   ["\xff\xfe", "it is text in UTF-16", toUtf8("UTF-16")],
   ["\xfe\xff", "it is text in UTF-16", toUtf8("UTF-16")],
@@ -49,7 +51,7 @@ const refused: readonly [signature: string, received: string, wayOut: string][] 
   ["\x80\x05", "it is a Python pickle", "save its token ids with numpy.save"],
 ];
 
-/** Whether every other byte is zero and the rest plain ASCII, as in UTF-16 without a mark. */
+/** Returns whether every other byte is zero and the rest is plain ASCII, as in UTF-16 without a byte order mark. */
 function isUtf16(head: Buffer): boolean {
   if (head.length < 4) return false;
   return [0, 1].some((zeros) =>
@@ -60,31 +62,31 @@ function isUtf16(head: Buffer): boolean {
 function refusalOf(head: Buffer): Refusal | undefined {
   const latin1 = head.toString("latin1");
   const known = refused.find(([signature]) => latin1.startsWith(signature));
-  if (known) return { received: known[1], wayOut: known[2] };
+  if (known) return { received: known[1], advice: known[2] };
   if (/^(\xef\xbb\xbf)?\s*<(!doctype\s+html|html[\s>])/i.test(latin1)) {
     return {
       received: "it is an HTML page",
-      wayOut: 'download the file itself ("raw", "resolve"); to score the page, pass its text in place of the path',
+      advice: 'download the file itself ("raw", "resolve"); to score the page, pass its text instead of the path',
     };
   }
-  if (isUtf16(head)) return { received: "it is text in UTF-16", wayOut: toUtf8("UTF-16LE") };
+  if (isUtf16(head)) return { received: "it is text in UTF-16", advice: toUtf8("UTF-16LE") };
   if (!head.includes(0)) return undefined;
   return {
-    received: "it is binary data that does not say what it holds, such as a Megatron-LM .bin or numpy's tofile",
-    wayOut: 'save token ids with numpy.save("ids.npy", numpy.fromfile(FILE, DTYPE).reshape(-1, LENGTH))',
+    received: "it is binary data of unknown format, such as a Megatron-LM .bin file or numpy's tofile output",
+    advice: 'save token ids with numpy.save("ids.npy", numpy.fromfile(FILE, DTYPE).reshape(-1, LENGTH))',
   };
 }
 
-/** What the first bytes of a file say that it is. */
+/** Returns the kind of a file by its first bytes. */
 export function kindOf(head: Buffer): FileKind | Refusal {
   const latin1 = head.toString("latin1", 0, 8);
   const [, kind] = kinds.find(([signature]) => latin1.startsWith(signature)) ?? [];
   return kind ?? refusalOf(head) ?? "text";
 }
 
-/** The kind of a file by its first bytes. Throws the purpose's code for a kind that is not read. */
+/** Returns the kind of a file by its first bytes. Throws the purpose's code if that format can't be read. */
 export async function fileKind(file: InputFile): Promise<FileKind> {
   const kind = kindOf(await file.head());
   if (typeof kind === "string") return kind;
-  throw file.refuse(kind.received, kind.wayOut);
+  throw file.refuse(kind.received, kind.advice);
 }

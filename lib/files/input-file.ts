@@ -2,11 +2,11 @@ import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { AttentionBypassError, type ErrorCode, systemCode } from "../errors/errors.js";
 
-/** What a file is read for. */
+/** What a file is read for: the words and the code of its errors. */
 export interface Purpose {
-  /** What messages say was expected in the file. */
+  /** The expected content, for messages: "expected WHAT in FILE". */
   readonly what: string;
-  /** The code of an error of its content. */
+  /** The code of errors about the file's content. */
   readonly code: ErrorCode;
 }
 
@@ -15,25 +15,25 @@ export const textPurpose: Purpose = { what: "text", code: "SAMPLES_INVALID" };
 export const taskRowsPurpose: Purpose = { what: "rows", code: "TASK_INVALID" };
 export const definitionPurpose: Purpose = { what: "the definition of a task", code: "TASK_INVALID" };
 
-/** Bytes that are read in ascending order. */
+/** A source of bytes that are read at ascending positions. */
 export interface ByteSource {
   readonly size: number;
-  /** Reads exactly so many bytes. Throws if there are fewer. */
+  /** Reads exactly `length` bytes from `position`. Throws if there are fewer. */
   read(position: number, length: number): Promise<Buffer>;
 }
 
-/** The bytes by which the kind of a file is decided. */
+/** The number of bytes from which the kind of a file is detected. */
 const headLength = 4096;
 
-/** How much of a file one read takes, so that memory does not grow with the file. */
+/** The bytes per read, so that memory does not grow with the file. */
 const chunkLength = 256 * 1024;
 
-// A FIFO without a writer must not block the open, and a terminal must not become the process's own.
+// O_NONBLOCK: opening a FIFO without a writer would block. O_NOCTTY: a terminal must not become the controlling one.
 const flags = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
 
 const missing: readonly (string | undefined)[] = ["ENOENT", "ENOTDIR"];
 
-/** A regular file that is opened once. Everything else a path may be is refused when it is opened. */
+/** An open regular file. Opening fails for folders, pipes and devices. */
 export class InputFile implements ByteSource {
   readonly path: string;
   readonly size: number;
@@ -47,7 +47,10 @@ export class InputFile implements ByteSource {
     this.#handle = handle;
   }
 
-  /** Throws FILE_NOT_FOUND, and the purpose's code for what can't be opened or is no regular file. */
+  /**
+   * Opens a file. Throws FILE_NOT_FOUND if it does not exist, and the purpose's code if it can't be opened or is not a
+   * regular file.
+   */
   static async open(path: string, purpose: Purpose): Promise<InputFile> {
     const handle = await open(path, flags).catch((error: unknown) => {
       const code = missing.includes(systemCode(error)) ? "FILE_NOT_FOUND" : purpose.code;
@@ -57,10 +60,10 @@ export class InputFile implements ByteSource {
     try {
       const found = await handle.stat();
       if (found.isFile()) return new InputFile(path, found.size, purpose, handle);
-      const [kind, wayOut] = found.isDirectory()
+      const [kind, advice] = found.isDirectory()
         ? ["a folder", "give the path of a file in it"]
-        : ["no regular file but a pipe or a device", "write the data to a file first"];
-      throw new AttentionBypassError(purpose.code, `expected ${purpose.what} in ${path} but it is ${kind}; ${wayOut}`);
+        : ["a pipe or a device, not a regular file", "write the data to a file first"];
+      throw new AttentionBypassError(purpose.code, `expected ${purpose.what} in ${path} but it is ${kind}; ${advice}`);
     } catch (error) {
       await handle.close();
       throw error;
@@ -81,22 +84,22 @@ export class InputFile implements ByteSource {
     return bytes;
   }
 
-  /** The bytes by which the kind of the file is decided. */
+  /** Reads the bytes from which the kind of the file is detected. */
   head(): Promise<Buffer> {
     return this.read(0, Math.min(headLength, this.size));
   }
 
-  /** The bytes from one position to another, a piece after the other. */
+  /** Yields the bytes from position `from` up to position `to`, in chunks. */
   async *chunks(from = 0, to = this.size): AsyncGenerator<Buffer, void, void> {
     for (let at = from; at < to; at += chunkLength) yield await this.read(at, Math.min(chunkLength, to - at));
   }
 
-  /** The error of a file whose content is not what it should be. */
-  refuse(received: string, wayOut?: string): AttentionBypassError {
+  /** Returns the error for unexpected content: what was found and, as `advice`, what to do. */
+  refuse(received: string, advice?: string): AttentionBypassError {
     const { what, code } = this.purpose;
     return new AttentionBypassError(
       code,
-      `expected ${what} in ${this.path} but ${received}${wayOut === undefined ? "" : `; ${wayOut}`}`,
+      `expected ${what} in ${this.path} but ${received}${advice === undefined ? "" : `; ${advice}`}`,
     );
   }
 

@@ -5,12 +5,12 @@ import { decodeUtf8, toUtf8 } from "./utf8.js";
 
 /** A line of a text file that is not blank. */
 export interface Line {
-  /** From 1. */
+  /** The number of the line, from 1. */
   number: number;
   text: string;
 }
 
-/** The most bytes of one line: as much as is parsed at once on the event loop. */
+/** The most bytes of one line, because a line is parsed as a whole on the event loop. */
 export const lineBytes = 32 * 2 ** 20;
 
 const lineFeed = 10;
@@ -22,7 +22,7 @@ function toLine(file: InputFile, bytes: Buffer, number: number): Line | undefine
   const line = bytes.subarray(0, end);
   if (line.includes(carriageReturn)) {
     throw file.refuse(
-      `line ${number} has a carriage return that does not end it, as in files whose lines end with CR only`,
+      `line ${number} has a carriage return (CR) before its end, as in files that end lines with CR only`,
       "end lines with LF: tr '\\r' '\\n' < FILE > NEW",
     );
   }
@@ -34,7 +34,7 @@ function toLine(file: InputFile, bytes: Buffer, number: number): Line | undefine
   }
 }
 
-/** The text of a file, plain or compressed, as bytes. */
+/** Returns the text of a file, plain or compressed, as chunks of bytes. */
 async function textBytes(file: InputFile): Promise<AsyncIterable<Buffer>> {
   const kind = await fileKind(file);
   if (kind === "gzip" || kind === "zstd") return decompressed(file, kind);
@@ -43,9 +43,9 @@ async function textBytes(file: InputFile): Promise<AsyncIterable<Buffer>> {
 }
 
 /**
- * The lines of a text file in UTF-8, plain or compressed with gzip or zstd, that are not blank. They end at LF only, so
- * that other separators within a string stay in it; a CR before the LF is dropped. Nothing is read beyond the last line
- * that is asked for.
+ * Yields the lines of a UTF-8 text file that are not blank. The file may be compressed with gzip or zstd. Lines end
+ * only at LF, so that other separators inside a JSON string stay in it; a CR before the LF is dropped. Reading stops
+ * when the caller stops.
  */
 export async function* readLines(file: InputFile, signal?: AbortSignal): AsyncGenerator<Line, void, void> {
   let number = 0;
@@ -71,7 +71,7 @@ export async function* readLines(file: InputFile, signal?: AbortSignal): AsyncGe
     if (length > lineBytes) {
       throw file.refuse(
         `line ${number + 1} is longer than ${lineBytes / 2 ** 20} MiB`,
-        "write one row a line, and shorten its text",
+        "write one row per line, and shorten the text of the row",
       );
     }
     pieces.push(chunk.subarray(from));

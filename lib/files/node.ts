@@ -1,4 +1,6 @@
-/** Parts of Node that take milliseconds to load, for who needs them first: importing this package needs none of them. */
+/**
+ * Modules of Node that take milliseconds to load. They are loaded on first use, so that importing the package is fast.
+ */
 export const node = {
   get crypto() {
     return process.getBuiltinModule("node:crypto");

@@ -6,15 +6,17 @@ import { node } from "./node.js";
 const fullDisk = ["ENOSPC", "EDQUOT"];
 
 /**
- * What a failure to write to a place is: DISK_FULL, WRITE_FAILED, or what it already says itself. `unfinished` is the name
- * that the file had until then, which means nothing to the caller.
+ * Converts an error of writing a file to DISK_FULL or WRITE_FAILED; returns an `AttentionBypassError` with another code
+ * unchanged. `unfinished` is the temporary file's name, which is replaced by `place` in the message.
  */
 export function writeFailure(place: string, error: unknown, unfinished?: string): AttentionBypassError {
   const code = systemCode(error) ?? "";
   if (code === "DISK_FULL" || fullDisk.includes(code)) {
-    return new AttentionBypassError("DISK_FULL", `expected room for ${place} but the disk is full`, { cause: error });
+    return new AttentionBypassError("DISK_FULL", `expected free disk space for ${place} but the disk is full`, {
+      cause: error,
+    });
   }
-  // The addon does not know the name that the file is to have.
+  // WRITE_FAILED and LIBTORCH_FAILED come from the addon, which knows only the temporary name.
   const own = error instanceof AttentionBypassError && code !== "WRITE_FAILED" && code !== "LIBTORCH_FAILED";
   if (own) return error;
   const said = unfinished === undefined ? messageOf(error) : messageOf(error).replaceAll(unfinished, place);
@@ -22,15 +24,15 @@ export function writeFailure(place: string, error: unknown, unfinished?: string)
   return new AttentionBypassError("WRITE_FAILED", whole, { cause: error });
 }
 
-/** A file that is to appear whole or not at all. */
+/** A file to be written. It appears complete or not at all. */
 interface Target {
-  /** As the caller calls it. */
+  /** The path that the caller gave. */
   name: string;
-  /** Where it really goes, behind symbolic links. */
+  /** The path with symbolic links resolved. */
   place: string;
-  /** Devices and pipes can't be replaced, and are written to as they are. */
+  /** Whether it is a device or a pipe, which can't be replaced and is written to directly. */
   special: boolean;
-  /** The permissions of the file that is replaced. */
+  /** The permissions of the file that is replaced; undefined for a new file. */
   mode: number | undefined;
 }
 
@@ -41,33 +43,35 @@ async function examine(name: string): Promise<Target> {
   });
   if (found === undefined) return { name, place: name, special: false, mode: undefined };
   if (found.isDirectory()) throw new Error("it is a folder");
-  // Replacing a file does not ask for the permission to write it.
+  // Replacing a file succeeds without write permission for it, so the permission is checked here.
   await access(name, constants.W_OK);
   return { name, place: await realpath(name), special: !found.isFile(), mode: found.mode & 0o777 };
 }
 
-/** Names are at most 255 bytes long, and a character is at most 4. */
+/**
+ * The characters of a file's name that its temporary name keeps. Names have at most 255 bytes, a character at most 4.
+ */
 const longestBeginning = 40;
 
-/** A name beside the file that nobody else has. */
-function nameBeside(place: string): string {
+/** Returns a unique temporary name in the same folder. */
+function temporaryName(place: string): string {
   const beginning = path.basename(place).slice(0, longestBeginning);
   return path.join(path.dirname(place), `.${beginning}.${node.crypto.randomUUID()}.part`);
 }
 
-/** Removes what was not finished; where it can't be removed it could not be written either, which has been said. */
+/** Removes a temporary file. Errors are ignored, because the failed write already reports the problem. */
 const remove = (file: string) => rm(file, { force: true }).catch(() => undefined);
 
 /**
- * Has a file written under another name in the same folder, and gives it its own name when it is whole. A failure leaves
- * what was there before, and nothing else. Throws DISK_FULL, WRITE_FAILED.
+ * Calls `write` with a temporary name in the same folder, then renames the file to `name`. If anything fails, an
+ * existing file stays unchanged and the temporary file is removed. Throws DISK_FULL, WRITE_FAILED.
  */
 export async function writeWhole(name: string, write: (file: string) => Promise<void>): Promise<void> {
   let unfinished: string | undefined;
   try {
     const { place, special, mode } = await examine(name);
     if (special) return await write(place);
-    unfinished = nameBeside(place);
+    unfinished = temporaryName(place);
     await write(unfinished);
     if (mode !== undefined) await changeMode(unfinished, mode);
     await rename(unfinished, place);
@@ -82,12 +86,12 @@ async function changeMode(file: string, mode: number): Promise<void> {
   await handle.chmod(mode).finally(() => handle.close());
 }
 
-/** Writes a file that appears whole or not at all. Throws DISK_FULL, WRITE_FAILED. */
+/** Writes a file atomically: it appears complete or not at all. Throws DISK_FULL, WRITE_FAILED. */
 export function writeOutput(name: string, content: string | Uint8Array): Promise<void> {
   return writeWhole(name, (file) => writeFile(file, content));
 }
 
-/** Writes several files that belong together: none appears before all are written. Throws DISK_FULL, WRITE_FAILED. */
+/** Writes several files. No file appears before all are written. Throws DISK_FULL, WRITE_FAILED. */
 export async function writeOutputs(outputs: readonly [name: string, content: string | Uint8Array][]): Promise<void> {
   const [first, ...rest] = outputs;
   if (first === undefined) return;
@@ -98,13 +102,13 @@ export async function writeOutputs(outputs: readonly [name: string, content: str
   });
 }
 
-/** Whether a file can be written, found out without touching what is there. Throws DISK_FULL, WRITE_FAILED. */
+/** Checks that a file can be written, without changing an existing one. Throws DISK_FULL, WRITE_FAILED. */
 export async function requireWritable(name: string): Promise<void> {
   let trial: string | undefined;
   try {
     const { place, special } = await examine(name);
     if (special) return;
-    trial = nameBeside(place);
+    trial = temporaryName(place);
     await writeFile(trial, "");
   } catch (error) {
     throw writeFailure(name, error, trial);

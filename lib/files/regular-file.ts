@@ -3,22 +3,22 @@ import { type FileHandle, open } from "node:fs/promises";
 import { AttentionBypassError, type ErrorCode, systemCode } from "../errors/errors.js";
 import type { FileIdentity } from "./file-identity.js";
 
-/** An open file, and what identified it when it was opened. */
+/** An open file and its identity at the time when it was opened. */
 export interface RegularFile {
   readonly path: string;
   readonly handle: FileHandle;
   readonly identity: FileIdentity;
-  /** In bytes. */
+  /** The size in bytes. */
   readonly size: number;
 }
 
-/** The codes for a file that does not exist, and for one that is something else than it should be. */
+/** The error codes for a file that does not exist, and for one that is not a readable regular file. */
 export interface FileCodes {
   readonly missing: ErrorCode;
   readonly invalid: ErrorCode;
 }
 
-/** What identifies an open file; undefined where it is no regular file. */
+/** Returns the identity of an open file; undefined if it is not a regular file. */
 export async function identifyFile(handle: FileHandle, place: string): Promise<FileIdentity | undefined> {
   const found = await handle.stat({ bigint: true });
   if (!found.isFile()) return undefined;
@@ -26,8 +26,8 @@ export async function identifyFile(handle: FileHandle, place: string): Promise<F
 }
 
 /**
- * Opens a file, runs work on it and closes it. Name is what messages call it, such as "weights in model.safetensors".
- * Throws the given codes: nothing is waited for or read where the path leads to a folder, FIFO, socket or device.
+ * Opens a file, runs `work` on it and closes it. `name` is the name used in error messages, such as "weights in
+ * model.safetensors". Throws the given codes, immediately if the path is a folder, FIFO, socket or device.
  */
 export async function withRegularFile<Result>(
   place: string,
@@ -49,7 +49,7 @@ export async function withRegularFile<Result>(
   try {
     const identity = await identifyFile(handle, place);
     if (identity === undefined) {
-      throw new AttentionBypassError(codes.invalid, `expected ${name} but it is no regular file`);
+      throw new AttentionBypassError(codes.invalid, `expected ${name} but it is not a regular file`);
     }
     return await work({ path: place, handle, identity, size: Number(identity.size) });
   } finally {
@@ -57,7 +57,7 @@ export async function withRegularFile<Result>(
   }
 }
 
-/** Whether two descriptions are of the same bytes, as far as the file system tells. */
+/** Returns whether two identities are of the same, unmodified file, as far as the file system tells. */
 export function isSameFile(one: FileIdentity, other: FileIdentity): boolean {
   return (
     one.device === other.device &&
@@ -67,7 +67,7 @@ export function isSameFile(one: FileIdentity, other: FileIdentity): boolean {
   );
 }
 
-/** Reads bytes of a file; fewer than asked for only where the file ends. */
+/** Reads bytes of a file. Returns fewer than `length` only if the file ends. */
 export async function readBytes({ handle }: RegularFile, position: number, length: number): Promise<Buffer> {
   const bytes = Buffer.alloc(length);
   let done = 0;
@@ -79,7 +79,7 @@ export async function readBytes({ handle }: RegularFile, position: number, lengt
   return bytes.subarray(0, done);
 }
 
-/** Reads a whole text file of a limited size. Throws as `withRegularFile` does. */
+/** Reads a whole text file of at most `limit` bytes. Throws the given codes. */
 export function readSmallText(place: string, name: string, limit: number, codes: FileCodes): Promise<string> {
   return withRegularFile(place, name, codes, async (file) => {
     if (file.size > limit) {

@@ -3,7 +3,9 @@ interface Entry {
   listener: () => void;
 }
 
-/** A signal has one listener of ours, whatever the number of calls that it ends: Node warns of more than ten. */
+/**
+ * The package adds only one listener to a signal, for any number of calls: Node.js warns if there are more than ten.
+ */
 const entries = new WeakMap<AbortSignal, Entry>();
 
 function listen(signal: AbortSignal): Entry {
@@ -18,7 +20,7 @@ function listen(signal: AbortSignal): Entry {
   return entry;
 }
 
-/** Calls a function of one's own once, when the signal is aborted. Returns what takes it off again. */
+/** Calls a function once when the signal is aborted. Returns a function that removes the callback. */
 export function onAbort(signal: AbortSignal, callback: () => void): () => void {
   const entry = entries.get(signal) ?? listen(signal);
   entry.waiting.add(callback);

@@ -3,18 +3,21 @@ import { fromNative } from "../errors/errors.js";
 import { onAbort } from "./abort.js";
 import { Progress } from "./progress.js";
 
-/** What every call that can be long takes. */
+/** The options of all long-running calls. */
 export interface OperationOptions {
-  /** Ends the call, which then rejects with the signal's reason. */
+  /** A signal to abort the call, which then rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
   /**
-   * Called with the completed fraction of the work, from 0 to 1. If it throws, or returns a promise that rejects, the call
-   * ends and rejects with that error.
+   * Called with the completed fraction of the work, from 0 to 1. If it throws, or returns a promise that rejects, the
+   * call ends and rejects with that error.
    */
-  onProgress?: ((share: number) => void) | undefined;
+  onProgress?: ((fraction: number) => void) | undefined;
 }
 
-/** An aborted call ends at once for its caller; what runs of it ends within one block's work. */
+/**
+ * Returns the value of `work`, or rejects at once with the signal's reason when it is aborted. `abort` cancels the
+ * work, which ends at the latest after the current block.
+ */
 export function untilAborted<Value>(
   work: Promise<Value>,
   signal: AbortSignal | undefined,
@@ -30,14 +33,14 @@ export function untilAborted<Value>(
   });
 }
 
-/** Reports the end of the work, and waits for what the receiver still does, unless the call is aborted. */
+/** Reports progress 1, and waits for the promises that the progress callback returned, unless the call is aborted. */
 export async function finish(progress: Progress, signal: AbortSignal | undefined): Promise<void> {
   progress.report(1);
   progress.check();
   if (!signal?.aborted) await untilAborted(progress.finish(), signal);
 }
 
-/** Runs native work under a signal; errors come with codes and the caller's stack. */
+/** Runs native work with a signal and a progress callback. Errors have codes and the caller's stack. */
 export async function run<Value>(
   addon: Addon,
   { signal, onProgress }: OperationOptions,
@@ -45,7 +48,7 @@ export async function run<Value>(
 ): Promise<Value> {
   signal?.throwIfAborted();
   const progress = onProgress && new Progress(onProgress, () => control.abort());
-  const control = new addon.Control(progress && ((share) => progress.report(share)));
+  const control = new addon.Control(progress && ((fraction) => progress.report(fraction)));
   try {
     const value = await untilAborted(work(control), signal, () => control.abort());
     if (progress) await finish(progress, signal);
@@ -57,32 +60,32 @@ export async function run<Value>(
   }
 }
 
-/** Asks the addon what it knows at once; errors come with codes. */
-export function ask<Value>(question: () => Value): Value {
+/** Runs a synchronous call of the addon. Errors have codes and the caller's stack. */
+export function ask<Value>(call: () => Value): Value {
   try {
-    return question();
+    return call();
   } catch (error) {
     throw fromNative(error);
   }
 }
 
-/** Returns options for a part of an operation, whose progress from 0 to 1 is the operation's from `from` to `to`. */
+/** Returns options for a part of an operation. Its progress from 0 to 1 is reported as `from` to `to`. */
 export function part({ signal, onProgress }: OperationOptions, from: number, to: number): OperationOptions {
-  return { signal, onProgress: onProgress && ((share) => onProgress(from + share * (to - from))) };
+  return { signal, onProgress: onProgress && ((fraction) => onProgress(from + fraction * (to - from))) };
 }
 
-/** Returns options whose progress only rises: a value that is not above the last is not reported. */
+/** Returns options whose progress only increases: a value that is not above the last one is not reported. */
 export function rising({ signal, onProgress }: OperationOptions): OperationOptions {
   let last = 0;
-  const report = (share: number) => {
-    if (share <= last) return;
-    last = share;
-    return onProgress?.(share);
+  const report = (fraction: number) => {
+    if (fraction <= last) return;
+    last = fraction;
+    return onProgress?.(fraction);
   };
   return { signal, onProgress: onProgress && report };
 }
 
-/** Reports the end of an operation, whose last part may have had nothing to do. */
+/** Reports progress 1 at the end of an operation whose last part may have reported nothing. */
 export async function complete({ signal, onProgress }: OperationOptions): Promise<void> {
   if (onProgress) await finish(new Progress(onProgress), signal);
 }

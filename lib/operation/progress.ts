@@ -1,6 +1,6 @@
 /**
- * A receiver of progress, which never falls and ends at 1. What the caller's receiver throws, or what a promise that it
- * returns rejects with, ends the work and is the call's error.
+ * Reports progress to a callback of the caller. The fractions only increase, up to 1. If the callback throws, or
+ * returns a promise that rejects, the work is aborted and that error becomes the call's error.
  */
 export class Progress {
   #failure: { error: unknown } | undefined;
@@ -8,28 +8,28 @@ export class Progress {
   readonly #pending = new Set<Promise<unknown>>();
 
   constructor(
-    private readonly receiver: (share: number) => unknown,
-    /** Ends the work. */
+    private readonly callback: (fraction: number) => unknown,
+    /** Cancels the work. */
     private readonly abort: () => void = () => {},
   ) {}
 
-  report(share: number): void {
-    if (share <= this.#last || this.#failure) return;
-    this.#last = share;
+  report(fraction: number): void {
+    if (fraction <= this.#last || this.#failure) return;
+    this.#last = fraction;
     try {
-      const returned = this.receiver(share);
+      const returned = this.callback(fraction);
       if (typeof returned === "object" && returned !== null) this.#wait(Promise.resolve(returned));
     } catch (error) {
       this.#fail(error);
     }
   }
 
-  /** Throws what the receiver has thrown. */
+  /** Throws the callback's error, if it has failed. */
   check(): void {
     if (this.#failure) throw this.#failure.error;
   }
 
-  /** Waits for what the receiver still does. Throws what it has thrown. */
+  /** Waits for the promises that the callback returned. Throws the callback's error. */
   async finish(): Promise<void> {
     await Promise.all(this.#pending);
     this.check();

@@ -3,19 +3,19 @@ import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 
 /** A value and its 95 % confidence interval. */
 export interface Interval {
-  /** Of the rows as they are. */
+  /** The value for all rows, each counted once. */
   value: number;
-  /** The 2.5th percentile of what it is when rows are drawn anew. */
+  /** The lower end of the interval: the 2.5th percentile of the value over bootstrap resamples of the rows. */
   low: number;
-  /** The 97.5th. */
+  /** The upper end of the interval: the 97.5th percentile. */
   high: number;
 }
 
-/** Numbers of the same rows, such as two models' scores: a column each. Rows are drawn as wholes. */
+/** Columns of numbers for the same rows, such as the scores of two models. The bootstrap resamples whole rows. */
 export type Table = readonly (readonly number[])[];
 
 const draws = 1000;
-// The same interval each time.
+/** Fixed, so that the same rows always give the same interval. */
 const seed = 2025;
 
 const rowsOf = ([column]: Table): number => column?.length ?? 0;
@@ -27,15 +27,17 @@ function quantile(sorted: readonly number[], share: number): number {
 }
 
 /**
- * Intervals by the percentile bootstrap of Efron: between the 2.5th and the 97.5th percentile of what a statistic is when
- * the rows of each table are drawn anew, with replacement, 1000 times. Keeps the rows that it has drawn for the next
- * interval, as there are often many over the same tables.
+ * Computes 95 % confidence intervals by Efron's percentile bootstrap: the rows of each table are resampled 1000 times
+ * with replacement, and the interval is from the 2.5th to the 97.5th percentile of the statistic. The resampled row
+ * numbers are kept, because many intervals use the same tables.
  */
 export class Bootstrap {
   readonly #drawn = new Map<string, Uint32Array>();
 
-  /** Of a statistic of the means of tables' columns. Draws for which it is not defined, such as a share of nothing, are
-   * left out. */
+  /**
+   * Returns the interval of a statistic of the tables' column means. Resamples for which the statistic is not finite,
+   * such as a quotient with a denominator of 0, are left out.
+   */
   interval(tables: readonly Table[], statistic: (means: number[][]) => number): Interval {
     const rows = tables.map((table, place) => this.#rows(place, rowsOf(table)));
     const value = statistic(tables.map((table) => table.map((column) => sum(column) / column.length)));
@@ -53,7 +55,10 @@ export class Bootstrap {
     return { value, low: quantile(sorted, 0.025), high: quantile(sorted, 0.975) };
   }
 
-  /** The rows of all draws of a table, one draw after the other. Tables at different places are drawn independently. */
+  /**
+   * Returns the row numbers of all resamples of a table, one resample after the other. Tables at different places are
+   * resampled independently.
+   */
   #rows(place: number, count: number): Uint32Array {
     const key = `${place} ${count}`;
     const known = this.#drawn.get(key);

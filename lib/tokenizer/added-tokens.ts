@@ -1,19 +1,19 @@
-/** A token that is taken out of a text before its words are looked at. */
+/** An added token, which is matched before the rest of the text is divided into words. Fields as in tokenizer.json. */
 export interface AddedToken {
   id: number;
   content: string;
-  /** Only where no letter or digit stands next to it. */
+  /** Whether it matches only if no letter or digit is next to it. */
   single_word: boolean;
-  /** Takes the white space before it. */
+  /** Whether it includes the white space before it. */
   lstrip: boolean;
-  /** Takes the white space after it. */
+  /** Whether it includes the white space after it. */
   rstrip: boolean;
-  /** Looked for in the normalized text, and normalized itself. */
+  /** Whether it is matched in the normalized text. Then its content is normalized too. */
   normalized: boolean;
   special: boolean;
 }
 
-/** A stretch of a text: the id of an added token, or text without any. */
+/** A piece of a text: the id of an added token, or text without added tokens. */
 export type Piece = number | string;
 
 interface Node {
@@ -26,14 +26,16 @@ const wordBefore = new RegExp(`${word}$`, "u");
 const wordAfter = new RegExp(`^${word}`, "u");
 const space = /\p{White_Space}/u;
 
-/** The most code units of one character. */
+/** The maximum number of UTF-16 code units of a character. */
 const widestCharacter = 2;
 
-/** Divides texts at added tokens: the leftmost first and of several there the longest, as Python's tokenizers do. */
+/**
+ * Divides texts at added tokens as Python's tokenizers do: the leftmost match first, and the longest one at a position.
+ */
 export class AddedTokenSplitter {
   readonly #root: Node = { next: new Map(), token: undefined };
 
-  /** Tokens, and what to look for in the text for each of them. */
+  /** Takes pairs of the text to find and its token. */
   constructor(tokens: Iterable<readonly [content: string, token: AddedToken]>) {
     for (const [content, token] of tokens) {
       let node = this.#root;
@@ -47,7 +49,7 @@ export class AddedTokenSplitter {
     }
   }
 
-  /** The longest token that begins here, and where it ends. */
+  /** Returns the longest token that begins at a position, and its end. */
   #match(text: string, begin: number): { token: AddedToken; end: number } | undefined {
     let found: { token: AddedToken; end: number } | undefined;
     let node: Node | undefined = this.#root;
@@ -78,7 +80,7 @@ export class AddedTokenSplitter {
       if (token.rstrip) while (end < text.length && space.test(text[end] as string)) end++;
       if (taken < begin) pieces.push(text.slice(taken, begin));
       pieces.push(token.id);
-      // A token in the white space that this one took is found all the same, in Python too.
+      // A later token inside the white space of this one still matches, as in Python.
       taken = end;
     }
     if (taken < text.length) pieces.push(text.slice(taken));

@@ -1,8 +1,10 @@
-/** Words of a text as GPT-2's pattern divides them, with white space as Unicode and Python's tokenizers have it. */
+/**
+ * GPT-2's pattern that divides text into words, with Unicode's definition of white space, as in Python's tokenizers.
+ */
 export const byteLevelPattern =
   /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
 
-/** GPT-2's character for each byte: printable ones stand for themselves, the others come from U+0100 on. */
+/** GPT-2's character for each byte: a printable byte is its own character, the others are numbered from U+0100. */
 export const byteCharacters: readonly string[] = (() => {
   let next = 256;
   return Array.from({ length: 256 }, (_, byte) => {
@@ -16,7 +18,7 @@ const bytes: ReadonlyMap<string, number> = new Map(byteCharacters.map((character
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** The bytes that a token stands for; where a character is none of GPT-2's, the token is text. */
+/** Returns the bytes that a token stands for. A token with a character outside GPT-2's mapping is encoded as UTF-8. */
 function bytesOf(token: string): Uint8Array {
   const list = new Uint8Array(token.length);
   for (let index = 0; index < token.length; index++) {
@@ -27,7 +29,7 @@ function bytesOf(token: string): Uint8Array {
   return list;
 }
 
-/** The text of tokens. Bytes that are no whole character come out as U+FFFD. */
+/** Returns the text of tokens. Bytes that are not a complete character become U+FFFD. */
 export function decodeByteLevel(tokens: readonly string[]): string {
   return decoder.decode(Buffer.concat(tokens.map(bytesOf)));
 }

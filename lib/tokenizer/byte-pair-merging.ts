@@ -1,10 +1,10 @@
-/** Numbers below it can be told apart in a pair, of which one number is the key. */
+/** A pair of numbers below `base` has the unique key `first * base + second`. */
 const base = 2 ** 26;
-/** Words up to this many characters are kept with their tokens: they come again. */
+/** The tokens of words up to this many characters are cached. */
 const longestKept = 64;
 const mostKept = 10_000;
 
-/** Numbers of which the smallest comes out first. */
+/** A binary heap of numbers; `pop` returns the smallest. */
 class Heap {
   #items: number[] = [];
 
@@ -41,18 +41,18 @@ class Heap {
 }
 
 /**
- * Byte-pair encoding of words of any length, in time that grows hardly faster than they do: merges by rank, the
- * leftmost of equals first.
+ * Byte-pair encoding of words of any length n in time O(n log n). Merges by rank, and the leftmost pair first if ranks
+ * are equal.
  */
 export class BytePairMerging {
   readonly #ids: ReadonlyMap<string, number>;
-  /** By the key of the pair. */
+  /** The rank of each merge, by the key of its pair of ids. */
   readonly #ranks = new Map<number, number>();
-  /** The token that each merge makes, by its rank. */
+  /** The token that each merge produces, by rank. */
   readonly #merged: number[] = [];
   readonly #kept = new Map<string, number[]>();
 
-  /** Throws where a merge has a part that is not in the vocabulary, or makes a token that is not. */
+  /** Throws if one of the tokens of a merge, or the merged token, is not in the vocabulary. */
   constructor(
     ids: ReadonlyMap<string, number>,
     merges: Iterable<readonly [left: string, right: string]>,
@@ -66,13 +66,13 @@ export class BytePairMerging {
           throw new Error(`a merge needs the token ${JSON.stringify(token)}, which is not in the vocabulary`);
         return id;
       }) as [number, number, number];
-      // Where a pair comes twice, the second counts, as in Python.
+      // If a pair is listed twice, the second rank is used, as in Python.
       this.#ranks.set(one * base + other, this.#merged.length);
       this.#merged.push(made);
     }
   }
 
-  /** Appends the tokens of a word. Characters that are not in the vocabulary are left out. */
+  /** Appends the tokens of a word to `into`. Characters that are not in the vocabulary are left out. */
   encode(word: string, into: number[]): void {
     const kept = this.#kept.get(word) ?? this.#tokens(word);
     for (const id of kept) into.push(id);
@@ -95,7 +95,7 @@ export class BytePairMerging {
     return tokens.filter((id) => id >= 0);
   }
 
-  /** Merges in place: a token that has become part of the one before it is -1. */
+  /** Merges in place: a token that was merged into the one before it becomes -1. */
   #merge(tokens: number[]): void {
     const length = tokens.length;
     const next = Int32Array.from(tokens, (_, index) => index + 1);
@@ -113,7 +113,7 @@ export class BytePairMerging {
     for (let top = queue.pop(); top !== undefined; top = queue.pop()) {
       const index = top % base;
       const rank = (top - index) / base;
-      // What was proposed may have become part of another token since.
+      // Skip an entry whose tokens were merged with others since it was queued.
       if ((tokens[index] as number) < 0 || rankAt(index) !== rank) continue;
       const right = next[index] as number;
       const after = next[right] as number;

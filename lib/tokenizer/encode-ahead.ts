@@ -2,14 +2,14 @@ import { AttentionBypassError } from "../errors/errors.js";
 import { isAbortSignal, reading } from "../errors/validation.js";
 import type { Boxed, TokenContext, Tokens } from "./tokens.js";
 
-/** How text is encoded for a call. */
+/** Options of encoding the text of a call before the call itself. */
 interface EncodeAheadOptions {
   signal?: unknown;
-  /** Whether more tokens than the model's context are refused. */
+  /** Whether text that is longer than the model's context is an error. */
   fits: boolean;
 }
 
-/** Throws CONTEXT_TOO_LONG where a text is so long that it cannot have as few tokens as the model's context. */
+/** Throws CONTEXT_TOO_LONG if a text has so many characters that its tokens cannot fit the model's context. */
 function requireFit(text: string, { config, tokenizer }: TokenContext, name: string): void {
   const fewest = tokenizer?.fewestTokens(text.length) ?? 0;
   if (fewest <= config.contextLength) return;
@@ -21,8 +21,8 @@ function requireFit(text: string, { config, tokenizer }: TokenContext, name: str
 }
 
 /**
- * The tokens of a text, encoded without holding the event loop; what is no text, or can't be encoded, is given back as
- * it is for the call to refuse. Throws CONTEXT_TOO_LONG, TOKENIZER_INVALID, OUT_OF_MEMORY.
+ * Encodes a text without blocking the event loop. Other values, text without tokens, and text without a tokenizer are
+ * returned unchanged, so that the call reports the error. Throws CONTEXT_TOO_LONG, TOKENIZER_INVALID, OUT_OF_MEMORY.
  */
 export async function encodeAhead<Value>(
   value: Value,
@@ -37,7 +37,7 @@ export async function encodeAhead<Value>(
   return { value: ids.length === 0 ? value : Int32Array.from(ids) };
 }
 
-/** Does the same for a text, or for every text of a list. */
+/** Encodes a text, or every text of a list, as `encodeAhead` does. */
 export async function encodeAllAhead<Value>(
   value: Value,
   context: TokenContext,
@@ -49,9 +49,9 @@ export async function encodeAllAhead<Value>(
   }
   const rows = value as readonly unknown[];
   const count = reading(name, () => rows.length);
-  // Calls with token ids alone are queued at once, in the order in which they are made.
+  // Lists without text return before the first `await`, so that such calls are queued in the order they are made.
   if (!hasText(rows, count)) return { value };
-  // What a text or a row can't be ends the list: the call refuses it, and an array may be longer than it has elements.
+  // Stop at an element that can't be a row: the call reports it, and a sparse array may have billions of holes.
   const encoded: unknown[] = [];
   for (let index = 0; index < count; index++) {
     const row = elementOf(rows, index);
@@ -61,7 +61,7 @@ export async function encodeAllAhead<Value>(
   return { value: encoded as Value };
 }
 
-/** Whether a list of rows has text among them. */
+/** Returns whether a list of rows contains text. */
 function hasText(values: readonly unknown[], count: number): boolean {
   for (let index = 0; index < count; index++) {
     const row = elementOf(values, index);
@@ -71,7 +71,7 @@ function hasText(values: readonly unknown[], count: number): boolean {
   return false;
 }
 
-/** An element; undefined where reading it fails, which is for the call to say. */
+/** Returns an element; undefined if reading it throws, which the call then reports. */
 function elementOf(values: readonly unknown[], index: number): unknown {
   try {
     return values[index];

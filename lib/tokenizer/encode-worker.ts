@@ -1,16 +1,16 @@
-// Encodes long texts on a thread of its own, which can be ended in the middle of one.
+// Encodes long texts on a worker thread, which can be terminated while it encodes.
 import { parentPort, workerData } from "node:worker_threads";
 import { loadLibrary } from "./library.js";
 import { Pipeline } from "./pipeline.js";
 import type { TokenizerJson } from "./tokenizer-json.js";
 
-/** What the thread is started with. */
+/** The data that the thread is started with. */
 export interface EncodeWorkerData {
   json: TokenizerJson;
   name: string;
 }
 
-/** The answer to a text. */
+/** The reply for one text. */
 export type EncodeAnswer = { ids: Int32Array } | { failure: string };
 
 const { json, name } = workerData as EncodeWorkerData;

@@ -6,22 +6,25 @@ import { node } from "../files/node.js";
 import type { EncodeAnswer, EncodeWorkerData } from "./encode-worker.js";
 import type { TokenizerJson } from "./tokenizer-json.js";
 
-/** A text takes a second for a million characters, on a slow machine several; the rest is for patterns and the start. */
+/**
+ * Milliseconds. A million characters take about a second, or several on a slow machine; the rest is for slow patterns
+ * and for starting the thread.
+ */
 const shortestDeadline = 20_000;
 const deadlinePerCharacter = 0.05;
-/** The thread ends when no text has come for so long. */
+/** The milliseconds without work after which the thread ends. */
 const idleTime = 5000;
-/** More than any text needs that a model reads; beyond, the thread ends and the process lives. */
+/** The heap limit of the thread. At the limit only the thread ends, not the process. */
 const mostMemoryMb = 2048;
 
-/** A text that waits for its tokens. */
+/** A text to encode. */
 interface Job {
   text: string;
   resolve(ids: Int32Array): void;
   reject(reason: unknown): void;
 }
 
-/** A thread that encodes long texts one after the other. It starts with the first one and ends when it is idle. */
+/** A worker thread that encodes texts one after the other. It starts with the first text and ends when it is idle. */
 export class EncodingThread {
   #worker: Worker | undefined;
   #running: Job | undefined;
@@ -33,7 +36,10 @@ export class EncodingThread {
     private readonly name: string,
   ) {}
 
-  /** The tokens of a text. An abort rejects with the signal's reason, and ends the thread if it is at this text. */
+  /**
+   * Returns the token ids of a text. An abort rejects with the signal's reason, and ends the thread if it is encoding
+   * this text.
+   */
   async encode(text: string, signal: AbortSignal | undefined): Promise<Int32Array> {
     let job: Job | undefined;
     const abort = () => job && this.#drop(job, signal?.reason);
@@ -74,7 +80,7 @@ export class EncodingThread {
     const { Worker } = node.workerThreads;
     const worker = new Worker(file, {
       workerData,
-      // What the process loads at its start, such as a compiler for its own sources, is not for this thread.
+      // Without the process's own flags, which may load other programs, such as a compiler for its sources.
       execArgv: [],
       resourceLimits: { maxOldGenerationSizeMb: mostMemoryMb },
     });
@@ -98,7 +104,7 @@ export class EncodingThread {
     this.#next();
   }
 
-  /** Gives up a text, in whatever state it is. */
+  /** Rejects a job, waiting or running. */
   #drop(job: Job, reason: unknown): void {
     const place = this.#waiting.indexOf(job);
     if (place >= 0) this.#waiting.splice(place, 1);
@@ -127,7 +133,7 @@ export class EncodingThread {
     }
     return new AttentionBypassError(
       "OUT_OF_MEMORY",
-      `expected to encode a text of ${characters} characters in ${mostMemoryMb} MiB but it needs more; divide the text`,
+      `expected to encode a text of ${characters} characters in ${mostMemoryMb} MiB but it needs more; split the text`,
       { cause: error },
     );
   }

@@ -12,18 +12,18 @@ import {
   type TokenizerJson,
 } from "./tokenizer-json.js";
 
-/** The largest published tokenizer.json, of 262,000 tokens, has half of it. */
+/** The size limit of a tokenizer file: twice the largest published tokenizer.json, which has 262,000 tokens. */
 const mostBytes = 2 ** 26;
 
 function invalid(message: string): AttentionBypassError {
   return new AttentionBypassError("TOKENIZER_INVALID", message);
 }
 
-/** The text of a file; undefined where there is none. */
+/** Returns the text of a file; undefined if it does not exist. */
 async function readOptional(file: string): Promise<string | undefined> {
   const found = await stat(file).catch(() => undefined);
   if (!found) return undefined;
-  if (!found.isFile()) throw invalid(`expected a file in ${file} but it is no regular file`);
+  if (!found.isFile()) throw invalid(`expected a file in ${file} but it is not a regular file`);
   if (found.size > mostBytes) {
     throw invalid(`expected a file of at most ${mostBytes} bytes in ${file} but it has ${found.size}`);
   }
@@ -39,7 +39,7 @@ function parse(text: string, name: string): Record<string, unknown> {
     const json: unknown = JSON.parse(text);
     if (typeof json === "object" && json !== null && !Array.isArray(json)) return json as Record<string, unknown>;
   } catch {
-    // Refused below.
+    // The error is thrown below.
   }
   throw invalid(`expected a JSON object in ${name}`);
 }
@@ -56,7 +56,7 @@ function specialToken(content: string, id: number): AddedToken {
   return { id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
 }
 
-/** GPT-2's vocab.json and merges.txt in the form of a tokenizer.json. */
+/** Converts GPT-2's vocab.json and merges.txt to the form of a tokenizer.json. */
 function byteLevelTokenizer(vocabulary: Record<string, unknown>, merges: string): object {
   const byteLevel = { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true };
   const id = Object.hasOwn(vocabulary, endOfText) ? (vocabulary[endOfText] as number) : undefined;
@@ -94,14 +94,16 @@ type Named = v.InferOutput<typeof named>;
 
 const addedTokensFile = v.record(v.string(), wholeNumber(0));
 
-/** Puts a setting of tokenizer_config.json into each step that has it. */
+/** Returns a step with `add_prefix_space` set in each ByteLevel step. */
 function withPrefixSpace(step: Step | null, add_prefix_space: boolean): Step | null {
   if (step?.type === "ByteLevel") return { ...step, add_prefix_space };
   if (step?.type !== "Sequence" || !Array.isArray(step.pretokenizers)) return step;
   return { ...step, pretokenizers: step.pretokenizers.map((inner: Step) => withPrefixSpace(inner, add_prefix_space)) };
 }
 
-/** The tokens of tokenizer_config.json's added_tokens_decoder, or of added_tokens.json, which came before it. */
+/**
+ * Returns the tokens of added_tokens_decoder in tokenizer_config.json, or else of its predecessor added_tokens.json.
+ */
 function addedTokens(
   config: Settings,
   legacy: Record<string, number> | undefined,
@@ -115,7 +117,7 @@ function addedTokens(
   });
 }
 
-/** Adds what transformers reads beside a tokenizer: tokenizer_config.json and added_tokens.json. */
+/** Adds the settings of tokenizer_config.json and added_tokens.json, which transformers reads too. */
 async function withSettings(json: TokenizerJson, folder: string): Promise<TokenizerJson> {
   const [given, legacy] = await Promise.all(
     ["tokenizer_config.json", "added_tokens.json"].map((name) => parseOptional(folder, name)),
@@ -150,7 +152,7 @@ async function withSettings(json: TokenizerJson, folder: string): Promise<Tokeni
   };
 }
 
-/** The tokenizer of the files of a folder; undefined where there is none. */
+/** Reads the tokenizer files of a folder; returns undefined if there are none. */
 async function readFolder(folder: string): Promise<TokenizerJson | undefined> {
   const name = path.join(folder, "tokenizer.json");
   const text = await readOptional(name);
@@ -163,7 +165,7 @@ async function readFolder(folder: string): Promise<TokenizerJson | undefined> {
   return withSettings(checkTokenizerJson(json, vocabularyName), folder);
 }
 
-/** The tokenizer beside a model; undefined where there is none. Throws TOKENIZER_INVALID. */
+/** Reads the tokenizer in a model's folder; returns undefined if there is none. Throws TOKENIZER_INVALID. */
 export async function findTokenizer(folder: string): Promise<TokenizerJson | undefined> {
   return readFolder(folder);
 }
@@ -184,7 +186,7 @@ export async function readTokenizer(place: string): Promise<TokenizerJson> {
   );
 }
 
-/** The text of a tokenizer.json. Throws TOKENIZER_INVALID. */
+/** Parses the text of a tokenizer.json. Throws TOKENIZER_INVALID. */
 export function parseTokenizer(text: string, name: string): TokenizerJson {
   return checkTokenizerJson(parse(text, name), name);
 }

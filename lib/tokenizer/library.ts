@@ -2,11 +2,11 @@
 export interface LibraryPreTokenizer {
   pre_tokenize(text: string, options: { section_index: number }): string[];
   pattern?: RegExp;
-  /** Of a sequence. */
+  /** The steps of a sequence. */
   tokenizers?: LibraryPreTokenizer[];
 }
 
-/** The steps that Hugging Face's tokenizer is made of. */
+/** The steps of a tokenizer in Hugging Face's library. */
 export interface LibraryTokenizer {
   normalizer: { normalize(text: string): string } | null;
   pre_tokenizer: LibraryPreTokenizer | null;
@@ -19,12 +19,12 @@ export interface LibraryTokenizer {
   decoder: { decode(tokens: string[]): string } | null;
 }
 
-/** What is needed of Hugging Face's library, whose own types not every way of resolving modules finds. */
+/** The part of Hugging Face's library that is used. Its own types are not found with every module resolution mode. */
 export interface Library {
   Tokenizer: new (json: object, config: object) => LibraryTokenizer;
 }
 
-/** Loaded with the first tokenizer, so that importing this package is quick. */
+/** Loads the library when it is first used, so that importing this package is fast. */
 export async function loadLibrary(): Promise<Library> {
   return (await import("@huggingface/tokenizers")) as unknown as Library;
 }

@@ -4,34 +4,36 @@ import { BytePairMerging } from "./byte-pair-merging.js";
 import type { Library, LibraryPreTokenizer, LibraryTokenizer } from "./library.js";
 import { isBytePair, type Step, stepsOf, type TokenizerJson } from "./tokenizer-json.js";
 
-/** Steps whose time grows with the length of the text and no faster, whatever a tokenizer.json says of them. */
+/** Steps that take linear time in the length of the text, with any settings in a tokenizer.json. */
 const boundedSteps = new Set(["NFC", "NFD", "NFKC", "NFKD", "ByteLevel", "Digits"]);
 
-/** Half a character, which UTF-8 cannot have. */
+/** Half of a surrogate pair, which UTF-8 cannot encode. */
 const loneSurrogate = /\p{Surrogate}/gu;
 
-/** In UTF-16, NFC makes a text at most four times shorter. */
+/** NFC makes a text at most four times shorter, in UTF-16 code units. */
 const nfcShrinks = 4;
 
 function allBounded(part: Step | null, name: string): boolean {
   return stepsOf(part, name).every(({ type }) => boundedSteps.has(type));
 }
 
-/** Mends the library's patterns, whose white space and digits are JavaScript's. */
-function mendPatterns(step: Step | null, built: LibraryPreTokenizer | null): void {
+/** Replaces the library's patterns, which use JavaScript's definitions of white space and digits, by Unicode's. */
+function replacePatterns(step: Step | null, built: LibraryPreTokenizer | null): void {
   if (!step || !built) return;
   if (step.type === "ByteLevel") built.pattern = byteLevelPattern;
   if (step.type === "Digits") built.pattern = step.individual_digits ? /\P{N}+|\p{N}/gu : /\P{N}+|\p{N}+/gu;
   if (step.type !== "Sequence") return;
   const inner = step.pretokenizers as Step[];
-  for (const [index, one] of (built.tokenizers ?? []).entries()) mendPatterns(inner[index] ?? null, one);
+  for (const [index, one] of (built.tokenizers ?? []).entries()) replacePatterns(inner[index] ?? null, one);
 }
 
-/** Text to ids and back as Python's tokenizers do it, on the thread that calls it. */
+/** Encodes text and decodes token ids as Python's tokenizers do, on the calling thread. */
 export class Pipeline {
-  /** Whether encoding takes time and memory by the length of the text alone; else the tokenizer.json has a say. */
+  /**
+   * Whether only the length of the text determines the time and memory of encoding, not the content of tokenizer.json.
+   */
   readonly bounded: boolean;
-  /** A text of n characters has at least n / charactersPerToken tokens; infinite where that is not known. */
+  /** A text of n characters has at least n / charactersPerToken tokens; infinite if that is unknown. */
   readonly charactersPerToken: number;
 
   readonly #steps: LibraryTokenizer;
@@ -41,14 +43,14 @@ export class Pipeline {
   readonly #tokens = new Map<number, string>();
   readonly #byteLevel: boolean;
 
-  /** Throws what the library throws of a tokenizer that it does not know. */
+  /** Throws the library's error if it does not support the tokenizer. */
   constructor(library: Library, json: TokenizerJson, name: string) {
     const { model, added_tokens } = json;
     const pair = isBytePair(model) ? model : undefined;
-    // The library's own merging is slow, and ours has the vocabulary already.
+    // The library gets an empty model: `BytePairMerging` is faster and has the vocabulary.
     const libraryModel = pair ? { type: "BPE", vocab: {}, merges: [] } : model;
     this.#steps = new library.Tokenizer({ ...json, model: libraryModel, added_tokens: [], post_processor: null }, {});
-    mendPatterns(json.pre_tokenizer, this.#steps.pre_tokenizer);
+    replacePatterns(json.pre_tokenizer, this.#steps.pre_tokenizer);
     if (pair) {
       const ids = new Map(Object.entries(pair.vocab));
       this.#merging = new BytePairMerging(ids, pair.merges, pair.ignore_merges);
@@ -122,7 +124,7 @@ export class Pipeline {
     }
   }
 
-  /** Ids that are in no vocabulary are no text. */
+  /** Returns the text of token ids. Ids without a token are left out. */
   decode(ids: ArrayLike<number>): string {
     const tokens: string[] = [];
     for (let index = 0; index < ids.length; index++) {

@@ -3,17 +3,17 @@ import { AttentionBypassError } from "../errors/errors.js";
 import { describe, validate, wholeNumber } from "../errors/validation.js";
 import type { AddedToken } from "./added-tokens.js";
 
-/** A stated limit of what is read of a tokenizer; each is several times what published ones have. */
+/** Limits of a tokenizer.json. Each is several times what published tokenizers need. */
 const highestToken = 2 ** 24;
 const longestAddedToken = 1024;
 const mostSteps = 64;
-/** How many times longer the replacements of a part can make a text, one after the other. */
+/** The largest factor by which all replacements of a part together may make a text longer. */
 const mostGrowth = 1024;
 
-/** A step of a tokenizer, such as a normalizer, in the words of a tokenizer.json. */
+/** A step of a tokenizer, such as a normalizer, as in tokenizer.json. */
 export type Step = { readonly type: string } & Readonly<Record<string, unknown>>;
 
-/** Byte-pair encoding, with its merges divided. */
+/** A byte-pair encoding model, with each merge split into its two tokens. */
 export interface BytePairModel {
   readonly type: "BPE";
   readonly vocab: Readonly<Record<string, number>>;
@@ -64,7 +64,7 @@ function invalid(message: string): AttentionBypassError {
   return new AttentionBypassError("TOKENIZER_INVALID", message);
 }
 
-/** All the steps of a pipeline in the order in which they run, from sequences in sequences too. */
+/** Returns all steps of a part in the order in which they run, including those of nested sequences. */
 export function stepsOf(part: Step | null, name: string): Step[] {
   const steps: Step[] = [];
   const left: unknown[] = [part];
@@ -86,14 +86,14 @@ export function stepsOf(part: Step | null, name: string): Step[] {
   return steps;
 }
 
-/** Refuses replacements that make a text longer and longer, by which a few steps would fill any memory. */
+/** Throws if the replacements make a text so much longer that a few steps could fill the memory. */
 function checkGrowth(part: Step | null, name: string): void {
   let growth = 1;
   for (const { type, content, pattern } of stepsOf(part, name)) {
     if (type !== "Replace" || typeof content !== "string") continue;
     const literal = (pattern as { String?: unknown } | null | undefined)?.String;
     const replaced = typeof literal === "string" && literal !== "" ? literal.length : undefined;
-    // A regular expression may match nothing, before each character and behind the last.
+    // A regular expression may match the empty string, before each character and after the last.
     growth *= Math.max(1, replaced === undefined ? content.length + 1 : content.length / replaced);
   }
   if (growth <= mostGrowth) return;
@@ -131,14 +131,18 @@ function checkMerges(merges: unknown, name: string): [string, string][] {
   });
 }
 
-/** Settings of byte-pair encoding that only tokenizers without bytes have; the library runs these. */
+/**
+ * Settings of byte-pair encoding that `BytePairMerging` does not support; the library runs tokenizers that have one.
+ */
 const otherSettings = ["unk_token", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback"] as const;
 
-/** The model part: byte-pair encoding in a form of its own, other kinds as they are. */
+/** Checks the model part. Byte-pair encoding is converted to a `BytePairModel`; other kinds are returned unchanged. */
 function checkModel(model: Record<string, unknown>, name: string): BytePairModel | Step {
   const type = model.type ?? (model.merges === undefined ? undefined : "BPE");
   if (typeof model.dropout === "number" && model.dropout > 0) {
-    throw invalid(`expected no model.dropout in ${name}, which makes tokens random, but received ${model.dropout}`);
+    throw invalid(
+      `expected no model.dropout in ${name}, because it makes tokens random, but received ${model.dropout}`,
+    );
   }
   if (type !== "BPE") return model as Step;
   const vocab = checkVocabulary(model.vocab, name);
@@ -151,21 +155,24 @@ export function isBytePair(model: BytePairModel | Step): model is BytePairModel 
   return model.type === "BPE" && otherSettings.every((key) => !(model as Step)[key]);
 }
 
-/** The tokens of a vocabulary that have one of these ids. */
-function* ownTokens(vocabulary: Readonly<Record<string, unknown>> | undefined, ids: ReadonlySet<number>) {
+/** Yields the id and token of each vocabulary entry that has one of these ids. */
+function* tokensWithIds(vocabulary: Readonly<Record<string, unknown>> | undefined, ids: ReadonlySet<number>) {
   for (const [token, id] of Object.entries(vocabulary ?? {})) {
     if (ids.has(id as number)) yield [id as number, token] as const;
   }
 }
 
-/** Added tokens by id, later ones in place of earlier ones of the same content. Refuses ids that contradict others. */
+/**
+ * Checks added tokens. A later token replaces an earlier one with the same content. Throws TOKENIZER_INVALID if a token
+ * has two ids or an id has two tokens.
+ */
 export function checkAddedTokens(
   tokens: readonly AddedToken[],
   vocabulary: Readonly<Record<string, unknown>> | undefined,
   name: string,
 ): AddedToken[] {
   const byContent = new Map<string, AddedToken>();
-  const byId = new Map<number, string>(ownTokens(vocabulary, new Set(tokens.map(({ id }) => id))));
+  const byId = new Map<number, string>(tokensWithIds(vocabulary, new Set(tokens.map(({ id }) => id))));
   for (const token of tokens) {
     if (token.content === "") continue;
     const shown = describe(token.content);
@@ -189,7 +196,7 @@ export function checkAddedTokens(
   return [...byContent.values()];
 }
 
-/** Checks the content of a tokenizer.json, of which messages speak as `name`. Throws TOKENIZER_INVALID. */
+/** Checks the content of a tokenizer.json. `name` is the name used in error messages. Throws TOKENIZER_INVALID. */
 export function checkTokenizerJson(json: unknown, name: string): TokenizerJson {
   const checked = validate(fields, json, name, "TOKENIZER_INVALID");
   const model = checkModel(checked.model, name);

@@ -7,17 +7,17 @@ import { loadLibrary } from "./library.js";
 import { Pipeline } from "./pipeline.js";
 import { checkTokenizerJson, type TokenizerJson } from "./tokenizer-json.js";
 
-/** Text up to this many characters takes a few milliseconds and is encoded on the thread that asks. */
+/** Text up to this many characters is encoded on the calling thread, which takes a few milliseconds. */
 const shortText = 10_000;
-/** Characters of short texts that are encoded before other work of the process gets a turn. */
+/** The characters of short texts that are encoded before the event loop gets a turn. */
 const charactersPerTurn = 100_000;
-/** How long a tokenizer with patterns of its own may hold the thread that calls `encode` or `decode`. */
+/** The milliseconds that a tokenizer with its own patterns may block the thread in `encode` or `decode`. */
 const longestHold = 1000;
 const highestToken = 2 ** 31 - 1;
 
 const encodeOptions = v.strictObject({ signal: longCall.signal });
 
-/** Text to token ids and back, without any tokens added. */
+/** Converts text to token ids and back. It adds no special tokens. */
 export class Tokenizer {
   readonly #pipeline: Pipeline;
   readonly #thread: EncodingThread;
@@ -35,8 +35,8 @@ export class Tokenizer {
   }
 
   /**
-   * Token ids of a text, with no special tokens added. Runs on the calling thread, whatever the length of the text;
-   * `encodeAsync` does not. Throws INVALID_ARGUMENT, TOKENIZER_INVALID.
+   * Returns the token ids of a text, without added special tokens. Runs on the calling thread, even for long text; use
+   * `encodeAsync` to encode long text on another thread. Throws INVALID_ARGUMENT, TOKENIZER_INVALID.
    */
   encode(text: string): number[] {
     if (typeof text !== "string") throw invalidArgument("text", "text", text);
@@ -44,8 +44,9 @@ export class Tokenizer {
   }
 
   /**
-   * Returns the same as `encode`; long text is encoded on another thread, and an abort ends that.
-   * Throws INVALID_ARGUMENT, TOKENIZER_INVALID, OUT_OF_MEMORY.
+   * Resolves with the same token ids as `encode`. Long text is encoded on another thread. If `options.signal` is
+   * aborted, encoding ends and the call rejects with the signal's reason. Throws INVALID_ARGUMENT, TOKENIZER_INVALID,
+   * OUT_OF_MEMORY.
    */
   async encodeAsync(text: string, options: { signal?: AbortSignal | undefined } = {}): Promise<ArrayLike<number>> {
     if (typeof text !== "string") throw invalidArgument("text", "text", text);
@@ -61,15 +62,15 @@ export class Tokenizer {
     return this.encode(text);
   }
 
-  /** @internal The least number of tokens that any text of this many characters has. */
+  /** @internal Returns the smallest number of tokens that a text of this many characters can have. */
   fewestTokens(characters: number): number {
     if (typeof characters !== "number") throw invalidArgument("characters", "a number", characters);
     return Math.ceil(characters / this.#pipeline.charactersPerToken);
   }
 
   /**
-   * The text of token ids. Bytes that are no whole character come out as U+FFFD, ids without a token as nothing.
-   * Throws INVALID_ARGUMENT, TOKEN_OUT_OF_RANGE, TOKENIZER_INVALID.
+   * Returns the text of token ids. Bytes that are not a complete character become U+FFFD; ids without a token are left
+   * out. Throws INVALID_ARGUMENT, TOKEN_OUT_OF_RANGE, TOKENIZER_INVALID.
    */
   decode(tokens: ArrayLike<number>): string {
     const given: unknown = tokens;
@@ -95,7 +96,7 @@ export class Tokenizer {
     return this.#run("decode tokens", () => this.#pipeline.decode(ids));
   }
 
-  /** Runs work of the pipeline; with an end to it where the tokenizer's own patterns could take forever. */
+  /** Runs work of the pipeline, with a time limit if the tokenizer's own patterns could run without end. */
   #run<Value>(what: string, work: () => Value): Value {
     try {
       return this.#pipeline.bounded ? work() : withinTime(work);
@@ -109,14 +110,17 @@ export class Tokenizer {
   }
 }
 
-/** Ends work that takes too long, regular expressions included. */
+/** Runs work with a time limit. The limit also interrupts regular expressions. */
 function withinTime<Value>(work: () => Value): Value {
   const { vm } = node;
   const context = vm.createContext({ work });
   return vm.runInContext("work()", context, { timeout: longestHold }) as Value;
 }
 
-/** Takes the content of a tokenizer.json, and the name used in error messages. Throws TOKENIZER_INVALID. */
+/**
+ * Creates a tokenizer from the content of a tokenizer.json. `name` is the name used in error messages. Throws
+ * TOKENIZER_INVALID.
+ */
 export async function createTokenizer(json: object, name: string): Promise<Tokenizer> {
   const checked = checkTokenizerJson(json, name);
   const library = await loadLibrary();
@@ -126,7 +130,7 @@ export async function createTokenizer(json: object, name: string): Promise<Token
     if (error instanceof AttentionBypassError) throw error;
     throw new AttentionBypassError(
       "TOKENIZER_INVALID",
-      `the tokenizer in ${name} can't be used: ${(error as Error).message}`,
+      `expected a supported tokenizer in ${name} but ${(error as Error).message}`,
       { cause: error },
     );
   }

@@ -6,15 +6,18 @@ import type { ModelConfig } from "../families/config.js";
 import { largest } from "../statistics/statistics.js";
 import type { Tokenizer } from "./tokenizer.js";
 
-/** Token ids of one row. */
+/** The token ids of one row. */
 export type Tokens = readonly number[] | Int32Array | BigInt64Array;
 
-/** What a caller has given, in a box, since a promise that resolves with it would wait for what looks like a promise. */
+/**
+ * A value of a caller, wrapped in an object: a promise that resolved with the value itself would wait for it if it had
+ * a `then` method.
+ */
 export interface Boxed<Value> {
   value: Value;
 }
 
-/** What is needed to read what callers give as tokens. */
+/** The config and the tokenizer with which tokens or text of a caller are read. */
 export interface TokenContext {
   config: ModelConfig;
   tokenizer: Tokenizer | undefined;
@@ -24,31 +27,31 @@ export function requireTokenizer(tokenizer: Tokenizer | undefined, name: string)
   if (tokenizer) return tokenizer;
   throw new AttentionBypassError(
     "TOKENIZER_MISSING",
-    `expected token ids for ${name} but received text, and the model has no tokenizer; give loadModel one`,
+    `expected token ids for ${name} but received text, and the model has no tokenizer; pass one to loadModel`,
   );
 }
 
-/** Zeros in which that many tokens have room. Throws OUT_OF_MEMORY. */
+/** Allocates an array for `count` tokens. Throws OUT_OF_MEMORY. */
 function allocate(count: number, name: string): Int32Array {
   try {
     return new Int32Array(count);
   } catch (error) {
     throw new AttentionBypassError(
       "OUT_OF_MEMORY",
-      `expected memory for ${count} tokens of ${name} but there is not so much`,
+      `expected memory for ${count} tokens of ${name} but not enough is available`,
       { cause: error },
     );
   }
 }
 
-/** A file's 64-bit id is read as a bigint, but is no bigint to the person who wrote the file. */
+/** Describes an id without the bigint suffix "n": 64-bit ids of a file are read as bigints. */
 const describeId = (value: unknown) => describe(value).replace(/^(-?\d+)n$/, "$1");
 
-/** Checks ids against a vocabulary. Throws TOKEN_OUT_OF_RANGE, OUT_OF_MEMORY. */
+/** Checks that ids are in the vocabulary, and returns them. Throws TOKEN_OUT_OF_RANGE, OUT_OF_MEMORY. */
 export function toTokenIds(ids: ArrayLike<number | bigint>, config: ModelConfig, name: string): Int32Array {
   return reading(name, () => {
     const count = ids.length;
-    // An array may have holes and a length of billions, so there is room when the first id is right.
+    // Allocated only after the first id is checked: a sparse array may have a length of billions.
     let tokens: Int32Array = new Int32Array();
     for (let index = 0; index < count; index++) {
       const value = ids[index];
@@ -67,7 +70,7 @@ export function toTokenIds(ids: ArrayLike<number | bigint>, config: ModelConfig,
   });
 }
 
-/** Whether a value is a typed array of token ids, of whichever realm. */
+/** Returns whether a value is a typed array of token ids, from any realm. */
 export function isTypedTokens(value: unknown): value is Int32Array | BigInt64Array {
   return types.isInt32Array(value) || types.isBigInt64Array(value);
 }
@@ -76,7 +79,7 @@ function isTokens(value: unknown): value is Tokens {
   return Array.isArray(value) || isTypedTokens(value);
 }
 
-/** Some tokens, and behind them others. */
+/** Returns the tokens of `first` followed by those of `second`. */
 export function joinTokens(first: ArrayLike<number>, second: ArrayLike<number>): Int32Array {
   const joined = new Int32Array(first.length + second.length);
   joined.set(first);
@@ -84,10 +87,10 @@ export function joinTokens(first: ArrayLike<number>, second: ArrayLike<number>):
   return joined;
 }
 
-/** How long the longest row is. */
+/** Returns the length of the longest row. */
 export const longestOf = (rows: readonly Int32Array[]): number => largest(rows.map((row) => row.length));
 
-/** The ids of text, encoded without holding the event loop for long, or of ids. */
+/** Returns the checked token ids of text or ids. Text is encoded without blocking the event loop for long. */
 export async function encodeOrCheck(
   value: string | Tokens,
   { config, tokenizer }: TokenContext,
@@ -99,7 +102,7 @@ export async function encodeOrCheck(
   return toTokenIds(ids, config, name);
 }
 
-/** One row of tokens from ids or text; not empty. */
+/** Returns one row of tokens from ids or text. Throws INVALID_ARGUMENT if it is empty. */
 export function toRow(value: unknown, { config, tokenizer }: TokenContext, name: string): Int32Array {
   const ids = typeof value === "string" ? requireTokenizer(tokenizer, name).encode(value) : value;
   if (!reading(name, () => isTokens(ids))) throw invalidArgument(name, "text, or an array of token ids", value);
@@ -108,7 +111,7 @@ export function toRow(value: unknown, { config, tokenizer }: TokenContext, name:
   return toTokenIds(tokens, config, name);
 }
 
-/** Whether a value is several rows rather than one. */
+/** Returns whether a value is an array of rows, not a single row. */
 export function isBatch(value: unknown, name: string): value is readonly unknown[] {
   return reading(name, () => {
     if (!Array.isArray(value) || value.length === 0) return false;
@@ -117,9 +120,9 @@ export function isBatch(value: unknown, name: string): value is readonly unknown
   });
 }
 
-/** One row of tokens that the model's context holds. Throws CONTEXT_TOO_LONG. */
+/** Returns one row of tokens that fits the model's context. Throws CONTEXT_TOO_LONG. */
 export function toContextRow(value: unknown, context: TokenContext, name: string): Int32Array {
-  // Before the ids are looked at, which may be billions.
+  // Check the length before reading the ids, because there may be billions.
   const given = reading(name, () => (isTokens(value) ? value.length : 0));
   requireContext(given, context.config, name);
   const row = toRow(value, context, name);
@@ -127,10 +130,10 @@ export function toContextRow(value: unknown, context: TokenContext, name: string
   return row;
 }
 
-/** Several rows that the model's context holds; `name` is what messages call them. */
+/** Returns rows that fit the model's context. `name` is the name used in error messages. */
 export function toContextRows(values: readonly unknown[], context: TokenContext, name: string): Int32Array[] {
   const rows: Int32Array[] = [];
-  // Not `map`, which leaves out what a sparse array does not have.
+  // Not `map`, which skips the holes of a sparse array.
   for (let index = 0; index < values.length; index++) {
     const place = `${name}[${index}]`;
     const value = reading(place, () => values[index]);
@@ -139,7 +142,7 @@ export function toContextRows(values: readonly unknown[], context: TokenContext,
   return rows;
 }
 
-/** Throws CONTEXT_TOO_LONG where a row does not fit the model's context. */
+/** Throws CONTEXT_TOO_LONG if a row of `length` tokens does not fit the model's context. */
 export function requireContext(length: number, config: ModelConfig, name: string): void {
   if (length <= config.contextLength) return;
   throw new AttentionBypassError(
@@ -148,7 +151,7 @@ export function requireContext(length: number, config: ModelConfig, name: string
   );
 }
 
-/** Rows as the addon takes them. */
+/** Converts rows to the addon's form. */
 export function toNativeRows(rows: readonly Int32Array[]): NativeRows {
   const lengths = Int32Array.from(rows, (row) => row.length);
   const tokens = new Int32Array(lengths.reduce((sum, length) => sum + length, 0));
