@@ -79,7 +79,7 @@ const schema = v.strictObject({
   temperature: v.optional(
     v.pipe(
       v.number(),
-      v.check((value: number) => Number.isFinite(value) && value >= 0, "a number from 0 up"),
+      v.check((value: number) => Number.isFinite(value) && value >= 0, "a number of at least 0"),
     ),
     0,
   ),

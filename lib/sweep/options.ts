@@ -4,7 +4,7 @@ import { type BypassMeans, meansSchema } from "../bypass/bypass.js";
 import type { Samples } from "../data/samples.js";
 import type { TextFile } from "../data/text-argument.js";
 import { longCall, pathText, wholeNumber } from "../errors/validation.js";
-import { type MemorizationMetric, measuredSamples } from "../metrics/memorization.js";
+import { type MemorizationMetric, sampleFields } from "../metrics/memorization.js";
 import { windowFields } from "../metrics/perplexity.js";
 import type { OperationOptions } from "../operation/operation.js";
 import type { Tokens } from "../tokenizer/tokens.js";
@@ -62,7 +62,7 @@ export interface SweepOptions<Metric extends MemorizationMetric = MemorizationMe
 
 export const sweepOptions = v.strictObject({
   ...longCall,
-  ...measuredSamples,
+  ...sampleFields,
   ...windowFields,
   over: sweptBlocks,
   part: sweptParts,
