@@ -18,7 +18,7 @@ const chunkBytes = 2 ** 20;
 /** Returns the hash of a file that a model was loaded from. Throws WEIGHTS_CHANGED if the file has changed since then. */
 export function hashFile(file: FileIdentity, signal: AbortSignal | undefined): Promise<FileHash> {
   const codes = { missing: "WEIGHTS_CHANGED", invalid: "WEIGHTS_CHANGED" } as const;
-  return withRegularFile(file.path, `${file.path} as it was when it was loaded`, codes, async ({ handle }) => {
+  return withRegularFile(file.path, `${file.path}, which the model was loaded from,`, codes, async ({ handle }) => {
     const checkSame = async () => {
       const now = await identifyFile(handle, file.path);
       if (now !== undefined && isSameFile(file, now)) return;
