@@ -44,7 +44,7 @@ export function madeUpSweep(
 ): SweepResult {
   const survey = (first: number) => ({
     blocks: blocks.slice(first).map((_, index) => ({ block: first + index, distance: 0.5, bound: 2 ** index })),
-    output: { divergence: 0.25, bound: 4, changed: 0.125, certain: 0 },
+    output: { divergence: 0.25, bound: 4, topTokenChanged: 0.125, topTokenProvenUnchanged: 0 },
   });
   const variants = [
     ...blocks.map((counts, block) => ({
