@@ -12,12 +12,12 @@ import { type OperationOptions, run } from "./operation/operation.js";
 
 /** Options of `convert`. */
 export interface ConvertOptions extends OperationOptions {
-  /** Of the weights in the archive; "auto" keeps the checkpoint's where its config says one, else float32. Defaults
-   * to "auto". */
+  /** The dtype of the weights in the archive. "auto" is the dtype in the checkpoint's config, or float32 if there is none.
+   * Defaults to "auto". */
   dtype?: "auto" | Dtype;
-  /** A tokenizer to put into the archive. Defaults to the model's own. */
+  /** The tokenizer to put into the archive, as for `loadModel`. Defaults to the model's own tokenizer. */
   tokenizer?: string;
-  /** Which model to convert from weights that hold several; see `loadModel`. */
+  /** The model to convert from weights that contain several; see `loadModel`. */
   key?: string;
   /** Run the code of a traced module to check its weights; see `loadModel`. Defaults to false. */
   trust?: boolean;
@@ -34,17 +34,17 @@ const schema = v.strictObject({
   allowNonFinite: v.optional(v.boolean(), false),
 });
 
-/** The text of config.json for an archive; the end tokens may come from generation_config.json, which stays behind. */
+/** Returns config.json for the archive, with the end tokens, which may come from generation_config.json. */
 function archiveConfig({ config, configText }: ModelSource, dtype: Dtype): string {
   const fields = parseConfigJson(configText, "config.json") as object;
   return JSON.stringify({ ...fields, dtype, eos_token_id: config.endTokens });
 }
 
 /**
- * Writes a model as one TorchScript archive with its config and tokenizer inside, from all that `loadModel` takes. It
- * loads here, and in Python by `torch.jit.load(path)(input_ids)`. The file appears whole or not at all.
- * A name of another format, such as x.safetensors, is refused. Throws what `loadModel` throws, INVALID_ARGUMENT,
- * DISK_FULL and WRITE_FAILED.
+ * Converts a model to one TorchScript archive that contains its config and tokenizer. `from` is anything that `loadModel`
+ * loads. `loadModel` loads the archive, and so does Python with `torch.jit.load(path)(input_ids)`. The file is written
+ * atomically: whole or not at all. Throws what `loadModel` throws, INVALID_ARGUMENT, also if `to` ends like another format,
+ * such as .safetensors, DISK_FULL and WRITE_FAILED.
  */
 export async function convert(from: string, to: string, options: ConvertOptions = {}): Promise<void> {
   validate(pathText, from, "from");
@@ -82,7 +82,7 @@ export async function convert(from: string, to: string, options: ConvertOptions 
       try {
         await run(addon, { signal: checked.signal }, (control) => native.save(unfinished, extra, control));
       } finally {
-        // An aborted call is over for its caller while it still writes.
+        // After an abort, the addon may still be writing; `close` waits for it.
         await close();
       }
     }).catch((error: unknown) => {

@@ -17,48 +17,50 @@ import { createTokenizer } from "./tokenizer/tokenizer.js";
 /** Options of `loadModel`. */
 export interface LoadModelOptions extends OperationOptions {
   /**
-   * "auto" takes the first CUDA device, and the CPU where there is none; `model.device` says which and
-   * `model.deviceReason` why. Any other is taken or refused. Defaults to "auto".
+   * The device to run on. "auto" uses the first CUDA device, or the CPU if there is none; `model.device` and
+   * `model.deviceReason` then say which and why. Any other value must be available; otherwise the call throws
+   * DEVICE_UNAVAILABLE. Defaults to "auto".
    */
   device?: Device;
-  /** "auto" is float32 on the CPU, and on CUDA the dtype of the checkpoint. Defaults to "auto". */
+  /** The dtype to load the weights in. "auto" is float32 on the CPU and the dtype of the checkpoint on CUDA. Defaults to
+   * "auto". */
   dtype?: "auto" | Dtype;
   /**
-   * Leave the matrices in the files and bring them to the device a block at a time, for weights that memory does not
-   * hold. A sweep still reads each block once for a batch; generation reads all of them for each token. Defaults to
-   * false.
+   * Keep weights on disk and copy one block at a time to the device, for models larger than memory. A sweep reads each block
+   * once for each batch; generation reads all blocks for each token. Defaults to false.
    */
   offload?: boolean;
   /**
-   * Threads for the model's work on the CPU. Defaults to libtorch's number, one for each core, and to fewer if the
-   * container's CPU quota grants less.
+   * The number of CPU threads of the model. Defaults to libtorch's default, one for each core, or to fewer if the container's
+   * CPU quota is lower.
    */
   threads?: number;
-  /** A tokenizer.json, or a folder with one or with vocab.json and merges.txt. Defaults to the model's own. */
+  /** The path of a tokenizer.json, or of a folder that contains one, or vocab.json and merges.txt. Defaults to the model's own
+   * tokenizer. */
   tokenizer?: string;
   /**
-   * Which model to load from weights that hold several, as training writes them: what stands before its tensors' names,
-   * such as "ema" for "ema.gpt_neox.embed_in.weight".
+   * The model to load from weights that contain several, such as training checkpoints: the prefix of its tensor names, such as
+   * "ema" for "ema.gpt_neox.embed_in.weight". Required only for such weights.
    */
   key?: string;
   /**
-   * Run the code of a TorchScript module that somebody else wrote, to check that it computes what its weights and the
-   * config next to it say. Its process is limited in time, memory and files, but the code has your rights: trust only
-   * what you would run. Without it no code of a model runs, and the module is `unchecked`. Defaults to false.
+   * Run the code of a TorchScript module from elsewhere, to check that it computes the same as this package with its weights
+   * and config. The code runs in a process with limits on time, memory and files, but with your permissions: set this only for
+   * modules that you trust. If false, no code of the module runs and the model counts as unchecked. Defaults to false.
    */
   trust?: boolean;
   /** Load weights even if some are NaN or infinite. Defaults to false. */
   allowNonFinite?: boolean;
 }
 
-/** More threads no machine runs, and a process that asked for many more would not live. */
-const mostThreads = 1024;
+/** More threads are useless on any machine, and starting very many ends the process. */
+const maxThreads = 1024;
 
 const threadCount = v.pipe(
   v.number(),
   v.check(
-    (value: number) => Number.isInteger(value) && value >= 1 && value <= mostThreads,
-    `a whole number from 1 to ${mostThreads}`,
+    (value: number) => Number.isInteger(value) && value >= 1 && value <= maxThreads,
+    `a whole number from 1 to ${maxThreads}`,
   ),
 );
 
@@ -74,7 +76,7 @@ const schema = v.strictObject({
   allowNonFinite: v.optional(v.boolean(), false),
 });
 
-/** The parsed tokenizer.json for a model, from the first place that has one. */
+/** Returns the parsed tokenizer.json: the chosen one, else that of the archive, else that in the model's folder. */
 export async function tokenizerJson(source: ModelSource, chosen: string | undefined): Promise<object | undefined> {
   if (chosen !== undefined) return readTokenizer(chosen);
   if (source.tokenizerText !== undefined) return parseTokenizer(source.tokenizerText, "the archive's tokenizer.json");
@@ -82,9 +84,8 @@ export async function tokenizerJson(source: ModelSource, chosen: string | undefi
 }
 
 /**
- * Loads a model from a Hugging Face checkpoint folder, an archive that `convert` wrote, or a TorchScript module traced
- * from Hugging Face with its config.json beside it. libtorch is found and loaded with the first model.
- * Throws INVALID_ARGUMENT, FILE_NOT_FOUND, DEVICE_UNAVAILABLE, OUT_OF_MEMORY, and the codes that begin with CONFIG,
+ * Loads a model from a Hugging Face checkpoint folder, an archive that `convert` wrote, or a TorchScript module traced from
+ * Hugging Face with its config.json in the same folder. The first call also finds and loads libtorch. Throws INVALID_ARGUMENT, FILE_NOT_FOUND, DEVICE_UNAVAILABLE, OUT_OF_MEMORY, and the codes that begin with CONFIG,
  * ARCHITECTURE, ACTIVATION, ROPE_SCALING, WEIGHTS, TENSOR, ARCHIVE, TRACE, TOKENIZER, LIBTORCH, ADDON.
  */
 export async function loadModel(path: string, options: LoadModelOptions = {}): Promise<Model> {
@@ -100,19 +101,19 @@ export async function loadModel(path: string, options: LoadModelOptions = {}): P
   const dtype = checked.dtype === "auto" ? automatic : checked.dtype;
   const tokenizer = json && (await createTokenizer(json, path));
   const load = async (
-    how: Pick<NativeLoadOptions, "dtype" | "offload">,
+    precision: Pick<NativeLoadOptions, "dtype" | "offload">,
     operation: OperationOptions,
   ): Promise<NativeModel> => {
     const native = new addon.Model();
     const { threads = platform.threads, allowNonFinite } = checked;
-    const nativeOptions = { ...how, device, threads, allowNonFinite };
+    const nativeOptions = { ...precision, device, threads, allowNonFinite };
     try {
       await run(addon, operation, (control) =>
         native.load(toNativeConfig(source.config), source.weights, nativeOptions, control),
       );
       return native;
     } catch (error) {
-      // Its thread would stay until the garbage collector comes by. Not waited for: an abort need not be.
+      // Ends the thread of the model. Not awaited, so that an abort rejects at once.
       void native.close();
       throw error;
     }

@@ -35,23 +35,23 @@ import type { Tokenizer } from "./tokenizer/tokenizer.js";
 import type { Tokens } from "./tokenizer/tokens.js";
 
 /**
- * A loaded model. Work on one model runs in the order in which it was asked for, on a thread of its own; models run
- * side by side. Nothing that a call does is left over for the next one. Any call may throw INVALID_ARGUMENT, OUT_OF_MEMORY,
- * LIBTORCH_FAILED and, after `dispose`, DISPOSED.
+ * A loaded model. Each model has its own thread, which runs the calls in the order in which they were made; different models
+ * run in parallel. Calls are independent: a bypass applies only to the call that passes it. Any call may throw
+ * INVALID_ARGUMENT, OUT_OF_MEMORY, LIBTORCH_FAILED and, after `dispose`, DISPOSED.
  */
 export class Model {
-  /** Its shape. */
+  /** The model's architecture and sizes. */
   readonly config: ModelConfig;
-  /** What the model runs on: "cpu" or "cuda:N". */
+  /** The device that the model runs on: "cpu" or "cuda:N". */
   readonly device: string;
-  /** Why it runs there, such as "no CUDA device can be used: this libtorch is built without CUDA". */
+  /** Why the model runs on this device, such as "no CUDA device can be used: this libtorch is built without CUDA". */
   readonly deviceReason: string;
-  /** What its weights are in, whatever the files hold. */
+  /** The dtype of the loaded weights, which may differ from that of the files. */
   readonly dtype: Dtype;
-  /** Undefined where none was found; token ids work all the same. */
+  /** The tokenizer. Undefined if none was found; calls then accept only token ids. */
   readonly tokenizer: Tokenizer | undefined;
 
-  /** What was left out of the files, such as the head of a value model; one sentence each. */
+  /** What was not loaded from the files, such as the head of a value model, one sentence each. */
   readonly notices: readonly string[];
 
   readonly #session: Session;
@@ -70,36 +70,36 @@ export class Model {
   }
 
   /**
-   * The logits of the next token at every position, of one row or several. Throws TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING,
-   * CONTEXT_TOO_LONG and those of `Bypass`.
+   * Returns the logits of the next token at every position of one row or several. Throws TOKEN_OUT_OF_RANGE,
+   * TOKENIZER_MISSING, CONTEXT_TOO_LONG and the codes of `Bypass`.
    */
   logits(tokens: string | Tokens | readonly (string | Tokens)[], options?: LogitsOptions): Promise<Logits> {
     return this.#gate.enter(() => logits(this.#session, tokens, options));
   }
 
   /**
-   * Generates after a prompt, or after several, of any lengths, in one batch: each gives what it gives alone.
-   * Throws TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING, CONTEXT_TOO_LONG and those of `Bypass`.
+   * Generates from one prompt, or from several of any lengths in one batch. A prompt in a batch generates the same as by
+   * itself. Throws TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING, CONTEXT_TOO_LONG and the codes of `Bypass`.
    */
   generate(prompts: readonly (string | Tokens)[], options?: GenerationOptions): Promise<Generation[]>;
   generate(prompt: string | Tokens, options?: GenerationOptions): Promise<Generation>;
   generate(
-    given: string | Tokens | readonly (string | Tokens)[],
+    prompts: string | Tokens | readonly (string | Tokens)[],
     options: GenerationOptions = {},
   ): Promise<Generation | Generation[]> {
-    return this.#gate.enter(() => generate(this.#session, given, options));
+    return this.#gate.enter(() => generate(this.#session, prompts, options));
   }
 
   /**
-   * Generates from a prompt and yields a piece for each token. Ending the loop ends the work. Throws at the call what
-   * `generate` throws, except what encoding text shows, CONTEXT_TOO_LONG, which the first piece throws.
+   * Generates from a prompt and yields a piece for each token. Leaving the loop ends the generation. Throws what `generate`
+   * throws, at the call; only CONTEXT_TOO_LONG for a prompt in text is thrown at the first piece, since text is encoded then.
    */
   stream(prompt: string | Tokens, options: GenerationOptions = {}): AsyncGenerator<GenerationPiece, void, void> {
     this.#gate.requireOpen();
     return this.#read(prepareStream(this.#session, prompt, options));
   }
 
-  /** A stream counts as a reader from its first piece on: one that nobody reads holds up nothing. */
+  /** A stream becomes a reader at its first piece, so that `dispose` does not wait for a stream that is never read. */
   async *#read(start: (reader: Reader) => AsyncGenerator<GenerationPiece, void, void>) {
     const reader = this.#gate.admit();
     try {
@@ -110,8 +110,8 @@ export class Model {
   }
 
   /**
-   * How well the model predicts a text: itself, its token ids, or `{ file }` with the path of a text file in UTF-8 or of
-   * a folder with some. Throws FILE_NOT_FOUND, SAMPLES_INVALID, TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING and those of
+   * Measures the perplexity of a text: a string, its token ids, or `{ file }` with the path of a UTF-8 text file or of a
+   * folder of such files. Throws FILE_NOT_FOUND, SAMPLES_INVALID, TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING and the codes of
    * `Bypass`.
    */
   perplexity(text: string | Tokens | TextFile, options?: PerplexityOptions): Promise<Perplexity> {
@@ -119,9 +119,9 @@ export class Model {
   }
 
   /**
-   * How far the model has memorized samples: rows of tokens, the path of a file, or two of prefixes and suffixes. Throws
-   * FILE_NOT_FOUND, SAMPLES_INVALID, PREFIX_TOO_LONG, TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING, CONTEXT_TOO_LONG and those
-   * of `Bypass`.
+   * Measures how far the model has memorized samples: rows of tokens, the path of a file with rows, or the paths of a file
+   * with prefixes and one with suffixes. Throws FILE_NOT_FOUND, SAMPLES_INVALID, PREFIX_TOO_LONG, TOKEN_OUT_OF_RANGE,
+   * TOKENIZER_MISSING, CONTEXT_TOO_LONG and the codes of `Bypass`.
    */
   scoreMemorization<Metric extends MemorizationMetric = MemorizationMetric>(
     samples: Samples,
@@ -133,9 +133,9 @@ export class Model {
   }
 
   /**
-   * Measures memorization, perplexity and tasks with no bypass and with each of many, such as each block in turn, in
-   * one walk through the blocks. Each gives what `scoreMemorization`, `perplexity` and `benchmark` give for it alone.
-   * Throws what these throw, RESUME_FILE_INVALID, RESUME_FILE_MISMATCH and WRITE_FAILED.
+   * Measures memorization, perplexity and tasks without a bypass and with each of many bypasses, such as of each block. All
+   * bypasses share one forward pass for each batch. The measurements equal those of `scoreMemorization`, `perplexity` and
+   * `benchmark` for each bypass. Throws what these throw, RESUME_FILE_INVALID, RESUME_FILE_MISMATCH and WRITE_FAILED.
    */
   sweep<Metric extends MemorizationMetric = MemorizationMetric>(
     options: SweepOptions<Metric>,
@@ -144,25 +144,26 @@ export class Model {
   }
 
   /**
-   * How well the model does at tasks, as the lm-evaluation-harness measures it: tasks by name (`benchmarkNames`, or the
-   * path of a definition) with `options.data`, tasks with their own data, or questions of one's own. Throws TASK_INVALID,
-   * FILE_NOT_FOUND, TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING, CONTEXT_TOO_LONG and those of `Bypass`.
+   * Scores the model on tasks, with the metrics of the lm-evaluation-harness. A task is a name of `benchmarkNames` or the path
+   * of a definition, with `options.data`; a definition with its own data; or a list of questions. Throws TASK_INVALID,
+   * FILE_NOT_FOUND, TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING, CONTEXT_TOO_LONG and the codes of `Bypass`.
    */
   benchmark(tasks: string | Task | readonly (string | Task)[], options?: BenchmarkOptions): Promise<BenchmarkResult> {
     return this.#gate.enter(async () => withText(await benchmark(this.#session, tasks, options), benchmarkText));
   }
 
   /**
-   * How far a bypass takes the model from itself on a row of tokens, measured and proven. In float64. Throws
-   * TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING, CONTEXT_TOO_LONG and those of `Bypass`.
+   * Measures how much a bypass changes the residual stream and the next-token distribution on a row of tokens, with proven
+   * upper bounds, in float64. Throws BOUND_UNPROVEN, TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING, CONTEXT_TOO_LONG and the codes of
+   * `Bypass`.
    */
   divergence(tokens: string | Tokens, options: DivergenceOptions): Promise<Divergence> {
     return this.#gate.enter(async () => withText(await divergence(this.#session, tokens, options), divergenceText));
   }
 
   /**
-   * What each block's attention and each head adds to the residual stream, and what it mixes on average. Throws what
-   * `scoreMemorization` throws.
+   * Measures the norms of the attention outputs of each block and head, relative to the residual stream, and the mean outputs
+   * for mean bypasses. Throws what `scoreMemorization` throws.
    */
   attention(samples: Samples, options?: AttentionOptions): Promise<AttentionSurvey> {
     return this.#gate.enter(async () =>
@@ -171,9 +172,8 @@ export class Model {
   }
 
   /**
-   * Frees the weights after the calls that are at work. A stream that is being read runs to its end; one whose next piece
-   * nobody asks for within 5 seconds is ended, and throws DISPOSED. Calls that come later throw DISPOSED. Safe to call
-   * again.
+   * Waits for running calls, then frees the weights. New calls throw DISPOSED. A stream that is being read runs to its end; a
+   * stream whose next piece is not requested within 5 seconds ends and throws DISPOSED. May be called more than once.
    */
   dispose(): Promise<void> {
     this.#disposed ??= this.#dispose();
@@ -188,7 +188,7 @@ export class Model {
     await native.close();
   }
 
-  /** What `await using` calls: `dispose`. */
+  /** Calls `dispose`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
   }

@@ -151,7 +151,7 @@ t.test("what a sweep can't measure", async (t) => {
   const question = { query: [1], choices: [[2], [3]], gold: 0 };
   const task = (changed: object) => ({ tasks: [{ name: "guess", questions: [{ ...question, ...changed }] }] });
   const wrong: [name: string, options: Anything, code: ErrorCode, ...said: string[]][] = [
-    ["nothing", {}, "INVALID_ARGUMENT", "samples, a text or tasks"],
+    ["nothing", {}, "INVALID_ARGUMENT", "samples, text or tasks"],
     ["no rows", { samples: [] }, "INVALID_ARGUMENT", "samples"],
     ["no prefix", { samples, prefixLength: undefined }, "INVALID_ARGUMENT", "prefixLength"],
     ["no suffix", { samples, prefixLength: 3 }, "PREFIX_TOO_LONG", "samples[0]"],

@@ -317,7 +317,7 @@ t.test("what can't be read", async (t) => {
   await call("INVALID_ARGUMENT", () => model.benchmark("piqa"), "options.data", "piqa");
   await call("INVALID_ARGUMENT", () => model.benchmark([]), "at least one task");
   const own = { name: "own", questions: [{ query: "a", choices: ["b", "c"], gold: 0 }] };
-  await call("INVALID_ARGUMENT", () => model.benchmark([own, own]), "names that differ");
+  await call("INVALID_ARGUMENT", () => model.benchmark([own, own]), "tasks with different names");
   await writeFile(path.join(data, "rows.parquet"), "nothing");
   const parquet = () => model.benchmark("piqa", { data: path.join(data, "rows.parquet") });
   await call("TASK_INVALID", parquet, "rows.parquet");

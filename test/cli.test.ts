@@ -323,7 +323,7 @@ t.test("a sweep and its report", async (t) => {
   t.match(readFileSync(at("report.html"), "utf8"), /Where neox-serial keeps/);
 
   const printed = await succeed(t, "report", at("sweep.json"));
-  t.match(printed, /^# Where sweep keeps what it memorized\n/);
+  t.match(printed, /^# How bypasses change memorization and ability in sweep\n/);
   t.match(printed, /\n\| none \| {2}\| 100 % \[100, 100\] \|/);
   t.equal(await succeed(t, "report", at("sweep.json"), "--output", at("a.svg"), "--figure", "travel"), "");
   t.match(readFileSync(at("a.svg"), "utf8"), />proven bound</);

@@ -315,7 +315,7 @@ t.test("what it can't be asked", async (t) => {
       ...said,
     );
   await refused({}, "bypass");
-  await refused({ bypass: { blocks: [] } }, "a bypass of something");
+  await refused({ bypass: { blocks: [] } }, "a bypass of at least one block or head");
   await refuses(t, "empty", () => model.divergence([], { bypass: { blocks: [0] } }), "INVALID_ARGUMENT", "tokens");
   await model.dispose();
 });

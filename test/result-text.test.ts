@@ -43,7 +43,7 @@ t.test("a sweep and its report", async (t) => {
   isPlain(t, result);
 
   const text = inspect(createReport(result, { name: "Serial" }));
-  t.match(text, /^Where Serial keeps what it memorized\n/);
+  t.match(text, /^How bypasses change memorization and ability in Serial\n/);
   t.match(text, /\nfigures: .*\ntables: /);
 });
 

@@ -104,7 +104,7 @@ t.test("killed with SIGKILL, again and again, and resumed", async (t) => {
       ["text", { ...options, text: samples[0] as number[] }, "text"],
     ];
     for (const [name, other, said] of others) {
-      const message = new RegExp(`of one with other settings of: ${said}$`);
+      const message = new RegExp(`settings but these differ: ${said}$`);
       await t.rejects(model.sweep({ ...other, resume }), { code: "RESUME_FILE_MISMATCH", message }, name);
     }
     const second = await loadModel(fixture("neox-serial"), { device: "cpu" });

@@ -11,17 +11,17 @@ import { type EncodedTask, encodeTask, type Task, type TaskScores, taskSchema, t
 
 /** Options of `model.benchmark`. */
 export interface BenchmarkOptions extends OperationOptions {
-  /** The folder with the rows of tasks that are given by name, or the file of the only one. */
+  /** The folder with the data files of the tasks that are given by name. With one such task, also the path of its file. */
   data?: string;
-  /** The number of rows, from the first on, of each task that is given by name. Defaults to all. */
+  /** Ask only this many rows, from the first on, of each task that is given by name. Defaults to all. */
   rows?: number;
   /** What to bypass. Defaults to nothing. */
   bypass?: Bypass;
-  /** Bytes of memory that the call may take in addition to the weights, as in `MemorizationOptions`. */
+  /** The memory budget of the call in bytes, in addition to the weights, as in `MemorizationOptions`. */
   memory?: number;
 }
 
-/** The scores of each task, by its name. */
+/** The scores of each task, by task name. */
 export type BenchmarkResult = Record<string, TaskScores>;
 
 const taskOrName = v.union([pathText, taskSchema], "a task's name, { name, questions } or { definition, data, rows? }");
@@ -36,7 +36,7 @@ const schema = v.strictObject({
   memory: v.optional(wholeNumber(1)),
 });
 
-/** Reads tasks, whose names must differ. */
+/** Reads and encodes tasks. Throws INVALID_ARGUMENT if two have the same name. */
 export async function encodeTasks(
   tasks: readonly (string | Task)[],
   { data, rows, signal }: { data?: string | undefined; rows?: number | undefined; signal?: AbortSignal | undefined },
@@ -47,23 +47,25 @@ export async function encodeTasks(
     if (typeof task === "string" && data === undefined) {
       throw invalidArgument("options.data", `the folder or file with the rows of ${task}`, data);
     }
-    const own: Task =
+    const definedTask: Task =
       typeof task === "string" ? { definition: task, data: data as string, ...(rows !== undefined && { rows }) } : task;
-    encoded.push(await encodeTask(own, session, signal));
+    encoded.push(await encodeTask(definedTask, session, signal));
   }
   const names = encoded.map(({ name }) => name);
-  const twice = names.find((name, index) => names.indexOf(name) !== index);
-  if (twice !== undefined) throw invalidArgument("tasks", "names that differ", twice);
+  const duplicate = names.find((name, index) => names.indexOf(name) !== index);
+  if (duplicate !== undefined) throw invalidArgument("tasks", "tasks with different names", duplicate);
   return encoded;
 }
 
-/** The scores of tasks whose rows stand one task after the other. */
+/** Returns the scores of tasks from the scores of their rows, which are in the order of the tasks. */
 export function toBenchmarkResult(tasks: readonly EncodedTask[], scores: readonly RowScores[]): BenchmarkResult {
-  const left = [...scores];
-  return Object.fromEntries(tasks.map((task) => [task.name, toTaskScores(task, left.splice(0, task.rows.length))]));
+  const remaining = [...scores];
+  return Object.fromEntries(
+    tasks.map((task) => [task.name, toTaskScores(task, remaining.splice(0, task.rows.length))]),
+  );
 }
 
-/** How well the model does at tasks, as the lm-evaluation-harness measures it. */
+/** Scores the model on tasks, with the metrics of the lm-evaluation-harness. */
 export async function benchmark(
   session: Session,
   tasks: string | Task | readonly (string | Task)[],

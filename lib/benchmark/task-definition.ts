@@ -14,37 +14,37 @@ import { visible } from "../errors/visible.js";
 import { definitionPurpose, InputFile, taskRowsPurpose } from "../files/input-file.js";
 import { readLines } from "../files/lines.js";
 
-/** The most bytes of a definition. */
-const definitionBytes = 2 ** 20;
+/** The maximum size of a definition, in bytes. */
+const maxDefinitionBytes = 2 ** 20;
 
-// Rows that are rendered at once, and the milliseconds that they may take: a thousand times of what they do take.
-const rowsAtOnce = 256;
+// The number of rows in one request to the rendering process, and its time limit in milliseconds, a thousand times the usual time.
+const rowsPerRequest = 256;
 const renderingDeadline = 10_000;
 const renderingDeadlinePerRow = 20;
 
-/** The tasks that the package defines; a file of the same form defines another. */
+/** The names of the tasks that the package defines. docs/benchmarks.md says how to define others in a file. */
 export const benchmarkNames = ["arc_easy", "hellaswag", "lambada_openai", "piqa", "winogrande"] as const;
 
 const template = v.pipe(v.string(), v.nonEmpty("a text that is not empty"));
-/** The path of a list in the row, as in choices.text, or a template for each member. */
+/** The path of a list in the row, such as choices.text, or a template for each element. */
 const list = v.union(
   [template, v.pipe(v.array(template), v.nonEmpty("at least one template"))],
   "a path in the row or an array of templates",
 );
 
-/** How a row of one format becomes a question. Templates are Jinja's, with the row's columns as variables. */
+/** How rows of one format become questions. Templates are in Jinja, with the row's columns as variables. */
 const formSchema = v.pipe(
   v.strictObject({
-    /** The columns by which the format is known. */
+    /** The columns that a file must have for this form to apply. */
     needs: v.optional(v.array(template), []),
     context: v.optional(template),
     contexts: v.optional(v.pipe(v.array(template), v.minLength(2, "at least two contexts"))),
     choices: v.optional(list),
     continuation: v.optional(template),
-    /** The place of the right choice or context, from 0, or its label. */
+    /** The index of the right choice or context, from 0, or its label. */
     gold: v.optional(template),
     labels: v.optional(list),
-    /** Regular expressions, and what stands for all that they match, in the order of their use on every text. */
+    /** Regular expressions and their replacements, applied in order to every text. */
     replace: v.optional(v.array(v.tuple([v.string(), v.string()])), []),
   }),
   v.check(
@@ -61,18 +61,19 @@ const formSchema = v.pipe(
 const definitionSchema = v.strictObject({
   name: v.pipe(v.string(), v.nonEmpty("a name"), v.maxLength(200, "a name of at most 200 characters")),
   description: v.optional(v.string()),
-  /** What it tests, such as "reasoning"; reports put tasks of one group together. */
+  /** What the task tests, such as "reasoning". Reports show tasks of one group together. */
   group: v.optional(v.string()),
-  /** Names of the file with the rows, of which the first that a folder has is taken. */
+  /** Possible names of the file with the rows. The first one that exists in the folder is read. */
   rows: v.pipe(v.array(v.string()), v.nonEmpty("at least one file name")),
-  /** Columns that stand in files of their own, a line for each row. */
+  /** Columns that are in separate files with one line for each row, and possible names of these files. */
   lines: v.optional(v.record(v.string(), v.array(v.string())), {}),
   forms: v.pipe(v.array(formSchema), v.nonEmpty("at least one form")),
 });
 
 export type TaskDefinition = v.InferOutput<typeof definitionSchema>;
 
-/** What is asked: which of several continuations, which of several contexts, or whether one continuation comes. */
+/** The kind of a question: which of several continuations, which of several contexts, or whether greedy decoding gives one
+ * continuation. */
 export type QuestionKind = "choices" | "contexts" | "continuation";
 
 export interface RenderedTask {
@@ -86,17 +87,17 @@ function invalid(message: string): AttentionBypassError {
   return new AttentionBypassError("TASK_INVALID", message);
 }
 
-/** Throws FILE_NOT_FOUND, TASK_INVALID. */
+/** Reads a task's definition by its name or the path of its file. Throws FILE_NOT_FOUND, TASK_INVALID. */
 export async function readDefinition(nameOrFile: string): Promise<TaskDefinition> {
   const known = (benchmarkNames as readonly string[]).includes(nameOrFile);
   const file = known ? path.join(packageRoot, "tasks", `${nameOrFile}.json`) : nameOrFile;
   if (!known && !existsSync(file)) {
     throw new AttentionBypassError(
       "FILE_NOT_FOUND",
-      `expected a task among ${benchmarkNames.join(", ")}, or the path of a definition, but there is no file ${file}`,
+      `expected a task among ${benchmarkNames.join(", ")}, or the path of a definition, but ${file} does not exist`,
     );
   }
-  const text = await readText(file, definitionPurpose, { most: definitionBytes });
+  const text = await readText(file, definitionPurpose, { most: maxDefinitionBytes });
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -107,8 +108,8 @@ export async function readDefinition(nameOrFile: string): Promise<TaskDefinition
 }
 
 /**
- * Returns the first of the files that a folder has. Refuses names that lead out of the folder: a definition may come from a
- * stranger, and messages show what is in a file. Throws TASK_INVALID.
+ * Returns the path of the first file that exists in the folder. Names that lead out of the folder are rejected, since
+ * definitions may be untrusted and error messages quote file contents. Throws TASK_INVALID.
  */
 function findIn(folder: string, names: readonly string[]): string | undefined {
   for (const name of names) {
@@ -120,7 +121,7 @@ function findIn(folder: string, names: readonly string[]): string | undefined {
 
 function findRows({ name, rows }: TaskDefinition, data: string): string {
   if (!existsSync(data)) {
-    throw new AttentionBypassError("FILE_NOT_FOUND", `expected rows of ${name} but there is no ${data}`);
+    throw new AttentionBypassError("FILE_NOT_FOUND", `expected rows of ${name} but ${data} does not exist`);
   }
   if (!statSync(data).isDirectory()) return data;
   const file = findIn(data, [...rows, ...rows.map((row) => path.join(name, row))]);
@@ -131,7 +132,7 @@ function findRows({ name, rows }: TaskDefinition, data: string): string {
   );
 }
 
-/** Adds a column that stands in a file of its own, a line for each row. */
+/** Adds a column from a file with one line for each row. */
 async function withLines(
   rows: readonly Row[],
   column: string,
@@ -145,19 +146,19 @@ async function withLines(
     lines.push(text.trim());
   }
   if (lines.length !== rows.length) {
-    throw invalid(`expected a line for each of ${rows.length} rows in ${file} but there are ${lines.length}`);
+    throw invalid(`expected ${rows.length} lines, one for each row, in ${file} but found ${lines.length}`);
   }
   return rows.map((row, index) => ({ ...row, [column]: lines[index] }));
 }
 
-/** Which rows of a file are read. */
+/** Options for reading the rows of a file. */
 export interface RowOptions {
-  /** The first ones only. */
+  /** The number of rows to read, from the first on. Defaults to all. */
   limit?: number | undefined;
   signal?: AbortSignal | undefined;
 }
 
-/** The first rows of a file, each of which must be an object. Throws FILE_NOT_FOUND, TASK_INVALID. */
+/** Reads rows of a file, each of which must be an object. Throws FILE_NOT_FOUND, TASK_INVALID. */
 export async function readTaskRows(file: string, { limit, signal }: RowOptions): Promise<Row[]> {
   await using input = await InputFile.open(file, taskRowsPurpose);
   const rows: Row[] = [];
@@ -170,7 +171,7 @@ export async function readTaskRows(file: string, { limit, signal }: RowOptions):
   return rows;
 }
 
-/** Renders rows, some at a time, in a process that is ended where they take longer than they may. */
+/** Renders rows as questions in a child process, which is killed if a request exceeds its time limit. */
 async function renderRows(
   form: Form,
   rows: readonly Row[],
@@ -180,38 +181,36 @@ async function renderRows(
 ): Promise<RenderedQuestion[]> {
   using child = new DataProcess();
   const questions: RenderedQuestion[] = [];
-  const unlike = (row: string, message: string) =>
-    invalid(`expected ${row} of ${file} to be as the definition of ${visible(name)} says but ${message}`);
-  for (let first = 0; first < rows.length; first += rowsAtOnce) {
-    const some = rows.slice(first, first + rowsAtOnce);
+  const mismatch = (row: string, message: string) =>
+    invalid(`expected ${row} of ${file} to match the definition of ${visible(name)} but ${message}`);
+  for (let first = 0; first < rows.length; first += rowsPerRequest) {
+    const some = rows.slice(first, first + rowsPerRequest);
     const deadline = renderingDeadline + some.length * renderingDeadlinePerRow;
     const renderings = await child
       .ask({ render: { form, rows: some } }, { deadline, signal })
       .catch((error: unknown) => {
         signal?.throwIfAborted();
         const range = some.length === 1 ? `row ${first + 1}` : `rows ${first + 1} to ${first + some.length}`;
-        throw unlike(range, `making text of it failed: ${(error as Error).message}`);
+        throw mismatch(range, `rendering it failed: ${(error as Error).message}`);
       });
     for (const rendering of renderings as Rendering[]) {
-      if ("failure" in rendering) throw unlike(`row ${questions.length + 1}`, rendering.failure);
+      if ("failure" in rendering) throw mismatch(`row ${questions.length + 1}`, rendering.failure);
       questions.push(rendering.question);
     }
   }
   return questions;
 }
 
-/**
- * The questions of a task from a file of its rows, or a folder with one. Throws FILE_NOT_FOUND, TASK_INVALID.
- */
+/** Reads the rows of a task from a file or folder and renders them as questions. Throws FILE_NOT_FOUND, TASK_INVALID. */
 export async function renderTask(definition: TaskDefinition, data: string, options: RowOptions): Promise<RenderedTask> {
   const file = findRows(definition, data);
   let rows = await readTaskRows(file, options);
   for (const [column, names] of Object.entries(definition.lines)) {
-    const beside = Object.hasOwn(rows[0] ?? {}, column) ? undefined : findIn(path.dirname(file), names);
-    if (beside !== undefined) rows = await withLines(rows, column, beside, options);
+    const columnFile = Object.hasOwn(rows[0] ?? {}, column) ? undefined : findIn(path.dirname(file), names);
+    if (columnFile !== undefined) rows = await withLines(rows, column, columnFile, options);
   }
   const [first] = rows;
-  if (first === undefined) throw invalid(`expected rows of ${definition.name} in ${file} but it is empty`);
+  if (first === undefined) throw invalid(`expected rows of ${definition.name} in ${file} but found none`);
   const form = definition.forms.find(({ needs }) => needs.every((column) => Object.hasOwn(first, column)));
   if (form === undefined) {
     const columns = definition.forms.map(({ needs }) => needs.join(", ")).join(", or ");

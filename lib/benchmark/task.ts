@@ -9,78 +9,80 @@ import { exponentialOf, largest, type Measured, meanWithError } from "../statist
 import { encodeOrCheck, isTypedTokens, joinTokens, type Tokens } from "../tokenizer/tokens.js";
 import { type QuestionKind, type RowOptions, readDefinition, readTaskRows, renderTask } from "./task-definition.js";
 
-/** A question whose answer is one of several continuations. Text needs a tokenizer. */
+/** A question whose answer is one of several continuations. Text requires a model with a tokenizer. */
 export interface Question {
-  /** What comes before the choices. */
+  /** The text or token ids before the choices. */
   query: string | Tokens;
-  /** Text follows the query after a space; token ids follow it as they are. */
+  /** The choices, at least two. A space separates a choice in text from the query; token ids follow the query directly. */
   choices: readonly (string | Tokens)[];
-  /** The place of the right choice, from 0. */
+  /** The index of the right choice, from 0. */
   gold: number;
 }
 
-/** Questions, or the path of a file with them; other fields are for those who wrote them. */
+/** A task whose questions are given directly or in a file of the same fields. Other fields in the file are ignored. */
 export interface QuestionTask {
-  /** What results call it. */
+  /** The name of the task in results. */
   name: string;
-  /** What it tests, such as "reasoning"; reports put tasks of one group together. */
+  /** What the task tests, such as "reasoning". Reports show tasks of one group together. */
   group?: string;
-  /** The questions, or the path of a file with them: JSON lines or Parquet of the same fields. */
+  /** The questions, or the path of a JSON lines or Parquet file with one question in each row. */
   questions: readonly Question[] | string;
 }
 
-/** A task by its definition: one of `benchmarkNames`, or the path of a definition of one's own. */
+/** A task that a definition file describes, such as those of `benchmarkNames`. */
 export interface DefinedTask {
-  /** Its name, or its path. */
+  /** One of `benchmarkNames`, or the path of a definition file. */
   definition: string;
-  /** The file with the rows, JSON lines or Parquet, or a folder with it. */
+  /** The path of the data: a JSON lines or Parquet file with the rows, or a folder that contains it. */
   data: string;
-  /** Take the first rows alone. Defaults to all. */
+  /** Ask only this many rows, from the first on. Defaults to all. */
   rows?: number;
 }
 
-/** What `model.benchmark` and `model.sweep` take. */
+/** A task for `model.benchmark` and `model.sweep`. */
 export type Task = QuestionTask | DefinedTask;
 
-/** How a model answers one question. */
+/** A model's answer to one question. */
 export interface Answer {
-  /** Of each choice, the sum over its tokens. Natural logarithms. */
+  /** The log-likelihood of each choice, the sum over its tokens. Natural logarithms. */
   logLikelihoods: number[];
-  /** The most probable choice's place, the first where several are as probable; not where there is no choice. */
+  /** The index of the most probable choice, the first one in a tie. Absent if the question has only one continuation. */
   chosen?: number;
-  /** Whether that is the right one; where there is no choice, whether greedy generation gives the continuation. */
+  /** Whether `chosen` is the right choice. With only one continuation, whether greedy decoding generates it. */
   correct: boolean;
-  /** The choice that is most probable by log-likelihood per character. */
+  /** The index of the choice with the highest log-likelihood per character. Absent for choices in token ids and for
+   * tasks that choose among contexts. */
   chosenByCharacter?: number;
-  /** Whether that is the right one. */
+  /** Whether `chosenByCharacter` is the right choice. */
   correctByCharacter?: boolean;
 }
 
-/** What the lm-evaluation-harness gives for a task with the same rows. */
+/** The scores of a task, as the lm-evaluation-harness computes them from the same rows. */
 export interface TaskScores {
-  /** How many. */
+  /** The number of questions. */
   questions: number;
-  /** Sequences that lost tokens at their beginning, as they are longer than the model's context. */
+  /** The number of sequences that are longer than the model's context and were cut at their beginning. */
   truncated: number;
   /**
-   * Its `acc`: share of the questions whose right choice is the most probable one; where there is but one
-   * continuation, of those whose continuation is what greedy generation gives.
+   * The share of the questions whose right choice is the most probable one. For tasks with one continuation, the share whose
+   * continuation greedy decoding generates. The harness calls it `acc`.
    */
   accuracy: number;
-  /** Its `acc_norm`: the same by log-likelihood per character. Of tasks with choices alone. */
+  /** The share of the questions whose right choice has the highest log-likelihood per character. Only for tasks with choices in
+   * text. The harness calls it `acc_norm`. */
   normalizedAccuracy?: number;
-  /** exp of the mean over questions of the continuation's negative log-likelihood. Of tasks with one continuation. */
+  /** The exponential of the mean negative log-likelihood of the continuations. Only for tasks with one continuation. */
   perplexity?: number;
-  /** Of what stands above. A single question has none. */
+  /** The standard errors of the values above. Absent for a single question. */
   standardErrors: {
-    /** Sample standard deviation / sqrt(questions). */
+    /** The sample standard deviation of the answers divided by sqrt(questions). */
     accuracy?: number;
-    /** The same. */
+    /** The sample standard deviation of the answers divided by sqrt(questions). */
     normalizedAccuracy?: number;
-    /** That of a log-normal variable; not there if it is more than a number holds. */
+    /** The standard error of a log-normal variable. Absent if it is too large for a number. */
     perplexity?: number;
   };
-  /** In the order of the rows. */
+  /** The answer to each question, in the order of the rows. */
   perQuestion: Answer[];
 }
 
@@ -95,7 +97,7 @@ export const taskSchema = v.union(
     v.strictObject({
       name: v.pipe(v.string(), v.nonEmpty("a name")),
       group: v.optional(v.string()),
-      // Looked at one by one, since an array may have holes and a length of billions.
+      // Questions are checked one by one later, since an array may have holes and a length of billions.
       questions: v.union([v.string(), v.custom<readonly unknown[]>(Array.isArray)]),
     }),
     v.strictObject({ definition: pathText, data: pathText, rows: v.optional(wholeNumber(1)) }),
@@ -108,13 +110,13 @@ function parseQuestion(value: unknown, name: string, code: ErrorCode): Question 
   if (parsed.success) return parsed.output;
   throw new AttentionBypassError(
     code,
-    `expected { query, choices, gold } with two choices or more, and gold the place of one, for ${name} but received ${describe(value)}`,
+    `expected { query, choices, gold }, with at least two choices and the index of the right one as gold, for ${name} but received ${describe(value)}`,
   );
 }
 
 function parseQuestions(values: readonly unknown[], task: string): Question[] {
   const questions: Question[] = [];
-  // Not `map`, which leaves out what a sparse array does not have.
+  // Not `map`, which skips the holes of a sparse array.
   for (let index = 0; index < values.length; index++) {
     const name = `question ${index} of the task ${task}`;
     const value = reading(name, () => values[index]);
@@ -129,14 +131,14 @@ interface Pair {
   continuation: string | Tokens;
 }
 
-/** What is asked, before it is made tokens of. */
-interface Asked {
+/** A question before it is encoded. */
+interface TextQuestion {
   pairs: Pair[];
   gold: number;
   characters: number[] | undefined;
 }
 
-async function askOwn({ name, questions }: QuestionTask, options: RowOptions): Promise<Asked[]> {
+async function readQuestions({ name, questions }: QuestionTask, options: RowOptions): Promise<TextQuestion[]> {
   const parsed =
     typeof questions === "string"
       ? (await readTaskRows(questions, options)).map((row, index) =>
@@ -153,9 +155,9 @@ async function askOwn({ name, questions }: QuestionTask, options: RowOptions): P
 }
 
 /**
- * The tokens of a context and of what follows it, in the way of the lm-evaluation-harness: text is encoded as a whole
- * with a space between, spaces at the context's end belong to the continuation, what is longer than the context alone
- * is the continuation, and of what is longer than the model's context the beginning is left out.
+ * Encodes a context and its continuation as the lm-evaluation-harness does. Context, space and continuation are encoded as one
+ * text, without the white space at the end of the context. The tokens after the context's own number of tokens are the
+ * continuation. A sequence longer than the model's context is cut at its beginning.
  */
 async function encode(
   { context, continuation }: Pair,
@@ -164,7 +166,7 @@ async function encode(
   config: ModelConfig,
   name: string,
 ): Promise<{ tokens: Int32Array; first: number; truncated: boolean }> {
-  // The space before it would be a token, whose probability says nothing of an answer.
+  // Its only token would be the space, whose probability does not depend on the answer.
   if (continuation === "") throw invalidArgument(name, "choices that are not empty", continuation);
   const before = typeof context === "string" ? context.trimEnd() : context;
   let prefix = await contextIds(before);
@@ -187,13 +189,13 @@ async function encode(
       `expected continuations of at most ${config.contextLength} tokens, the model's context, for ${name} but received ${length}`,
     );
   }
-  // The last token predicts nothing, and so needs no place in the context.
-  const kept = tokens.slice(-(config.contextLength + 1));
-  return { tokens: kept, first: kept.length - length, truncated: kept.length < tokens.length };
+  // The model never reads the last token, so a sequence may be one token longer than the context.
+  const fitting = tokens.slice(-(config.contextLength + 1));
+  return { tokens: fitting, first: fitting.length - length, truncated: fitting.length < tokens.length };
 }
 
-/** The answers to one question follow one context, which need not be encoded for each of them. */
-function rememberLast<Key, Value>(work: (key: Key) => Promise<Value>): (key: Key) => Promise<Value> {
+/** Caches the last result, since all choices of a question usually have the same context. */
+function cacheLast<Key, Value>(work: (key: Key) => Promise<Value>): (key: Key) => Promise<Value> {
   let last: { key: Key; value: Promise<Value> } | undefined;
   return (key) => {
     if (last?.key !== key) last = { key, value: work(key) };
@@ -201,7 +203,7 @@ function rememberLast<Key, Value>(work: (key: Key) => Promise<Value>): (key: Key
   };
 }
 
-/** A task with a row for each continuation of each question, question after question. */
+/** A task as rows to score: one for each continuation of each question, in the order of the questions. */
 export interface EncodedTask {
   name: string;
   group: string | undefined;
@@ -211,26 +213,32 @@ export interface EncodedTask {
   rows: ScoredRow[];
 }
 
-/** Throws INVALID_ARGUMENT, TASK_INVALID, FILE_NOT_FOUND, TOKENIZER_MISSING, TOKEN_OUT_OF_RANGE, CONTEXT_TOO_LONG. */
+/** Reads and encodes a task. Throws INVALID_ARGUMENT, TASK_INVALID, FILE_NOT_FOUND, TOKENIZER_MISSING, TOKEN_OUT_OF_RANGE,
+ * CONTEXT_TOO_LONG. */
 export async function encodeTask(task: Task, session: Session, signal?: AbortSignal): Promise<EncodedTask> {
   const defined =
     "definition" in task
       ? await renderTask(await readDefinition(task.definition), task.data, { limit: task.rows, signal })
-      : { name: task.name, group: task.group, kind: "choices" as const, questions: await askOwn(task, { signal }) };
+      : {
+          name: task.name,
+          group: task.group,
+          kind: "choices" as const,
+          questions: await readQuestions(task, { signal }),
+        };
   const { name, group, kind } = defined;
-  const questions: readonly Asked[] = defined.questions;
+  const questions: readonly TextQuestion[] = defined.questions;
   if (questions.length === 0) throw invalidArgument(`the task ${name}`, "at least one question", []);
   let truncated = 0;
   const rows: ScoredRow[] = [];
   for (const [index, question] of questions.entries()) {
     const place = `question ${index} of the task ${name}`;
     const ids = (value: string | Tokens) => encodeOrCheck(value, session, place, signal);
-    const contextIds = rememberLast(ids);
+    const contextIds = cacheLast(ids);
     for (const pair of question.pairs) {
       const encoded = await encode(pair, ids, contextIds, session.config, place);
       if (encoded.truncated) truncated++;
       const { tokens, first } = encoded;
-      // What greedy generation gives counts where there is no other choice.
+      // Only questions with one continuation are scored by what greedy decoding generates.
       rows.push({ tokens, first, group: question, decode: false, rescore: kind === "continuation" });
     }
   }
@@ -238,8 +246,8 @@ export async function encodeTask(task: Task, session: Session, signal?: AbortSig
   return { name, group, kind, questions: counted, truncated, rows };
 }
 
-/** The first place of the greatest. */
-const best = (numbers: readonly number[]) => numbers.indexOf(largest(numbers));
+/** Returns the index of the greatest number, the first one in a tie. */
+const indexOfLargest = (numbers: readonly number[]) => numbers.indexOf(largest(numbers));
 
 function toAnswer(
   { gold, characters }: EncodedTask["questions"][number],
@@ -252,10 +260,10 @@ function toAnswer(
     const { tokens, first } = rows[0] as ScoredRow;
     return { logLikelihoods, correct: scores[0]?.extractable === tokens.length - first };
   }
-  const chosen = best(logLikelihoods);
+  const chosen = indexOfLargest(logLikelihoods);
   const answer = { logLikelihoods, chosen, correct: chosen === gold };
   if (kind === "contexts" || characters === undefined) return answer;
-  const chosenByCharacter = best(logLikelihoods.map((value, index) => value / (characters[index] as number)));
+  const chosenByCharacter = indexOfLargest(logLikelihoods.map((value, index) => value / (characters[index] as number)));
   return { ...answer, chosenByCharacter, correctByCharacter: chosenByCharacter === gold };
 }
 

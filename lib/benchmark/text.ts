@@ -3,7 +3,7 @@ import type { BenchmarkResult } from "./benchmark.js";
 
 const taskMetrics = ["accuracy", "normalizedAccuracy", "perplexity"] as const;
 
-/** A line for each task and metric. */
+/** Returns a table with a line for each task and metric. */
 export function benchmarkText(result: BenchmarkResult): string {
   const rows = Object.entries(result).flatMap(([name, scores]) =>
     taskMetrics.flatMap((metric) => {

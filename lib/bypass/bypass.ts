@@ -6,12 +6,12 @@ import { invalidArgument, reading, validate, wholeNumber } from "../errors/valid
 import type { ModelConfig } from "../families/config.js";
 
 /**
- * Blocks by their numbers from 0; by quarter of the stack, of which 1 is next to the input; or from one to another, both
- * included, or to the last.
+ * A set of blocks, numbered from 0: a list of block numbers; one quarter of the blocks, where quartile 1 is next to the input;
+ * or a range that includes both ends. `to` defaults to the last block.
  */
 export type Blocks = readonly number[] | { quartile: 1 | 2 | 3 | 4 } | { from: number; to?: number };
 
-/** Heads by block, both by their numbers from 0: `{ 3: [0, 5] }`. */
+/** Attention heads by block, both numbered from 0: `{ 3: [0, 5] }` is heads 0 and 5 of block 3. */
 export type Heads = Readonly<Record<number, readonly number[]>>;
 
 export const bypassParts = ["attention", "mlp", "both"] as const;
@@ -22,38 +22,42 @@ export type BypassPart = (typeof bypassParts)[number];
 export const bypassModes = ["zero", "short-circuit", "mean"] as const;
 
 /**
- * What replaces the output of a bypassed part. "zero": nothing is added to the residual stream, and nothing is computed.
- * "short-circuit", for attention only: each token attends only to itself, which leaves the output projection of its own
- * value. "mean": every token gets the same output, a mean that was measured before.
+ * What replaces the output of a bypassed part.
+ * - "zero": zero. The part is not computed and adds nothing to the residual stream.
+ * - "short-circuit", for attention only: each token attends only to itself, so the output is the output projection of the
+ *   token's own value vector.
+ * - "mean": the same output for every token, a mean that was measured before (`means`).
  */
 export type BypassMode = (typeof bypassModes)[number];
 
-/** Mean outputs of the blocks' parts, over tokens. `model.attention` measures them on samples. */
+/** The mean outputs of the blocks over tokens, for bypasses with the mode "mean". `model.attention` measures them. */
 export interface BypassMeans {
-  /** Mean head outputs, one row for each block: the outputs of its heads side by side, before the output projection. */
+  /** Mean head outputs, one row for each block: the concatenated outputs of its heads before the output projection, with
+   * `hiddenSize` numbers. */
   readonly blocks: readonly ArrayLike<number>[];
-  /** Mean MLP outputs, one row for each block. Required to bypass an MLP with the mode "mean". */
+  /** Mean MLP outputs, one row of `hiddenSize` numbers for each block. Required to bypass an MLP with the mode "mean". */
   readonly mlps?: readonly ArrayLike<number>[];
 }
 
 /**
- * What to bypass: blocks, single heads, or both. Calls with one throw BLOCK_OUT_OF_RANGE, BLOCK_DUPLICATE,
+ * What to bypass: blocks, single heads, or both. Calls that take a bypass throw BLOCK_OUT_OF_RANGE, BLOCK_DUPLICATE,
  * HEAD_OUT_OF_RANGE and HEAD_DUPLICATE.
  */
 export interface Bypass {
-  /** The blocks of which `part` is bypassed as a whole, including the bias of the attention's output projection. */
+  /** The blocks whose `part` is bypassed. For attention this includes the bias of the output projection. */
   blocks?: Blocks;
-  /** Single attention heads of other blocks. The bias of the output projection belongs to no head and stays. */
+  /** Single attention heads, of blocks that are not in `blocks`. The bias of the output projection is still added. */
   heads?: Heads;
-  /** The part of `blocks` to bypass. With "both" and the mode "zero", a block adds nothing. Defaults to "attention". */
+  /** The part of `blocks` to bypass. With "both" and the mode "zero", a block adds nothing to the residual stream. Defaults to
+   * "attention". */
   part?: BypassPart;
   /** What replaces the output. "short-circuit" requires the part "attention". Defaults to "zero". */
   mode?: BypassMode;
-  /** The mean outputs. Required for the mode "mean". */
+  /** The mean outputs of all blocks. Required for the mode "mean". */
   means?: BypassMeans;
 }
 
-/** Lists of numbers of any kind and realm; that each is a number is looked at where it is used. */
+/** Accepts arrays and typed arrays from any realm. The elements are checked when they are read. */
 const numberList = v.custom<ArrayLike<number>>(
   (value) => Array.isArray(value) || (types.isTypedArray(value) && !isBigIntArray(value)),
   "an array of numbers",
@@ -98,7 +102,7 @@ function blockNumbers(blocks: Blocks, count: number, name: string): readonly num
   if (!("from" in blocks)) return blocks;
   const { from, to = Math.max(from, count - 1) } = blocks;
   if (from > to) throw invalidArgument(`${name}.blocks.to`, `a block from ${from} on`, to);
-  // A number that is out of range is refused like one in a list, without the numbers before it.
+  // An end that is out of range is reported alone, as BLOCK_OUT_OF_RANGE.
   return to < count ? range(from, to) : [to];
 }
 
@@ -110,15 +114,15 @@ function requireNumber(kind: "block" | "head", number: number, count: number, na
   );
 }
 
-function requireOnce(kind: "block" | "head", number: number, before: boolean, name: string): void {
-  if (!before) return;
+function requireOnce(kind: "block" | "head", number: number, duplicate: boolean, name: string): void {
+  if (!duplicate) return;
   throw new AttentionBypassError(
     kind === "block" ? "BLOCK_DUPLICATE" : "HEAD_DUPLICATE",
     `expected each ${kind} once for ${name} but received ${number} twice`,
   );
 }
 
-/** A block's mean as the addon takes it. field: whose mean, the attention's or the MLP's. */
+/** Returns a block's mean output as the addon takes it: of attention (`blocks`) or of the MLP (`mlps`). */
 function meanOf(
   means: BypassMeans | undefined,
   field: keyof BypassMeans,
@@ -126,17 +130,17 @@ function meanOf(
   { blockCount, hiddenSize }: ModelConfig,
   name: string,
 ): Float32Array {
-  if (means === undefined) throw invalidArgument(`${name}.means`, 'the means that the mode "mean" needs', means);
+  if (means === undefined) throw invalidArgument(`${name}.means`, 'the means that the mode "mean" requires', means);
   const place = `${name}.means.${field}[${block}]`;
   return reading(place, () => {
     const rows = means[field];
     if (rows === undefined) {
-      throw invalidArgument(`${name}.means.${field}`, 'the means of MLPs that the mode "mean" needs', rows);
+      throw invalidArgument(`${name}.means.${field}`, 'the MLP means that the mode "mean" requires', rows);
     }
     const values = rows[block];
     if (rows.length !== blockCount || values?.length !== hiddenSize) {
-      const expected = `${blockCount} blocks of ${hiddenSize} numbers each`;
-      const received = `${rows.length} of ${values?.length ?? "none"}`;
+      const expected = `${blockCount} rows of ${hiddenSize} numbers`;
+      const received = `${rows.length} rows, row ${block} with ${values?.length ?? 0} numbers`;
       throw new AttentionBypassError(
         "INVALID_ARGUMENT",
         `expected ${expected} for ${name}.means.${field} but received ${received}`,
@@ -154,7 +158,7 @@ function meanOf(
   });
 }
 
-/** All means as the addon takes them, whether they are needed or not. Throws INVALID_ARGUMENT. */
+/** Returns all rows of `means` as the addon takes them: those of attention, then those of the MLPs. Throws INVALID_ARGUMENT. */
 export function meanRows(means: BypassMeans, config: ModelConfig, name: string): Float32Array[] {
   const fields = means.mlps === undefined ? (["blocks"] as const) : (["blocks", "mlps"] as const);
   return fields.flatMap((field) =>
@@ -162,10 +166,10 @@ export function meanRows(means: BypassMeans, config: ModelConfig, name: string):
   );
 }
 
-/** Whether a plan leaves a block as it is. */
+/** Returns whether a plan does not change a block. */
 export const isPlain = ({ mode, mlpMode }: NativeBlockBypass): boolean => mode === "none" && mlpMode === "none";
 
-/** A plan that bypasses nothing. */
+/** Returns a plan that bypasses nothing. */
 export function plainPlan({ blockCount }: ModelConfig): NativePlan {
   return Array.from({ length: blockCount }, () => ({
     mode: "none",
@@ -177,8 +181,8 @@ export function plainPlan({ blockCount }: ModelConfig): NativePlan {
 }
 
 /**
- * The bypass as the addon takes it; `name` is what messages call it. Throws INVALID_ARGUMENT, BLOCK_OUT_OF_RANGE, BLOCK_DUPLICATE, HEAD_OUT_OF_RANGE,
- * HEAD_DUPLICATE.
+ * Returns the bypass as the addon takes it. `name` is used in error messages. Throws INVALID_ARGUMENT, BLOCK_OUT_OF_RANGE,
+ * BLOCK_DUPLICATE, HEAD_OUT_OF_RANGE, HEAD_DUPLICATE.
  */
 export function toPlan(bypass: unknown, config: ModelConfig, name = "bypass"): NativePlan {
   const plan = plainPlan(config);
@@ -192,38 +196,37 @@ export function toPlan(bypass: unknown, config: ModelConfig, name = "bypass"): N
     );
   }
   if (heads !== undefined && part !== "attention") {
-    throw invalidArgument(`${name}.part`, '"attention" with heads, which are parts of it,', part);
+    throw invalidArgument(`${name}.part`, '"attention", since heads are given,', part);
   }
   if (blocks === undefined && heads === undefined) throw invalidArgument(name, "blocks or heads", bypass);
   const { blockCount, headCount } = config;
-  const take = (block: number, place: string): NativeBlockBypass => {
+  const bypassBlock = (block: number, place: string): NativeBlockBypass => {
     requireNumber("block", block, blockCount, place);
-    const taken = plan[block] as NativeBlockBypass;
-    requireOnce("block", block, !isPlain(taken), place);
+    const changed = plan[block] as NativeBlockBypass;
+    requireOnce("block", block, !isPlain(changed), place);
     if (part !== "mlp") {
-      taken.mode = mode;
-      if (mode === "mean") taken.mean = meanOf(means, "blocks", block, config, name);
+      changed.mode = mode;
+      if (mode === "mean") changed.mean = meanOf(means, "blocks", block, config, name);
     }
     if (part !== "attention") {
-      taken.mlpMode = mode;
-      if (mode === "mean") taken.mlpMean = meanOf(means, "mlps", block, config, name);
+      changed.mlpMode = mode;
+      if (mode === "mean") changed.mlpMean = meanOf(means, "mlps", block, config, name);
     }
-    return taken;
+    return changed;
   };
   for (const block of blockNumbers((blocks as Blocks | undefined) ?? [], blockCount, name)) {
-    take(block, `${name}.blocks`);
+    bypassBlock(block, `${name}.blocks`);
   }
   for (const [key, numbers] of Object.entries(heads ?? {})) {
     const place = `${name}.heads[${key}]`;
-    if (String(Number(key)) !== key)
-      throw invalidArgument(`${name}.heads`, "heads by the numbers of their blocks", key);
+    if (String(Number(key)) !== key) throw invalidArgument(`${name}.heads`, "block numbers as keys", key);
     if (numbers.length === 0) continue;
-    const taken = take(Number(key), `${name}.heads`);
-    taken.heads = new Uint8Array(headCount);
+    const changed = bypassBlock(Number(key), `${name}.heads`);
+    changed.heads = new Uint8Array(headCount);
     for (const head of numbers) {
       requireNumber("head", head, headCount, place);
-      requireOnce("head", head, taken.heads[head] !== 0, place);
-      taken.heads[head] = 1;
+      requireOnce("head", head, changed.heads[head] !== 0, place);
+      changed.heads[head] = 1;
     }
   }
   return plan;

@@ -65,7 +65,7 @@ async function confirm(source: Source, { yes }: Options, signal: AbortSignal): P
 
 async function run(options: Options, signal: AbortSignal): Promise<void> {
   // What reads networks and archives takes its time to load, and other commands are not to wait for it.
-  const { broughtBefore, chooseSource, setup } = await import("../setup/setup.js");
+  const { findInstalled, chooseSource, setup } = await import("../setup/setup.js");
   const wanted: SetupOptions = {
     version: options.version,
     device: options.device,
@@ -78,7 +78,7 @@ async function run(options: Options, signal: AbortSignal): Promise<void> {
   };
   const tell = async ({ folder, version }: Libtorch, how: string) =>
     options.json ? printJson({ folder, version }) : print(`libtorch ${version} ${how} ${folder}\n`);
-  const before = await broughtBefore(wanted);
+  const before = await findInstalled(wanted);
   if (before) return tell(before, "is there already:");
   const source = await chooseSource(wanted);
   await confirm(source, options, signal);

@@ -20,50 +20,51 @@ import { TextStream } from "./text-stream.js";
 
 /** Options of `model.generate` and `model.stream`. */
 export interface GenerationOptions extends OperationOptions {
-  /** Defaults to 128, or to what the model's context still holds where that is less. */
+  /** The maximum number of generated tokens. Defaults to 128, or to the room left in the model's context if that is less. */
   maxNewTokens?: number;
-  /** 0 takes the most probable token each time, the lowest id of several; above, tokens are drawn. Defaults to 0. */
+  /** The sampling temperature. 0 decodes greedily: the most probable token, and the lowest id in a tie. Defaults to 0. */
   temperature?: number;
-  /** Draw among this many most probable tokens. Defaults to all. */
+  /** Sample only from this many most probable tokens. Defaults to all. */
   topK?: number;
-  /** Draw among the fewest most probable tokens that reach this probability together. Defaults to 1. */
+  /** Sample only from the smallest set of most probable tokens whose total probability reaches this value. Defaults to 1. */
   topP?: number;
-  /** The same seed draws the same tokens on the same machine, for a prompt alone as for one among others; a list
-   * has one seed for each prompt. Defaults to random ones, which the result names. */
+  /** The seed of the sampling, or an array with one for each prompt. A seed gives the same tokens on the same machine,
+   * whether or not other prompts are generated with it. Defaults to random seeds; the result contains them. */
   seed?: number | readonly number[];
-  /** Text or tokens that end a generation; the result's text ends before them. */
+  /** Texts or token ids that end a generation. The text of the result ends before them. */
   stop?: string | number | readonly (string | number)[];
-  /** Whether the model's own end-of-text token ends a generation. Defaults to true. */
+  /** Whether the model's end-of-text token ends a generation. Defaults to true. */
   stopAtEndOfText?: boolean;
   /** What to bypass. Defaults to nothing. */
   bypass?: Bypass;
 }
 
-/** Why a generation ended: `maxNewTokens` or the context was reached, `stop` came, or the model's end-of-text token. */
+/** Why a generation ended: "length" if it reached `maxNewTokens`, "stop" if it generated one of `stop`, and "end-of-text" if
+ * it generated the model's end-of-text token. */
 export type FinishReason = "length" | "stop" | "end-of-text";
 
-/** What comes after one prompt. */
+/** The generation from one prompt. */
 export interface Generation {
-  /** The generated text alone; undefined for a model without a tokenizer. */
+  /** The generated text, without the prompt. Undefined for a model without a tokenizer. */
   text: string | undefined;
-  /** The generated tokens alone, one that ended the generation included. */
+  /** The generated tokens, without the prompt. Includes a token that ended the generation. */
   tokens: number[];
-  /** Of each token under the model, natural logarithm, whatever the temperature. */
+  /** The log-probability of each token under the model at temperature 1, natural logarithm. */
   logProbabilities: number[];
-  /** Why it ended. */
+  /** Why the generation ended. */
   finishReason: FinishReason;
-  /** Where tokens were drawn: draws the same again. */
+  /** The seed of the sampling, to generate the same tokens again. Undefined for greedy decoding. */
   seed: number | undefined;
 }
 
 /** A generated token of a stream. */
 export interface GenerationPiece {
-  /** Its id. */
+  /** The token id. */
   token: number;
-  /** The text that this token completes, often that of several tokens and sometimes none; undefined for a model
-   * without a tokenizer. */
+  /** The text that this token completes: that of one or several tokens, or an empty string. Undefined for a model without a
+   * tokenizer. */
   text: string | undefined;
-  /** Under the model, natural logarithm, whatever the temperature. */
+  /** The log-probability of the token under the model at temperature 1, natural logarithm. */
   logProbability: number;
 }
 
@@ -78,7 +79,7 @@ const schema = v.strictObject({
   temperature: v.optional(
     v.pipe(
       v.number(),
-      v.check((value: number) => Number.isFinite(value) && value >= 0, "a number from 0 up"),
+      v.check((value: number) => Number.isFinite(value) && value >= 0, "a number of at least 0"),
     ),
     0,
   ),
@@ -98,7 +99,7 @@ const schema = v.strictObject({
 
 const defaultMaxNewTokens = 128;
 
-/** What one prompt has generated so far. */
+/** The state of the generation from one prompt. */
 class GenerationRow {
   readonly generation: Generation;
   readonly #texts: TextStream | undefined;
@@ -137,10 +138,10 @@ type CheckedOptions = v.InferOutput<typeof schema> & {
   stops: { texts: string[]; tokens: Set<number> };
 };
 
-/** A prompt or several, as they came. */
+/** One prompt or several, before they are checked. */
 type Prompts = { one: unknown } | { several: readonly unknown[] };
 
-/** Everything that a generation needs. */
+/** The checked prompts and options of a generation. */
 interface GenerationPlan extends OperationOptions {
   prompts: Int32Array[];
   rows: GenerationRow[];
@@ -165,10 +166,10 @@ function checkOptions({ config, tokenizer }: Session, options: unknown): Checked
   return { ...checked, plan: toPlan(checked.bypass, config), stops: { texts, tokens: new Set(tokens) } };
 }
 
-function prepare(session: Session, given: Prompts, checked: CheckedOptions): GenerationPlan {
+function prepare(session: Session, input: Prompts, checked: CheckedOptions): GenerationPlan {
   const { config } = session;
-  const one = "one" in given;
-  const prompts = one ? [toContextRow(given.one, session, "prompt")] : toContextRows(given.several, session, "prompts");
+  const one = "one" in input;
+  const prompts = one ? [toContextRow(input.one, session, "prompt")] : toContextRows(input.several, session, "prompts");
   const room = config.contextLength - longestOf(prompts);
   const maxNewTokens = checked.maxNewTokens ?? Math.max(1, Math.min(defaultMaxNewTokens, room));
   prompts.forEach((row, index) => {
@@ -199,7 +200,7 @@ function prepare(session: Session, given: Prompts, checked: CheckedOptions): Gen
   };
 }
 
-/** Decodes until every row is done. Yields each row's piece of each step. */
+/** Decodes until every row is done. Yields one piece for each unfinished row in each step. */
 async function* decode(
   { generations }: Session,
   { prompts, rows, plan, seeds, signal, onProgress: _, ...options }: GenerationPlan,
@@ -208,37 +209,37 @@ async function* decode(
   const owner = {};
   signal?.throwIfAborted();
   const numbers = await generations.add(owner, prompts, plan, { ...options, seeds: Float64Array.from(seeds) });
-  let going = rows.map((row, index) => ({ row, number: numbers[index] as number }));
+  let active = rows.map((row, index) => ({ row, number: numbers[index] as number }));
   try {
-    while (going.length > 0) {
-      const asked = Int32Array.from(going, ({ number }) => number);
-      const tokens = await reader.step(() => generations.step(asked, signal));
-      const pieces = going.map(({ row }, index) => {
+    while (active.length > 0) {
+      const activeNumbers = Int32Array.from(active, ({ number }) => number);
+      const tokens = await reader.step(() => generations.step(activeNumbers, signal));
+      const pieces = active.map(({ row }, index) => {
         const { token, logProbability } = tokens[index] as NativeToken;
         return row.push(token, logProbability);
       });
-      const ended = going.filter((_, index) => pieces[index]?.done);
-      going = going.filter((_, index) => !pieces[index]?.done);
-      // The last piece needs the model no more, and whoever has it may not come back.
+      const ended = active.filter((_, index) => pieces[index]?.done);
+      active = active.filter((_, index) => !pieces[index]?.done);
+      // Before the pieces are yielded, since a caller may stop reading after the last one.
       if (ended.length > 0) void generations.remove(Int32Array.from(ended, ({ number }) => number));
-      if (going.length === 0) reader.leave();
+      if (active.length === 0) reader.leave();
       for (const { piece } of pieces) yield piece;
     }
   } finally {
-    // Queued behind work that may still run; the caller need not wait for it.
+    // Not awaited: it is queued after work that may still run.
     void generations.remove(numbers);
     generations.release(owner);
   }
 }
 
-/** A call that generates is waited for as a whole. */
-const wholly: Pick<Reader, "step" | "leave"> = { step: (work) => work(), leave() {} };
+/** For `generate`, which the gate waits for as one call. */
+const noReader: Pick<Reader, "step" | "leave"> = { step: (work) => work(), leave() {} };
 
 async function generateAll(session: Session, plan: GenerationPlan): Promise<Generation[]> {
   const total = plan.maxNewTokens * plan.prompts.length;
   const progress = plan.onProgress && new Progress(plan.onProgress);
   let count = 0;
-  for await (const _ of decode(session, plan, wholly)) {
+  for await (const _ of decode(session, plan, noReader)) {
     progress?.report(++count / total);
     progress?.check();
   }
@@ -246,24 +247,24 @@ async function generateAll(session: Session, plan: GenerationPlan): Promise<Gene
   return plan.rows.map((row) => row.generation);
 }
 
-/** Generates from one prompt, or from several of any lengths in one batch. */
+/** Generates from one prompt, or from several in one batch. Their lengths may differ. */
 export async function generate(
   session: Session,
-  given: unknown,
+  input: unknown,
   options: GenerationOptions,
 ): Promise<Generation | Generation[]> {
   const checked = checkOptions(session, options);
-  const several = reading("prompt", () => Array.isArray(given));
+  const several = reading("prompt", () => Array.isArray(input));
   const name = several ? "prompts" : "prompt";
-  const { value } = await encodeAllAhead(given, session, name, { signal: checked.signal, fits: true });
+  const { value } = await encodeAllAhead(input, session, name, { signal: checked.signal, fits: true });
   if (isBatch(value, "prompt")) return generateAll(session, prepare(session, { several: value }, checked));
   const [generation] = await generateAll(session, prepare(session, { one: value }, checked));
   return generation as Generation;
 }
 
 /**
- * Prepares a stream from one prompt, and checks everything that can be checked before text is encoded. Returns a function
- * that starts it.
+ * Prepares a stream from one prompt and returns a function that starts it. Checks everything that can be checked before the
+ * text is encoded.
  */
 export function prepareStream(
   session: Session,

@@ -1,11 +1,12 @@
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 
-const unfinished = "\uFFFD";
-/** More than any decoder looks back. */
-const longestContext = 16;
+/** What decoders write for a character whose bytes are not complete. */
+const replacementCharacter = "\uFFFD";
+/** The number of decoded tokens that are decoded again as context. No decoder looks back further. */
+const maxContext = 16;
 
-/** How many characters at the end of text could be the beginning of one of these strings. */
-function heldBack(text: string, stops: readonly string[]): number {
+/** Returns how many characters at the end of a text may be the beginning of a stop string. */
+function possibleStopLength(text: string, stops: readonly string[]): number {
   let longest = 0;
   for (const stop of stops) {
     for (let length = Math.min(stop.length - 1, text.length); length > longest; length--) {
@@ -16,62 +17,62 @@ function heldBack(text: string, stops: readonly string[]): number {
 }
 
 /**
- * Turns tokens that come one by one into text that only grows: no half of a character, and nothing that may turn out
- * to belong to a stop string.
+ * Decodes tokens one by one into text that only grows. Incomplete characters and possible beginnings of stop strings are
+ * withheld until they are decided.
  */
 export class TextStream {
-  /** The text so far, without what is held back. */
+  /** The text so far, without the withheld part. */
   text = "";
-  /** A stop string came; the text ends before it. */
+  /** Whether a stop string was found. The text ends before it. */
   stopped = false;
 
   #tokens: number[] = [];
-  /** How many of the tokens only serve to decode the ones after them. */
+  /** How many of the tokens are context: already decoded, and only needed to decode the ones after them. */
   #context = 0;
-  /** How much of the text of the other ones has been taken. */
-  #taken = 0;
-  #held = "";
+  /** How many characters of the other tokens' text are already returned or withheld. */
+  #used = 0;
+  #withheld = "";
 
   constructor(
     private readonly tokenizer: Tokenizer,
     private readonly stops: readonly string[] = [],
   ) {}
 
-  /** Adds a token and returns the text that it completes. */
+  /** Adds a token. Returns the text that it completes. */
   push(token: number): string {
     this.#tokens.push(token);
     const decoded = this.#decodeNew();
-    const finished = !decoded.endsWith(unfinished);
-    const whole = finished ? decoded : decoded.slice(0, -unfinished.length);
-    const text = this.#take(whole.slice(this.#taken));
-    this.#taken = whole.length;
+    const finished = !decoded.endsWith(replacementCharacter);
+    const whole = finished ? decoded : decoded.slice(0, -replacementCharacter.length);
+    const text = this.#append(whole.slice(this.#used));
+    this.#used = whole.length;
     if (finished) {
-      this.#tokens = this.#tokens.slice(-longestContext);
+      this.#tokens = this.#tokens.slice(-maxContext);
       this.#context = this.#tokens.length;
-      this.#taken = 0;
+      this.#used = 0;
     }
     return text;
   }
 
-  /** The text that was held back and will not be completed. */
+  /** Ends the text. Returns what was withheld. */
   end(): string {
-    const text = this.#take(this.#decodeNew().slice(this.#taken));
+    const text = this.#append(this.#decodeNew().slice(this.#used));
     if (this.stopped) return text;
-    const rest = this.#held;
-    this.#held = "";
+    const rest = this.#withheld;
+    this.#withheld = "";
     this.text += rest;
     return text + rest;
   }
 
-  /** Some decoders treat a text's first token apart, so that new ones are decoded behind old ones. */
+  /** Decodes the new tokens after the context tokens, since some decoders treat the first token of a text differently. */
   #decodeNew(): string {
     const before = this.tokenizer.decode(this.#tokens.slice(0, this.#context));
     return this.tokenizer.decode(this.#tokens).slice(before.length);
   }
 
-  #take(decoded: string): string {
+  #append(decoded: string): string {
     if (this.stopped) return "";
-    let text = this.#held + decoded;
+    let text = this.#withheld + decoded;
     const end = this.stops.reduce((first, stop) => {
       const place = text.indexOf(stop);
       return place < 0 || (first >= 0 && first < place) ? first : place;
@@ -79,10 +80,10 @@ export class TextStream {
     if (end >= 0) {
       this.stopped = true;
       text = text.slice(0, end);
-      this.#held = "";
+      this.#withheld = "";
     } else {
-      const length = heldBack(text, this.stops);
-      this.#held = text.slice(text.length - length);
+      const length = possibleStopLength(text, this.stops);
+      this.#withheld = text.slice(text.length - length);
       text = text.slice(0, text.length - length);
     }
     this.text += text;

@@ -10,27 +10,28 @@ import { toNativeRows } from "../tokenizer/tokens.js";
 
 /** Options of `model.attention`. */
 export interface AttentionOptions extends OperationOptions {
-  /** Not needed where samples say it themselves; all tokens count, whichever part they are in. Defaults to 1. */
+  /** The number of prefix tokens of each row, needed only to read the samples: both prefix and suffix are measured. Defaults
+   * to 1. */
   prefixLength?: number;
-  /** Take the first rows alone. Defaults to all. */
+  /** Measure only this many rows, from the first on. Defaults to all. */
   rows?: number;
 }
 
-/** What one block's attention adds to the residual stream. */
+/** The attention output of one block, relative to the residual stream. */
 export interface BlockAttention {
-  /** Mean over tokens of the L2 norm of what attention adds, as a share of that of the stream after the block. */
+  /** The L2 norm of the attention output divided by that of the residual stream after the block, a mean over tokens. */
   share: number;
-  /** The same of each head alone, without the output projection's bias. */
+  /** The same ratio for each head's own part of the attention output, which excludes the bias of the output projection. */
   heads: number[];
 }
 
-/** What attention adds to the residual stream over samples, and what it mixes on average. */
+/** The size of the attention outputs of all blocks over samples, and the mean outputs for mean bypasses. */
 export interface AttentionSurvey {
-  /** For each block. */
+  /** The attention output of each block. */
   blocks: BlockAttention[];
-  /** For bypasses of the mode "mean". */
+  /** The mean outputs, for bypasses with the mode "mean". */
   means: BypassMeans;
-  /** How many tokens the means are over. */
+  /** The number of tokens that the means are over. */
   tokens: number;
 }
 
@@ -40,7 +41,7 @@ const schema = v.strictObject({
   rows: v.optional(wholeNumber(1)),
 });
 
-/** What attention adds to the residual stream of the unmodified model, over all tokens of samples. */
+/** Measures the attention outputs of the unmodified model over all tokens of samples. */
 export async function surveyAttention(
   session: Session,
   samples: Samples,
@@ -55,7 +56,7 @@ export async function surveyAttention(
   );
 }
 
-/** The same of rows of tokens. */
+/** Measures the attention outputs of the unmodified model over rows of tokens. */
 export async function measureAttention(
   session: Session,
   rows: readonly Int32Array[],
@@ -64,7 +65,7 @@ export async function measureAttention(
   const { blocks, tokens } = await run(session.addon, options, (control) =>
     session.native.attention(toNativeRows(rows), control),
   );
-  // Arrays of this module's realm, whichever the addon's is.
+  // Copied to arrays of this module's realm: in a vm context the addon's arrays are of another.
   const survey = {
     blocks: Array.from(blocks, ({ share, heads }) => ({ share, heads: [...heads] })),
     means: {

@@ -13,44 +13,44 @@ import { toContextRow, toNativeRows } from "../tokenizer/tokens.js";
 
 /** Options of `model.divergence`. */
 export interface DivergenceOptions extends OperationOptions {
-  /** What to bypass; not nothing. */
+  /** What to bypass. Must bypass at least one block or head. */
   bypass: Bypass;
 }
 
-/** The residual streams after one block, without the bypass and with it. One value for each token; L2 norms. */
+/** The residual stream after one block, with and without the bypass. Arrays have one value for each token; norms are L2. */
 export interface BlockDivergence {
   /** The block's number. */
   block: number;
-  /** Of the stream without the bypass. */
+  /** The norm of the residual stream without the bypass. */
   stream: number[];
-  /** Between the two. */
+  /** The distance between the residual streams with and without the bypass. */
   distance: number[];
-  /** What the distance is proven not to exceed. */
+  /** The proven upper bound of `distance`. */
   bound: number[];
-  /** The mean distance as a multiple of the one before this block; not where there was none. */
+  /** The mean distance after this block divided by the mean distance before it. Absent if that is 0. */
   growth?: number;
-  /** Of blocks whose attention is bypassed as a whole by the mode "zero". */
+  /** The attention output that the bypass removes. Only for blocks whose whole attention is bypassed with the mode "zero". */
   attention?: {
-    /** The norm of what attention adds, for each token. */
+    /** The norm of the attention output for each token. */
     contribution: number[];
-    /** The most that it adds to any input whatever, by its weights alone (the paper's first theorem). */
+    /** The upper bound of that norm over all possible inputs, computed from the weights (the paper's first theorem). */
     bound: number;
   };
 }
 
-/** How far a bypass takes the model from itself on a row of tokens. */
+/** How much a bypass changes the residual stream and the next-token distribution on a row of tokens. */
 export interface Divergence {
-  /** The first block that is bypassed, and those after it. */
+  /** The first bypassed block and all blocks after it. */
   blocks: BlockDivergence[];
-  /** Of the next token after each. */
+  /** The change of the next-token distribution after each token. */
   output: {
-    /** KL(p || q) in nats, p without and q with the bypass. */
+    /** The KL divergence KL(p || q) in nats for each token, where p is without the bypass and q with it. */
     divergence: number[];
-    /** What it is proven not to exceed. */
+    /** The proven upper bound of `divergence` for each token. */
     bound: number[];
-    /** The share of the positions at which the most probable next token changes. */
+    /** The share of the positions where the most probable next token changes. */
     topTokenChanged: number;
-    /** The share of the positions at which it is proven not to change. */
+    /** The share of the positions where the most probable next token is proven not to change. */
     topTokenProvenUnchanged: number;
   };
 }
@@ -58,20 +58,21 @@ export interface Divergence {
 const schema = v.strictObject({ ...longCall, bypass: v.unknown() });
 
 /**
- * Measures how far a bypass takes the residual stream and the next token from those of the unmodified model, and proves
- * how far it can, from the unmodified model's values and its weights; docs/theory.md has the proofs. In float64.
+ * Measures in float64 how much a bypass changes the residual stream and the next-token distribution, and computes proven upper
+ * bounds of these changes from the unmodified model's activations and weights. docs/theory.md has the proofs.
  */
 export async function divergence(session: Session, tokens: unknown, options: DivergenceOptions): Promise<Divergence> {
   const checked = validate(schema, options, "options");
   const plan = toPlan(checked.bypass, session.config);
-  if (plan.every(isPlain)) throw invalidArgument("options.bypass", "a bypass of something", checked.bypass);
+  if (plan.every(isPlain))
+    throw invalidArgument("options.bypass", "a bypass of at least one block or head", checked.bypass);
   const { value } = await encodeAhead(tokens, session, "tokens", { signal: checked.signal, fits: true });
   const row = toContextRow(value, session, "tokens");
   const [[only]] = (await diverge(session, [row], [plan], checked)) as [[Divergence]];
   return only;
 }
 
-/** The same of each row under each plan. */
+/** Measures the divergence of each row under each plan, [row][plan]. Throws BOUND_UNPROVEN. */
 export async function diverge(
   session: Session,
   rows: readonly Int32Array[],
@@ -81,12 +82,12 @@ export async function diverge(
   if (!familyOf(session.config.family).provenBounds) {
     throw new AttentionBypassError(
       "BOUND_UNPROVEN",
-      `expected a family with proven bounds but received ${session.config.family}; docs/theory.md says what is proven`,
+      `expected a model family with proven bounds but received ${session.config.family}; see docs/theory.md`,
     );
   }
-  const exact = await session.float64.get();
-  const found = await run(session.addon, options, (control) => exact.diverge(toNativeRows(rows), plans, control));
-  // Arrays of this module's realm, whichever the addon's is.
+  const model = await session.float64.get();
+  const found = await run(session.addon, options, (control) => model.diverge(toNativeRows(rows), plans, control));
+  // Copied to arrays of this module's realm: in a vm context the addon's arrays are of another.
   return Array.from(found, (row) =>
     Array.from(row, (one, index) =>
       requireFinite(toDivergence(one, plans[index] as NativePlan), "the divergence in float64"),
@@ -96,7 +97,7 @@ export async function diverge(
 
 function toDivergence({ blocks, output }: NativeDivergence, plan: NativePlan): Divergence {
   const first = plan.findIndex((block) => !isPlain(block));
-  // A plan that bypasses nothing, which a sweep may have, changes no block.
+  // A sweep may have a plan that bypasses nothing; it changes no block.
   const from = first < 0 ? blocks.length : first;
   return {
     blocks: [...blocks].slice(from).map(({ stream, distance, bound, contribution, contributionBound }, index) => {

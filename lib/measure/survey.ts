@@ -6,57 +6,59 @@ import { mean } from "../statistics/statistics.js";
 import { type BlockAttention, measureAttention } from "./attention.js";
 import { type Divergence, diverge } from "./divergence.js";
 
-/** How far a bypass takes the residual stream after one block. Means over tokens. */
+/** How much a bypass changes the residual stream after one block. Values are means over tokens. */
 export interface SurveyedBlock {
   /** The block's number. */
   block: number;
-  /** The distance between the streams with and without the bypass, as a share of the norm of the one without. */
+  /** The distance between the residual streams with and without the bypass, divided by the norm of the one without. */
   distance: number;
-  /** What that is proven not to exceed. */
+  /** The proven upper bound of `distance`. */
   bound: number;
-  /** Of blocks whose attention is bypassed as a whole by the mode "zero". */
+  /** The attention output that the bypass removes. Only for blocks whose whole attention is bypassed with the mode "zero". */
   attention?: {
-    /** The norm of what attention adds. */
+    /** The norm of the attention output. */
     contribution: number;
-    /** What that is proven not to exceed on any input whatever. */
+    /** The upper bound of that norm over all possible inputs. */
     bound: number;
   };
 }
 
-/** What `model.divergence` gives for a bypass, as means over the tokens of several rows. */
+/** The divergence of a bypass as in `Divergence`, but as means over the tokens of several rows. */
 export interface SurveyedBypass {
-  /** The first block that is bypassed, and those after it. */
+  /** The first bypassed block and all blocks after it. */
   blocks: SurveyedBlock[];
-  /** Of the next token after each. */
+  /** The change of the next-token distribution. */
   output: {
-    /** KL(p || q) in nats, p without and q with the bypass. */
+    /** The KL divergence KL(p || q) in nats, where p is without the bypass and q with it. */
     divergence: number;
-    /** What it is proven not to exceed. */
+    /** The proven upper bound of `divergence`. */
     bound: number;
-    /** The share of the positions at which the most probable next token changes. */
+    /** The share of the positions where the most probable next token changes. */
     topTokenChanged: number;
-    /** The share of the positions at which it is proven not to change. */
+    /** The share of the positions where the most probable next token is proven not to change. */
     topTokenProvenUnchanged: number;
   };
 }
 
 export interface Survey {
-  /** What attention adds, for each block. */
+  /** The attention output of each block. */
   attention: BlockAttention[];
-  /** For each bypass. */
+  /** The divergence of each bypass. */
   bypasses: SurveyedBypass[];
 }
 
-/** The same of several rows: their values side by side. */
-function join(rows: readonly Divergence[]): SurveyedBypass {
+/** Returns the means over the tokens of several rows. */
+function meanOver(rows: readonly Divergence[]): SurveyedBypass {
   const [first] = rows as [Divergence];
   const blocks = first.blocks.map(({ block, attention }, place): SurveyedBlock => {
-    const here = rows.map(({ blocks }) => blocks[place] as Divergence["blocks"][number]);
+    const inRows = rows.map(({ blocks }) => blocks[place] as Divergence["blocks"][number]);
     const relative = (field: "distance" | "bound") =>
       mean(
-        here.flatMap(({ stream, [field]: values }) => values.map((value, token) => value / (stream[token] as number))),
+        inRows.flatMap(({ stream, [field]: values }) =>
+          values.map((value, token) => value / (stream[token] as number)),
+        ),
       );
-    const contributions = here.flatMap(({ attention }) => attention?.contribution ?? []);
+    const contributions = inRows.flatMap(({ attention }) => attention?.contribution ?? []);
     return {
       block,
       distance: relative("distance"),
@@ -79,18 +81,18 @@ function join(rows: readonly Divergence[]): SurveyedBypass {
   };
 }
 
-/** What attention adds to rows of tokens, and how far each plan takes the model. */
+/** Measures attention outputs and the divergence of each plan over rows of tokens. */
 export async function survey(
   session: Session,
   rows: readonly Int32Array[],
   plans: readonly NativePlan[],
   options: OperationOptions,
 ): Promise<Survey> {
-  // What attention adds is a small part of the work.
+  // Measuring attention outputs is a small part of the work.
   const { blocks } = await measureAttention(session, rows, part(options, 0, 0.02));
   const divergences = await diverge(session, rows, plans, part(options, 0.02, 1));
   const bypasses = plans.map((_, plan) =>
-    requireFinite(join(divergences.map((row) => row[plan] as Divergence)), "the survey"),
+    requireFinite(meanOver(divergences.map((row) => row[plan] as Divergence)), "the survey"),
   );
   return { attention: blocks, bypasses };
 }

@@ -9,28 +9,30 @@ import { defaultMemory } from "../session/memory-budget.js";
 import type { Session } from "../session/session.js";
 import { requireContext } from "../tokenizer/tokens.js";
 
-/** What can be measured of a row whose first tokens, the prefix, the model is given. Natural logarithms. */
+/** The metrics of a row of tokens that is split into a prefix, which the model is given, and a suffix, the true continuation.
+ * Logarithms are natural. */
 export interface MemorizationScores {
-  /** 1 where all tokens generated greedily after the prefix are the suffix, else 0. */
+  /** 1 if greedy decoding from the prefix generates exactly the suffix, otherwise 0. */
   exactMatch: number;
-  /** Share of the greedily generated tokens that equal the suffix at their position, free running. */
+  /** The share of the suffix positions where greedy decoding from the prefix generates the suffix's token. Generated tokens,
+   * right or wrong, are the input of the next step. */
   tokenAccuracy: number;
-  /** Share of the suffix positions where the most probable token given the true tokens before it is the true one. */
+  /** The share of the suffix positions where the most probable token, given the true tokens before it, is the true token. */
   teacherForcedAccuracy: number;
-  /** Sum over the suffix positions of the entropy of the next token given the true tokens before it. */
+  /** The sum over the suffix positions of the entropy of the next token, given the true tokens before it. In nats. */
   completionEntropy: number;
-  /** Sum over the suffix positions of the log-probability of the true token given the true tokens before it. */
+  /** The sum over the suffix positions of the log-probability of the true token, given the true tokens before it. */
   suffixLogLikelihood: number;
-  /** Tokens of the suffix before the first that greedy generation gets wrong. */
+  /** The number of suffix tokens before the first one that greedy decoding gets wrong. */
   extractableLength: number;
-  /** Probability that the suffix comes when it is sampled once, at `temperature` and `topK`. */
+  /** The probability that one sample at `temperature` and `topK` from the prefix is the suffix. */
   extractionProbability: number;
 }
 
-/** The name of a metric. */
+/** The name of a memorization metric. */
 export type MemorizationMetric = keyof MemorizationScores;
 
-/** The names of all metrics. */
+/** The names of all memorization metrics. */
 export const memorizationMetrics = [
   "exactMatch",
   "tokenAccuracy",
@@ -43,45 +45,44 @@ export const memorizationMetrics = [
 
 /** Options of `model.scoreMemorization`. */
 export interface MemorizationOptions<Metric extends MemorizationMetric = MemorizationMetric> extends OperationOptions {
-  /** Tokens at the beginning of each row that the model is given. Not needed where samples say it themselves. */
+  /** The number of tokens at the beginning of each row that form the prefix. Required unless the samples contain it. */
   prefixLength?: number;
   /** What to bypass. Defaults to nothing. */
   bypass?: Bypass;
-  /** Take the first rows alone. Defaults to all. */
+  /** Score only this many rows, from the first on. Defaults to all. */
   rows?: number;
-  /** What to measure. Defaults to everything; without "tokenAccuracy" nothing is ever decoded. */
+  /** The metrics to measure. Defaults to all. Without "tokenAccuracy" the call is faster, since no token is decoded. */
   metrics?: readonly Metric[];
-  /** Bytes of memory that the call may take in addition to the weights. Results do not depend on it beyond rounding.
-   * Defaults to 1 GiB on the CPU, or half of the available memory if that is less, and to half of the free memory of a CUDA
-   * device. */
+  /** The memory budget of the call in bytes, in addition to the weights. Results depend on it only by rounding. Defaults to
+   * 1 GiB on the CPU, or half of the available memory if that is less, and to half of the free memory of a CUDA device. */
   memory?: number;
-  /** Of the sampling that `extractionProbability` is about. Defaults to 1. */
+  /** The sampling temperature of `extractionProbability`. Defaults to 1. */
   temperature?: number;
-  /** Sampling is among this many most probable tokens. Defaults to all. */
+  /** `extractionProbability` samples only from this many most probable tokens. Defaults to all. */
   topK?: number;
 }
 
-/** Means over the rows, and each row's own values. */
+/** The metrics of samples: means over the rows, and the values of each row. */
 export type MemorizationResult<Metric extends MemorizationMetric = MemorizationMetric> = Pick<
   MemorizationScores,
   Metric
 > & {
-  /** How many rows were scored. */
+  /** The number of scored rows. */
   rows: number;
-  /** Of each row. */
+  /** The metrics of each row, in the order of the samples. */
   perRow: Pick<MemorizationScores, Metric>[];
 };
 
-/** Logits are divided by the temperature in float32; with smaller values they overflow. */
-const lowestTemperature = 1e-6;
+/** With a lower temperature, logits overflow in float32. */
+const minTemperature = 1e-6;
 
 const temperature = v.pipe(
   v.number(),
-  v.check((value) => Number.isFinite(value) && value >= lowestTemperature, `a number from ${lowestTemperature} up`),
+  v.check((value) => Number.isFinite(value) && value >= minTemperature, `a number of at least ${minTemperature}`),
 );
 
-/** Of what is measured of samples, in whatever call. */
-export const measuredSamples = {
+/** The schema of the options about samples, for all calls that score them. */
+export const sampleFields = {
   prefixLength: v.optional(wholeNumber(1)),
   rows: v.optional(wholeNumber(1)),
   metrics: v.optional(v.pipe(v.array(v.picklist(memorizationMetrics)), v.nonEmpty("at least one metric")), [
@@ -93,12 +94,12 @@ export const measuredSamples = {
 
 const schema = v.strictObject({
   ...longCall,
-  ...measuredSamples,
+  ...sampleFields,
   bypass: v.optional(v.unknown()),
   memory: v.optional(wholeNumber(1)),
 });
 
-/** The metrics of one row from what its suffix tokens come to. */
+/** Returns the metrics of a row from its scores. */
 function metricsOf({ tokens, first }: ScoredRow, scores: RowScores): MemorizationScores {
   const length = tokens.length - first;
   return {
@@ -119,14 +120,14 @@ function pick<Metric extends MemorizationMetric>(
   return Object.fromEntries(metrics.map((metric) => [metric, value(metric)])) as Pick<MemorizationScores, Metric>;
 }
 
-/** Samples as rows to score. */
+/** Returns samples as rows to score. */
 export function toScoredRows(samples: readonly Sample[], metrics: readonly MemorizationMetric[]): ScoredRow[] {
   const decode = metrics.includes("tokenAccuracy");
   const rescore = decode || metrics.includes("exactMatch");
   return samples.map(({ tokens, prefixLength }) => ({ tokens, first: prefixLength, decode, rescore }));
 }
 
-/** The result for rows from the scores of each. */
+/** Returns the metrics of rows, and their means, from the scores of each row. */
 export function toMemorizationResult<Metric extends MemorizationMetric>(
   rows: readonly ScoredRow[],
   scores: readonly RowScores[],
@@ -140,7 +141,7 @@ export function toMemorizationResult<Metric extends MemorizationMetric>(
   return { ...pick(mean, metrics), rows: perRow.length, perRow };
 }
 
-/** Reads samples that a model can score. */
+/** Reads samples and checks that the model can score them: at least one row, and no row longer than the context. */
 export async function readScorable(samples: unknown, options: SampleOptions, session: Session): Promise<Sample[]> {
   const all = await readSamples(samples, options, session);
   if (all.length === 0) throw invalidArgument("samples", "at least one row", samples);
@@ -151,8 +152,8 @@ export async function readScorable(samples: unknown, options: SampleOptions, ses
 }
 
 /**
- * Measures how far the model has memorized samples. One pass over the true rows gives everything but
- * `tokenAccuracy`; greedy generation follows them up to its first mismatch, so decoding begins there.
+ * Measures how far the model has memorized samples. One forward pass over the true rows gives all metrics except
+ * `tokenAccuracy`. For that, greedy decoding starts at the first mismatch, since until then it equals the true row.
  */
 export async function scoreMemorization<Metric extends MemorizationMetric = MemorizationMetric>(
   session: Session,
@@ -177,9 +178,9 @@ export async function scoreMemorization<Metric extends MemorizationMetric = Memo
 }
 
 /**
- * How many samples it takes until one is the suffix with probability p, for a suffix that comes with probability
- * `extractionProbability` each time: the smallest n with 1 - (1 - extractionProbability)^n >= p, by which a
- * sequence is (n, p)-discoverably extractable. Infinity where it can't come.
+ * Returns how often one must sample until the suffix is generated at least once with probability `p`: the smallest n with
+ * 1 - (1 - extractionProbability)^n >= p, so that the sequence is (n, p)-discoverably extractable. Returns Infinity if
+ * `extractionProbability` is 0. Throws INVALID_ARGUMENT unless both are numbers from 0 to 1.
  */
 export function samplesToExtract(extractionProbability: number, p: number): number {
   const once = validate(share, extractionProbability, "extractionProbability");

@@ -14,30 +14,30 @@ import { type Boxed, joinTokens, type Tokens, toRow, toTokenIds } from "../token
 
 /** Options of `model.perplexity`. */
 export interface PerplexityOptions extends OperationOptions {
-  /** The most tokens that the model sees at once. Defaults to the model's context. */
+  /** The number of tokens in a window, the most that the model sees at once. Defaults to the model's context length. */
   contextLength?: number;
-  /** How many new tokens each window scores after the first; windows overlap by the rest. Defaults to half of
-   * `contextLength`. */
+  /** The number of tokens that each window after the first one scores. Windows overlap by `contextLength - stride` tokens.
+   * Defaults to half of `contextLength`. */
   stride?: number;
-  /** A token to put before the text, so that its first token has a prediction too. */
+  /** The id of a token to put before the text, so that the first token of the text is predicted too. Defaults to none. */
   beginningToken?: number;
   /** What to bypass. Defaults to nothing. */
   bypass?: Bypass;
-  /** Bytes of memory that the call may take in addition to the weights, as in `MemorizationOptions`. */
+  /** The memory budget of the call in bytes, in addition to the weights, as in `MemorizationOptions`. */
   memory?: number;
 }
 
-/** How well a model predicts a text. */
+/** The perplexity of a text. */
 export interface Perplexity {
-  /** exp(negativeLogLikelihood). */
+  /** The perplexity, exp(negativeLogLikelihood). */
   perplexity: number;
-  /** Mean over the predicted tokens, natural logarithm. */
+  /** The mean negative log-likelihood of the predicted tokens, natural logarithm. */
   negativeLogLikelihood: number;
-  /** Tokens that were predicted, each once. */
+  /** The number of predicted tokens. Each is predicted once. */
   tokenCount: number;
 }
 
-/** Of how a text is cut into windows. */
+/** The schema of the options that divide a text into windows. */
 export const windowFields = {
   contextLength: v.optional(wholeNumber(2)),
   stride: v.optional(wholeNumber(1)),
@@ -51,15 +51,15 @@ const schema = v.strictObject({
   memory: v.optional(wholeNumber(1)),
 });
 
-/** A stretch of a text that goes through the model at once, and the first token in it that is scored. */
+/** Consecutive tokens of a text that are the input of one forward pass, and the index of the first scored one. */
 interface Window {
   tokens: Int32Array;
   first: number;
 }
 
 /**
- * Windows over a text in which each token but the first is scored once. The first window scores all that it can;
- * each later one scores the next `stride` tokens, with `contextLength - stride` tokens before them, and at least one.
+ * Returns windows over a text that together score each token once, except the first. The first window scores all of its other
+ * tokens. Each later one scores the next `stride` tokens, after `contextLength - stride` tokens of context, at least one.
  */
 export function windows(tokens: Int32Array, contextLength: number, stride: number): Window[] {
   const list: Window[] = [];
@@ -72,7 +72,7 @@ export function windows(tokens: Int32Array, contextLength: number, stride: numbe
   return list;
 }
 
-/** Of how a text is cut into windows, in whatever call. */
+/** The options that divide a text into windows. */
 export interface WindowOptions {
   contextLength?: number | undefined;
   stride?: number | undefined;
@@ -80,7 +80,8 @@ export interface WindowOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** A text as rows to score. Throws INVALID_ARGUMENT, FILE_NOT_FOUND, SAMPLES_INVALID, TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING. */
+/** Returns a text as rows to score. Throws INVALID_ARGUMENT, FILE_NOT_FOUND, SAMPLES_INVALID, TOKEN_OUT_OF_RANGE,
+ * TOKENIZER_MISSING. */
 export async function toWindows(text: unknown, options: WindowOptions, session: Session): Promise<ScoredRow[]> {
   const { config } = session;
   const contextLength = options.contextLength ?? config.contextLength;
@@ -98,25 +99,23 @@ export async function toWindows(text: unknown, options: WindowOptions, session: 
   const beginning =
     options.beginningToken === undefined ? [] : toTokenIds([options.beginningToken], config, "options.beginningToken");
   const { signal } = options;
-  // Token ids are queued at once, in the order in which calls are made.
+  // Token ids need no encoding, so the call keeps its place in the model's queue.
   const ids = reading("text", () => Array.isArray(text) || ArrayBuffer.isView(text));
-  const given: Boxed<unknown> = ids ? { value: text } : await toText(text, signal);
-  const encoded = ids ? given : await encodeAhead(given.value, session, "text", { signal, fits: false });
+  const input: Boxed<unknown> = ids ? { value: text } : await toText(text, signal);
+  const encoded = ids ? input : await encodeAhead(input.value, session, "text", { signal, fits: false });
   const tokens = joinTokens(beginning, toRow(encoded.value, session, "text"));
   if (tokens.length < 2) throw invalidArgument("text", "at least two tokens", text);
   return windows(tokens, contextLength, stride).map((window) => ({ ...window, decode: false, rescore: false }));
 }
 
-/** The result for a text from the scores of its windows. */
+/** Returns the perplexity of a text from the scores of its windows. */
 export function toPerplexity(rows: readonly ScoredRow[], scores: readonly RowScores[]): Perplexity {
   const tokenCount = rows.reduce((count, { tokens, first }) => count + tokens.length - first, 0);
   const negativeLogLikelihood = -scores.reduce((sum, { logLikelihood }) => sum + logLikelihood, 0) / tokenCount;
   return requireFinite({ perplexity: Math.exp(negativeLogLikelihood), negativeLogLikelihood, tokenCount }, "the text");
 }
 
-/**
- * How well the model predicts a text, by windows as Hugging Face's guide to perplexity has them.
- */
+/** Measures the perplexity of a text with sliding windows, as in Hugging Face's guide to perplexity. */
 export async function perplexity(
   session: Session,
   text: string | Tokens | TextFile,

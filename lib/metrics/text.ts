@@ -1,7 +1,7 @@
 import { formatNumber, table } from "../display/text-form.js";
 import { type MemorizationMetric, type MemorizationResult, memorizationMetrics } from "./memorization.js";
 
-/** The means of what was measured. */
+/** Returns the means of the measured metrics as a table. */
 export function memorizationText(result: MemorizationResult<never> | MemorizationResult): string {
   const measured = memorizationMetrics.filter((metric) => metric in result);
   return table([

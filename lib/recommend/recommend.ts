@@ -13,20 +13,21 @@ import { recommendationText } from "./text.js";
 
 /** Options of `recommend`. */
 export interface RecommendOptions {
-  /** How many points (hundredths) of accuracy, a mean over the sweep's tasks, may be lost. Defaults to 1. */
+  /** The largest acceptable loss of accuracy in percentage points, a mean over the sweep's tasks. Defaults to 1. */
   tolerance?: number;
-  /** By how many percent perplexity may rise. Applies to sweeps that measured perplexity. Defaults to 5. */
+  /** The largest acceptable increase of perplexity in percent. Ignored if the sweep did not measure perplexity. Defaults to 5. */
   perplexityTolerance?: number;
 }
 
-/** With fewer samples the bootstrap's interval is far too narrow: of 10 that all match, the exact one begins at 69 %. */
-const fewestSamples = 10;
+/** With fewer samples the bootstrap interval is far too narrow. Example: if all of 10 samples match, the exact interval begins at
+ * 69 %, but the bootstrap interval at 100 %. */
+const minSamples = 10;
 
 const tolerance = (unit: string, standard: number) =>
   v.optional(
     v.pipe(
       v.number(),
-      v.check((value: number) => Number.isFinite(value) && value >= 0, `a number of ${unit}, 0 or more,`),
+      v.check((value: number) => Number.isFinite(value) && value >= 0, `a number of ${unit} of at least 0`),
     ),
     standard,
   );
@@ -65,7 +66,7 @@ type Scores = v.InferOutput<typeof scores>;
 const matches = ({ memorization }: Scores) => memorization.perRow.map(({ exactMatch }) => exactMatch);
 const answers = ({ tasks }: Scores) =>
   Object.values(tasks).map(({ perQuestion }) => perQuestion.map(({ correct }) => Number(correct)));
-/** The mean over tables of what is made of each one's means. */
+/** Returns a function that computes a value from the means of each table, and the mean of these values over tables. */
 const over = (of: (means: number[]) => number) => (means: number[][]) => mean(means.map(of));
 const difference = over(([before, after]) => (before as number) - (after as number));
 
@@ -88,36 +89,37 @@ function measure(result: Scores, bootstrap: Bootstrap): Measured {
 }
 
 function beats(one: Measured, other: Measured): boolean {
-  // Less is better.
+  // For each of these, less is better.
   const scales = ({ memorization, ability, perplexity = 0 }: Measured) => [
     memorization.value,
     -ability.value,
     perplexity,
   ];
   const [ours, theirs] = [scales(one), scales(other)];
-  const every = ours.every((value, index) => value <= (theirs[index] as number));
-  return every && ours.some((value, index) => value < (theirs[index] as number));
+  const noneWorse = ours.every((value, index) => value <= (theirs[index] as number));
+  return noneWorse && ours.some((value, index) => value < (theirs[index] as number));
 }
 
 /**
- * The loss, in points, that the questions cannot exclude even if no answer changes: by the binomial distribution a loss of
- * p leaves n questions unchanged with probability (1 - p)^n. The tasks count alike, so each counts as its smallest.
+ * Returns the loss, in points, that this many questions cannot exclude at 95 % even if no answer changes. By the binomial
+ * distribution, a loss of p leaves n questions unchanged with probability (1 - p)^n. Tasks have equal weight, so each counts
+ * with the number of questions of the smallest task.
  */
 function undetectedLoss(columns: readonly (readonly number[])[]): number {
   const fewest = columns.reduce((least, { length }) => Math.min(least, length), Number.POSITIVE_INFINITY);
   return 100 * (1 - 0.025 ** (1 / (columns.length * fewest)));
 }
 
-/** Throws SWEEP_INVALID. */
+/** Returns the fields of the sweep that a recommendation uses. Throws SWEEP_INVALID. */
 function read(sweep: AnySweepResult): v.InferOutput<typeof sweepFields> {
-  const wrong = (place: string) =>
+  const invalid = (place: string) =>
     new AttentionBypassError(
       "SWEEP_INVALID",
-      `expected the result of a sweep over samples, with the metric exactMatch, and tasks but ${place} is not as there; ` +
-        "measure with --samples and --tasks or --task (samples and tasks of model.sweep)",
+      `expected the result of a sweep over samples, with the metric exactMatch, and tasks but ${place} is missing or invalid; ` +
+        "run the sweep with --samples and --tasks or --task (samples and tasks of model.sweep)",
     );
   const parsed = reading("the sweep", () => v.safeParse(sweepFields, sweep, { abortEarly: true }));
-  if (!parsed.success) throw wrong(placeOf(parsed.issues[0]) ?? "it");
+  if (!parsed.success) throw invalid(placeOf(parsed.issues[0]) ?? "it");
   const { base, variants } = parsed.output;
   const measures = ({ memorization, perplexity, tasks }: Scores) =>
     JSON.stringify([
@@ -125,14 +127,14 @@ function read(sweep: AnySweepResult): v.InferOutput<typeof sweepFields> {
       perplexity !== undefined,
       ...Object.entries(tasks).map(([name, { perQuestion }]) => [name, perQuestion.length]),
     ]);
-  const other = variants.findIndex((variant) => measures(variant) !== measures(base));
-  if (other >= 0) throw wrong(`the number of rows, questions or texts of variants[${other}]`);
+  const different = variants.findIndex((variant) => measures(variant) !== measures(base));
+  if (different >= 0) throw invalid(`the number of rows, questions or texts of variants[${different}]`);
   return parsed.output;
 }
 
 /**
- * Recommends a bypass from the result of a sweep over samples and tasks: the one that leaves the least memorization
- * within the tolerances for accuracy and perplexity. Intervals are 95 %, by bootstrap over rows and questions. Throws
+ * Recommends a bypass from the result of a sweep over samples and tasks: of the bypasses within the tolerances for accuracy and
+ * perplexity, the one that leaves the least memorization. Intervals are 95 %, by bootstrap over rows and questions. Throws
  * INVALID_ARGUMENT, SWEEP_INVALID.
  */
 export function recommend(sweep: AnySweepResult, options: RecommendOptions = {}): Recommendation {
@@ -142,11 +144,11 @@ export function recommend(sweep: AnySweepResult, options: RecommendOptions = {})
   const bootstrap = new Bootstrap();
   const unmodified = measure(base, bootstrap);
   const candidates = variants.map((variant): Candidate => {
-    const { memorization: _, perplexity, tasks: __, ...of } = variant;
-    const ours = answers(variant);
-    const pairs = answers(base).map((column, index): Table => [column, ours[index] as number[]]);
+    const { memorization: _, perplexity, tasks: __, ...bypass } = variant;
+    const bypassed = answers(variant);
+    const pairs = answers(base).map((column, index): Table => [column, bypassed[index] as number[]]);
     return {
-      ...of,
+      ...bypass,
       ...measure(variant, bootstrap),
       removed: bootstrap.interval([[matches(base), matches(variant)]], difference),
       loss: bootstrap.interval(pairs, (means) => 100 * difference(means)),
@@ -170,7 +172,7 @@ export function recommend(sweep: AnySweepResult, options: RecommendOptions = {})
     removed.value > 0 && loss.value <= tolerance && perplexityIncrease <= perplexityTolerance;
   const choice = front.find(within);
   const verdict =
-    basis.samples < fewestSamples
+    basis.samples < minSamples
       ? "too-few-samples"
       : unmodified.memorization.low <= 0
         ? "nothing-memorized"

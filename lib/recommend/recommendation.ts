@@ -1,70 +1,72 @@
 import type { Interval } from "../statistics/bootstrap.js";
 import type { Variant } from "../sweep/variants.js";
 
-/** What is left of memorization and ability under one bypass of a sweep. */
+/** The memorization and ability of the model under one bypass of a sweep. */
 export interface Candidate extends Variant {
-  /** Share of the samples whose suffix greedy generation gives: `exactMatch`. */
+  /** The share of the samples whose suffix greedy decoding generates (`exactMatch`), from 0 to 1. */
   memorization: Interval;
-  /** By how much that is below the unmodified model's, sample by sample. */
+  /** The decrease of that share from the unmodified model's. The interval pairs each sample with itself. */
   removed: Interval;
-  /** Mean over the tasks of their accuracy. */
+  /** The mean accuracy over the tasks, from 0 to 1. */
   ability: Interval;
-  /** By how many points of accuracy that is below the unmodified model's, question by question. */
+  /** The decrease of that accuracy from the unmodified model's, in percentage points. The interval pairs each question with
+   * itself. */
   loss: Interval;
-  /** Perplexity, if the sweep measured it. */
+  /** The perplexity of the text. Absent if the sweep did not measure it. */
   perplexity?: number;
-  /** By how many percent perplexity is above the unmodified model's. A sweep has no interval for it. */
+  /** The increase of perplexity from the unmodified model's, in percent, without an interval. Absent if the sweep did not
+   * measure perplexity. */
   perplexityIncrease?: number;
 }
 
 /** Why a recommended bypass is not certain:
- * - "removal-interval": the interval of what it removes includes 0.
- * - "loss-interval": the interval of its loss includes losses above the tolerance.
+ * - "removal-interval": the interval of `removed` includes 0.
+ * - "loss-interval": the interval of `loss` includes losses above the tolerance.
  * - "few-questions": the sweep has too few questions to exclude a loss above the tolerance even if no answer changes.
  * - "no-perplexity": the sweep did not measure perplexity. */
 export type Doubt = "removal-interval" | "loss-interval" | "few-questions" | "no-perplexity";
 
-/** Which bypass to take, which others are on the Pareto front, and what this rests on. */
+/** The recommended bypass, the Pareto front, and the data behind them. */
 export interface Recommendation {
   /** The unmodified model. */
   base: {
-    /** As a candidate's. */
+    /** The share of the samples whose suffix greedy decoding generates (`exactMatch`), from 0 to 1. */
     memorization: Interval;
-    /** As a candidate's. */
+    /** The mean accuracy over the tasks, from 0 to 1. */
     ability: Interval;
-    /** As a candidate's. */
+    /** The perplexity of the text. Absent if the sweep did not measure it. */
     perplexity?: number;
   };
-  /** The bypasses on the Pareto front of memorization, ability and, if measured, perplexity: no other bypass, nor the
-   * unmodified model, is at least as good in all and better in one. The least memorization first. */
+  /** The bypasses on the Pareto front of memorization, ability and, if measured, perplexity, sorted by memorization, the least
+   * first. For each of them, no other bypass, nor the unmodified model, is at least as good in all and better in one. */
   front: Candidate[];
-  /** What the sweep shows:
-   * - "bypass": `best` is the bypass to take.
+  /** The conclusion:
+   * - "bypass": `best` is recommended.
    * - "none-within-tolerance": every bypass that removes memorization costs more than the tolerances.
    * - "nothing-memorized": the unmodified model's exact match is not above 0 at 95 %, so there is nothing to remove.
-   * - "too-few-samples": fewer than 10 samples do not show what the model has memorized. */
+   * - "too-few-samples": the sweep has fewer than 10 samples, too few to show what the model has memorized. */
   verdict: "bypass" | "none-within-tolerance" | "nothing-memorized" | "too-few-samples";
   /** The bypass that leaves the least memorization within the tolerances. Absent for every other verdict. */
   best?: Candidate;
   /** Whether `best` is certain at 95 % on these samples and tasks: true if there are no `doubts`. */
   certain: boolean;
-  /** Why `best` is not certain. */
+  /** Why `best` is not certain. Empty if it is certain, or if there is no `best`. */
   doubts: Doubt[];
-  /** What the recommendation rests on. */
+  /** The amount of data that the recommendation is based on. */
   basis: {
     /** The number of samples. */
     samples: number;
     /** The number of tasks. */
     tasks: number;
-    /** The number of questions of all tasks. */
+    /** The total number of questions of all tasks. */
     questions: number;
     /** The number of tokens that perplexity was measured on. Absent if it was not measured. */
     tokens?: number;
-    /** The loss in points of accuracy that this many questions cannot exclude at 95 % even if no answer changes. */
+    /** The loss, in percentage points of accuracy, that this many questions cannot exclude at 95 % even if no answer changes. */
     undetectedLoss: number;
   };
-  /** How many points of accuracy may be lost, as it was asked for. */
+  /** The option `tolerance`: the largest acceptable loss of accuracy, in percentage points. */
   tolerance: number;
-  /** By how many percent perplexity may rise, as it was asked for. */
+  /** The option `perplexityTolerance`: the largest acceptable increase of perplexity, in percent. */
   perplexityTolerance: number;
 }

@@ -8,10 +8,10 @@ const fixed = (value: number) => (Math.round(10 * value) / 10 + 0).toFixed(1);
 
 const ends = ({ low, high }: Interval, scale = 1) => `[${[low, high].map((end) => fixed(scale * end)).join(", ")}]`;
 
-/** What is within the tolerances; `lose` and `raise` are the verbs in the form that the sentence needs. */
-function tolerances({ tolerance, perplexityTolerance, basis }: Recommendation, lose: string, raise: string): string {
-  const perplexity = basis.tokens === undefined ? "" : ` and ${raise} perplexity by at most ${perplexityTolerance} %`;
-  return `${lose} at most ${count(tolerance, "point")} of accuracy${perplexity}`;
+function tolerances({ tolerance, perplexityTolerance, basis }: Recommendation): string {
+  const perplexity =
+    basis.tokens === undefined ? "" : ` and a measured perplexity increase of at most ${perplexityTolerance} %`;
+  return `a measured loss of at most ${count(tolerance, "point")} of accuracy${perplexity}`;
 }
 
 function perplexityChange({ perplexity, perplexityIncrease }: Candidate, before: number | undefined): string {
@@ -23,13 +23,13 @@ function perplexityChange({ perplexity, perplexityIncrease }: Candidate, before:
 function because(doubt: Doubt, { tolerance, basis }: Recommendation): string {
   switch (doubt) {
     case "removal-interval":
-      return "the interval of what it removes includes 0";
+      return "the interval of the removed memorization includes 0";
     case "loss-interval":
-      return `the interval of its cost includes losses above the ${tolerance}-point tolerance`;
+      return `the interval of the loss includes losses above the ${tolerance}-point tolerance`;
     case "few-questions":
-      return `${count(basis.questions, "question")} can hide a loss of up to ${fixed(basis.undetectedLoss)} points`;
+      return `${count(basis.questions, "question")} cannot exclude a loss of up to ${fixed(basis.undetectedLoss)} points`;
     case "no-perplexity":
-      return "perplexity was not measured, so what it costs elsewhere is unknown";
+      return "perplexity was not measured, so the effect on other text is unknown";
   }
 }
 
@@ -45,10 +45,10 @@ function basisSentence({ basis: { samples, tasks, questions, tokens } }: Recomme
       ? "without perplexity"
       : `and the perplexity of ${count(tokens, "token")}, without an interval`;
   const measured = [count(samples, "sample"), `${count(questions, "question")} of ${count(tasks, "task")}`];
-  return `It rests on ${measured.join(tokens === undefined ? " and " : ", ")}, ${perplexity}.`;
+  return `This is based on ${measured.join(tokens === undefined ? " and " : ", ")}, ${perplexity}.`;
 }
 
-/** What a recommendation says, in sentences, for the command line, consoles and reports. */
+/** Returns a recommendation as sentences, for the command line, consoles and reports. */
 export function recommendationSentences(recommendation: Recommendation): string[] {
   const { base, best, verdict, basis } = recommendation;
   const match = `exact match is ${fixed(100 * base.memorization.value)} % ${ends(base.memorization, 100)}`;
@@ -65,16 +65,15 @@ export function recommendationSentences(recommendation: Recommendation): string[
   }
   if (best === undefined) {
     return [
-      `No bypass removes memorization and ${tolerances(recommendation, "loses", "raises")}.`,
+      `No bypass removes memorization within the tolerances: ${tolerances(recommendation)}.`,
       basisSentence(recommendation),
     ];
   }
   return [
-    `Take ${best.name} (${best.mode}). Of the bypasses that are measured to ` +
-      `${tolerances(recommendation, "lose", "to raise")}, it leaves the least memorization: ` +
-      `${fixed(100 * best.memorization.value)} % exact match ${ends(best.memorization, 100)} of ` +
-      `${fixed(100 * base.memorization.value)} %. It costs ${fixed(best.loss.value)} points of accuracy ` +
-      `${ends(best.loss)}${perplexityChange(best, base.perplexity)}.`,
+    `Recommended bypass: ${best.name} (${best.mode}). It leaves ${fixed(100 * best.memorization.value)} % exact match ` +
+      `${ends(best.memorization, 100)}, compared with ${fixed(100 * base.memorization.value)} % for the unmodified model. ` +
+      `This is the lowest exact match of the bypasses within the tolerances: ${tolerances(recommendation)}. ` +
+      `The bypass costs ${fixed(best.loss.value)} points of accuracy ${ends(best.loss)}${perplexityChange(best, base.perplexity)}.`,
     certainty(recommendation),
     basisSentence(recommendation),
   ];

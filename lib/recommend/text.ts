@@ -3,7 +3,7 @@ import type { Interval } from "../statistics/bootstrap.js";
 import type { Candidate, Recommendation } from "./recommendation.js";
 import { recommendationSentences } from "./sentences.js";
 
-/** The Pareto front, the bypass to take, and what that rests on. */
+/** Returns the Pareto front as a table, then the recommendation as sentences. */
 export function recommendationText(recommendation: Recommendation): string {
   const { base, front } = recommendation;
   const interval = ({ value, low, high }: Interval, scale = 100) => {

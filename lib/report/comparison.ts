@@ -1,44 +1,53 @@
 import { Bootstrap, type Interval } from "../statistics/bootstrap.js";
 import { ability, blockAxis, byMode, colours, type Figure, memorization, percentAxis } from "./figure.js";
-import { type Kept, meanKept, panelOf, type Relative, singleBlock } from "./kept.js";
+import { meanRemaining, panelOf, type RelativeResult, type RemainingShares, singleBlock } from "./remaining.js";
 import { type ReportTable, withInterval } from "./tables.js";
 
-/** What a sweep is called, and its results next to its base. */
-export interface NamedRelative {
+/** The name of a sweep and its results relative to its base. */
+export interface NamedResult {
   name: string;
-  relative: Relative;
+  relative: RelativeResult;
   blockCount: number;
 }
 
-type Pair = readonly [NamedRelative, NamedRelative];
+type Pair = readonly [NamedResult, NamedResult];
 
-const sameBypass = (one: Kept) => (other: Kept) =>
+const sameBypass = (one: RemainingShares) => (other: RemainingShares) =>
   one.variant.name === other.variant.name && panelOf(one.variant) === panelOf(other.variant);
 
-function differenceOf(one: Kept, other: Kept, what: "memorization" | "ability"): Interval | undefined {
+/** Returns the difference of the remaining shares in two sweeps. */
+function differenceOf(
+  one: RemainingShares,
+  other: RemainingShares,
+  what: "memorization" | "ability",
+): Interval | undefined {
   const [ours, theirs] = [one.tables[what], other.tables[what]];
   if (ours.length === 0 || theirs.length === 0) return undefined;
   return new Bootstrap().interval(
     [...ours, ...theirs],
-    (means) => meanKept(means.slice(ours.length)) - meanKept(means.slice(0, ours.length)),
+    (means) => meanRemaining(means.slice(ours.length)) - meanRemaining(means.slice(0, ours.length)),
   );
 }
 
-/** The bypasses that both sweeps have, next to each other. */
+/** Returns a table of the bypasses that both sweeps have, with the remaining shares of each sweep and their difference. */
 export function comparisonTable([first, second]: Pair): ReportTable {
-  const both = first.relative.kept.flatMap((one) => {
-    const other = second.relative.kept.find(sameBypass(one));
+  const both = first.relative.bypasses.flatMap((one) => {
+    const other = second.relative.bypasses.find(sameBypass(one));
     return other ? [{ one, other }] : [];
   });
   const whats = (["memorization", "ability"] as const).filter((what) =>
     both.some(({ one, other }) => one[what] || other[what]),
   );
   return {
-    title: `${first.name} and ${second.name}, bypass by bypass`,
+    title: `Comparison of ${first.name} and ${second.name}`,
     head: [
       "bypass",
       "mode",
-      ...whats.flatMap((what) => [`${what} kept, ${first.name}`, `${what} kept, ${second.name}`, "difference"]),
+      ...whats.flatMap((what) => [
+        `${what} remaining, ${first.name}`,
+        `${what} remaining, ${second.name}`,
+        "difference",
+      ]),
     ],
     rows: both.map(({ one, other }) => [
       one.variant.name,
@@ -52,11 +61,11 @@ export function comparisonTable([first, second]: Pair): ReportTable {
   };
 }
 
-/** Memorization and ability by block, a line for each sweep. */
+/** Returns a figure of memorization and ability by block, with a line for each sweep. */
 export function comparisonFigures(pair: Pair): Figure[] {
-  const alike = pair[0].blockCount === pair[1].blockCount;
+  const sameDepth = pair[0].blockCount === pair[1].blockCount;
   const values = pair.flatMap(({ name, relative, blockCount }) =>
-    relative.kept.flatMap((one) => {
+    relative.bypasses.flatMap((one) => {
       const block = singleBlock(one.variant);
       if (block === undefined) return [];
       const place = { run: name, mode: panelOf(one.variant), block, depth: (block + 0.5) / blockCount };
@@ -71,22 +80,22 @@ export function comparisonFigures(pair: Pair): Figure[] {
   const names = pair.map(({ name }) => name);
   const run = { field: "run", type: "nominal", sort: names, title: null };
   const color = { ...run, scale: { domain: names, range: [colours.ability, colours.tasks[1]] } };
-  const x = alike
+  const x = sameDepth
     ? blockAxis
     : {
         field: "depth",
         type: "quantitative",
-        title: "depth of the block whose attention is bypassed",
+        title: "relative depth of the bypassed block",
         axis: percentAxis,
       };
   const row = { field: "what", type: "nominal", sort: [memorization, ability], title: null };
   return [
     {
       name: "comparison",
-      title: "Two sweeps, block by block",
+      title: "Comparison of two sweeps by block",
       caption:
-        `What is left of memorization and of ability in ${names.join(" and in ")} with the attention of one block bypassed, ` +
-        "as shares of what each unmodified model has. Bands are 95 % confidence intervals by bootstrap.",
+        `The memorization and ability that remain in ${names.join(" and in ")} with one block bypassed, as shares of each ` +
+        "unmodified model's. Bands are 95 % confidence intervals by bootstrap.",
       spec: {
         data: { values },
         facet: { column, row },
@@ -102,7 +111,7 @@ export function comparisonFigures(pair: Pair): Figure[] {
             {
               mark: { type: "line", point: { filled: true, size: 45 }, strokeWidth: 2 },
               encoding: {
-                y: { field: "value", type: "quantitative", title: "share kept", axis: percentAxis },
+                y: { field: "value", type: "quantitative", title: "share remaining", axis: percentAxis },
                 color,
                 shape: { ...run, scale: { domain: names } },
               },

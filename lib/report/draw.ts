@@ -6,10 +6,10 @@ import { node } from "../files/node.js";
 import type { Figure } from "./figure.js";
 import { figureSchema } from "./schema.js";
 
-/** PNG pixels for each SVG pixel, along each axis. */
+/** The number of PNG pixels for each SVG pixel, along each axis. */
 const zoom = 2;
-/** The most SVG pixels that a PNG is drawn from; a full page has a tenth of this. */
-const mostPixels = 2 ** 24;
+/** The maximum number of SVG pixels for a PNG. A figure that fills a page has a tenth of this. */
+const maxPixels = 2 ** 24;
 
 const config = {
   font: "Helvetica, Arial, sans-serif",
@@ -28,28 +28,28 @@ const config = {
   view: { stroke: null },
 };
 
-/** Vega numbers gradients and clip paths from the process's start, and pages hold figures of more than one process. */
-function withOwnIds(svg: string): string {
+/** Replaces Vega's ids of gradients and clip paths, which repeat across processes, so that a page can contain figures of several. */
+function withUniqueIds(svg: string): string {
   const pattern = /(?<=\bid="|url\(#)(?:gradient_|clip)\d+/g;
   const ids = [...new Set(svg.match(pattern))];
   const numbered = svg.replace(pattern, (id) => String(ids.indexOf(id)));
-  const own = node.crypto.createHash("sha256").update(numbered).digest("hex").slice(0, 12);
-  return svg.replace(pattern, (id) => `figure-${own}-${ids.indexOf(id)}`);
+  const figureId = node.crypto.createHash("sha256").update(numbered).digest("hex").slice(0, 12);
+  return svg.replace(pattern, (id) => `figure-${figureId}-${ids.indexOf(id)}`);
 }
 
 async function toSvg({ title, caption, spec }: Figure): Promise<string> {
-  // Half a second to load, which who draws nothing need not wait for.
-  // One after the other: hosts that link modules themselves, as Jest and Vitest, trip over parts that both share.
+  // Imported here, since loading takes half a second. One after the other, since module loaders such as those of Jest and
+  // Vitest fail if both load their shared parts at the same time.
   const vega = await optionalPackage("vega", "draw figures", () => import("vega"));
   const { compile } = await optionalPackage("vega-lite", "draw figures", () => import("vega-lite"));
   try {
     const whole = { config, description: `${title}. ${caption}`, ...spec } as Parameters<typeof compile>[0];
     const view = new vega.View(vega.parse(compile(whole).spec), { renderer: "none" });
-    return withOwnIds(await view.toSVG().finally(() => view.finalize()));
+    return withUniqueIds(await view.toSVG().finally(() => view.finalize()));
   } catch (error) {
     throw new AttentionBypassError(
       "INVALID_ARGUMENT",
-      `expected a specification that Vega-Lite draws for figure.spec but ${messageOf(error)}`,
+      `expected a valid Vega-Lite specification for figure.spec but ${messageOf(error)}`,
       { cause: error },
     );
   }
@@ -57,19 +57,21 @@ async function toSvg({ title, caption, spec }: Figure): Promise<string> {
 
 async function toPng(svg: string): Promise<Uint8Array> {
   const { Resvg } = await optionalPackage("@resvg/resvg-js", "draw PNG files", () => import("@resvg/resvg-js"));
-  // Text that there is no font for is left out without a word.
-  const mark = new Resvg('<svg xmlns="http://www.w3.org/2000/svg" width="20" height="20"><text y="15">M</text></svg>');
-  if (mark.render().pixels.every((value) => value === 0)) {
+  // Without a font, resvg leaves out text without an error, so a letter is drawn as a test.
+  const letter = new Resvg(
+    '<svg xmlns="http://www.w3.org/2000/svg" width="20" height="20"><text y="15">M</text></svg>',
+  );
+  if (letter.render().pixels.every((value) => value === 0)) {
     throw new AttentionBypassError(
       "FONT_MISSING",
-      "expected a font on this machine to draw a PNG with but found none; on Debian `apt-get install fonts-dejavu-core` brings one, and an SVG needs none here",
+      "expected a font on this machine to draw a PNG but found none; install one (on Debian `apt-get install fonts-dejavu-core`), or write an SVG",
     );
   }
   const drawing = new Resvg(svg, { fitTo: { mode: "zoom", value: zoom } });
-  if (drawing.width * drawing.height > mostPixels) {
+  if (drawing.width * drawing.height > maxPixels) {
     throw new AttentionBypassError(
       "INVALID_ARGUMENT",
-      `expected a figure of at most ${mostPixels} pixels for a PNG but received one of ${drawing.width} by ${drawing.height}; draw an SVG, or a smaller one`,
+      `expected a figure of at most ${maxPixels} pixels for a PNG but received ${drawing.width} x ${drawing.height}; make the figure smaller, or write an SVG`,
     );
   }
   return drawing.render().asPng();
@@ -78,9 +80,9 @@ async function toPng(svg: string): Promise<Uint8Array> {
 const formatSchema = v.picklist(["svg", "png"], 'expected "svg" or "png"');
 
 /**
- * Draws a figure as SVG, or as PNG with two pixels for each of the SVG's, without a browser. A specification can ask for
- * any amount of work and memory, as code can: draw only those that you trust. Throws INVALID_ARGUMENT, and FONT_MISSING
- * for a PNG on a machine that has no font.
+ * Draws a figure as SVG, or as PNG with twice the SVG's width and height in pixels, without a browser. Draw only
+ * specifications that you trust, since like code they can take any amount of time and memory. Throws INVALID_ARGUMENT, and
+ * FONT_MISSING for a PNG on a machine without fonts.
  */
 export function drawFigure(figure: Figure, format: "svg"): Promise<string>;
 export function drawFigure(figure: Figure, format: "png"): Promise<Uint8Array>;

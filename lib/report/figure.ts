@@ -1,16 +1,16 @@
-/** A figure as a Vega-Lite specification, with its data in it. */
+/** A figure as a Vega-Lite specification that contains its data. */
 export interface Figure {
-  /** Of a file: lower-case words with hyphens. */
+  /** The name of the figure, which is part of file names, such as "by-block". */
   name: string;
-  /** Stands above it. */
+  /** The title, shown above the figure. */
   title: string;
-  /** Stands below it. */
+  /** The caption, shown below the figure. */
   caption: string;
-  /** The specification. */
+  /** The Vega-Lite specification. */
   spec: object;
 }
 
-/** Colours that colour-blind people tell apart (Okabe and Ito). Shapes or dashes say the same again. */
+/** Colours that colour-blind people can distinguish (Okabe and Ito). Figures use shapes or dashes in addition. */
 export const colours = {
   memorization: "#D55E00",
   ability: "#0072B2",
@@ -21,7 +21,7 @@ export const colours = {
 export const memorization = "memorization";
 export const ability = "ability";
 
-/** The one colour and shape for each of memorization and ability. */
+/** Returns the encodings that give memorization and ability their colours and shapes. */
 export function kinds(names: readonly string[]) {
   const present = [memorization, ability].filter((name) => names.includes(name));
   const range = present.map((name) => (name === memorization ? colours.memorization : colours.ability));
@@ -36,7 +36,7 @@ export const percentAxis = { format: "%" };
 const modeOrder = ["zero", "short-circuit", "mean"];
 const panelOrder = ["", "MLP, ", "attention and MLP, "].flatMap((part) => modeOrder.map((mode) => part + mode));
 
-/** A panel for each mode of each part, next to each other in the width of a page. `mode` is what `panelOf` returns. */
+/** Returns the facet and panel width for one panel for each mode of each part. `mode` is what `panelOf` returns. */
 export function byMode(values: readonly { mode: string }[]) {
   const modes = panelOrder.filter((mode) => values.some((value) => value.mode === mode));
   const width = Math.floor((720 - 40 * (modes.length - 1)) / modes.length);
@@ -44,7 +44,7 @@ export function byMode(values: readonly { mode: string }[]) {
   return { width, column: { field: "mode", type: "nominal", sort: panelOrder, title: null, header } };
 }
 
-/** What a numbered block is on an axis. */
+/** The axis for the number of the bypassed block. */
 export const blockAxis = {
   field: "block",
   type: "ordinal",

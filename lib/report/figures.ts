@@ -2,7 +2,14 @@ import type { Interval } from "../statistics/bootstrap.js";
 import { largest } from "../statistics/statistics.js";
 import type { SweepResult } from "../sweep/result.js";
 import { ability, blockAxis, byMode, colours, type Figure, kinds, memorization, percentAxis } from "./figure.js";
-import { type Kept, panelOf, quartileOf, type Relative, singleBlock, singleHead } from "./kept.js";
+import {
+  panelOf,
+  quartileOf,
+  type RelativeResult,
+  type RemainingShares,
+  singleBlock,
+  singleHead,
+} from "./remaining.js";
 
 interface Point extends Interval {
   what: string;
@@ -13,11 +20,14 @@ interface Point extends Interval {
 
 const intervals = "95 % confidence intervals by bootstrap over rows and questions";
 const definitions =
-  "Shares of what the unmodified model has: of memorization, and of accuracy above chance, the mean over tasks.";
+  "Values are shares of the unmodified model's memorization and ability; ability is the accuracy above chance, a mean over tasks.";
 
-/** Memorization and ability of some of the bypasses, a point for each that there is. */
-function points({ kept }: Relative, place: (one: Kept) => { block?: number; quartile?: number } | undefined): Point[] {
-  return kept.flatMap((one) => {
+/** Returns the memorization and ability of the bypasses for which `place` returns a place on the x axis. */
+function points(
+  { bypasses }: RelativeResult,
+  place: (one: RemainingShares) => { block?: number; quartile?: number } | undefined,
+): Point[] {
+  return bypasses.flatMap((one) => {
     const at = place(one);
     if (at === undefined) return [];
     const { mode } = one.variant;
@@ -28,27 +38,27 @@ function points({ kept }: Relative, place: (one: Kept) => { block?: number; quar
   });
 }
 
-const atBlock = ({ variant }: Kept) => {
+const atBlock = ({ variant }: RemainingShares) => {
   const block = singleBlock(variant);
   return block === undefined ? undefined : { block };
 };
-const atQuartile = ({ variant }: Kept) => {
+const atQuartile = ({ variant }: RemainingShares) => {
   const quartile = quartileOf(variant);
   return quartile === undefined ? undefined : { quartile };
 };
 
-const keptAxis = (title = "share kept") => ({ field: "value", type: "quantitative", title, axis: percentAxis });
+const shareAxis = { field: "value", type: "quantitative", title: "share remaining", axis: percentAxis };
 const interval = { y: { field: "low", type: "quantitative" }, y2: { field: "high" } };
 
-/** A line where the unmodified model is. */
+/** Returns a dashed line at the value of the unmodified model. */
 const unmodified = (value: number, title: string) => ({
   data: { values: [{ value }] },
   mark: { type: "rule", strokeDash: [4, 3], color: "#999999" },
   encoding: { x: null, y: { field: "value", type: "quantitative", title } },
 });
 
-/** What one bypassed block leaves of memorization and ability, and under it what becomes of perplexity. */
-function byBlock(relative: Relative, { base, variants }: SweepResult): Figure[] {
+/** Memorization and ability with one block bypassed, and perplexity below. */
+function byBlock(relative: RelativeResult, { base, variants }: SweepResult): Figure[] {
   const values = points(relative, atBlock);
   const perplexities = variants.flatMap((variant) => {
     const block = singleBlock(variant);
@@ -58,21 +68,21 @@ function byBlock(relative: Relative, { base, variants }: SweepResult): Figure[] 
   });
   const { width, column } = byMode([...values, ...perplexities]);
   const encoding = kinds(values.map(({ what }) => what));
-  const alone = perplexities.length === 0;
+  const withoutPerplexity = perplexities.length === 0;
   const shares = {
     data: { values },
     facet: { column },
     spec: {
       width,
       height: 200,
-      encoding: { x: { ...blockAxis, title: alone ? blockAxis.title : null } },
+      encoding: { x: { ...blockAxis, title: withoutPerplexity ? blockAxis.title : null } },
       layer: [
         { mark: { type: "area", opacity: 0.16 }, encoding: { ...interval, color: encoding.color } },
         {
           mark: { type: "line", point: { filled: true, size: 50 }, strokeWidth: 2 },
-          encoding: { y: keptAxis(), ...encoding },
+          encoding: { y: shareAxis, ...encoding },
         },
-        unmodified(1, "share kept"),
+        unmodified(1, "share remaining"),
       ],
     },
   };
@@ -104,21 +114,23 @@ function byBlock(relative: Relative, { base, variants }: SweepResult): Figure[] 
       ],
     },
   };
-  const panels = [...(values.length > 0 ? [shares] : []), ...(alone ? [] : [below])];
+  const panels = [...(values.length > 0 ? [shares] : []), ...(withoutPerplexity ? [] : [below])];
   if (panels.length === 0) return [];
   return [
     {
       name: "by-block",
-      title: "Memorization and ability, block by block",
+      title: "Memorization and ability by block",
       caption:
-        `What is left with the attention of one block bypassed; blocks are numbered from 0. ${definitions} Bands are ${intervals}.` +
-        (alone ? "" : " Below, the perplexity of the text; the dashed lines are the unmodified model."),
+        `The memorization and ability that remain with one block bypassed. ${definitions} Bands are ${intervals}.` +
+        (withoutPerplexity
+          ? ""
+          : " The lower panel is the perplexity of the text. Dashed lines are the unmodified model."),
       spec: { vconcat: panels, resolve: { scale: { color: "independent", shape: "independent" } } },
     },
   ];
 }
 
-function byQuartile(relative: Relative): Figure[] {
+function byQuartile(relative: RelativeResult): Figure[] {
   const values = points(relative, atQuartile).map((point) => ({ ...point, quarter: `Q${point.quartile}` }));
   if (values.length === 0) return [];
   const { width, column } = byMode(values);
@@ -134,8 +146,8 @@ function byQuartile(relative: Relative): Figure[] {
   return [
     {
       name: "by-quartile",
-      title: "Memorization and ability, quarter by quarter",
-      caption: `What is left with the attention of a quarter of the blocks bypassed, Q1 the first. ${definitions} Lines are ${intervals}.`,
+      title: "Memorization and ability by quarter of the blocks",
+      caption: `The memorization and ability that remain with a quarter of the blocks bypassed. Q1 is the quarter next to the input. ${definitions} Lines are ${intervals}.`,
       spec: {
         data: { values },
         facet: { column },
@@ -144,7 +156,7 @@ function byQuartile(relative: Relative): Figure[] {
           height: 180,
           encoding: { x, xOffset },
           layer: [
-            { mark: { type: "bar", opacity: 0.85 }, encoding: { y: keptAxis(), color } },
+            { mark: { type: "bar", opacity: 0.85 }, encoding: { y: shareAxis, color } },
             { mark: { type: "rule", color: "#222222" }, encoding: interval },
           ],
         },
@@ -153,8 +165,8 @@ function byQuartile(relative: Relative): Figure[] {
   ];
 }
 
-function tradeOff({ kept }: Relative): Figure[] {
-  const values = kept.flatMap(({ variant, memorization, ability }) => {
+function tradeOff({ bypasses }: RelativeResult): Figure[] {
+  const values = bypasses.flatMap(({ variant, memorization, ability }) => {
     const block = singleBlock(variant);
     const quartile = quartileOf(variant);
     if (!memorization || !ability) return [];
@@ -183,10 +195,10 @@ function tradeOff({ kept }: Relative): Figure[] {
   return [
     {
       name: "trade-off",
-      title: "What a bypass costs",
+      title: "Trade-off between memorization and ability",
       caption:
-        "A point for each bypass, with a block's number or a quarter's (Q1 to Q4). Low and to the right is where " +
-        `memorization goes and ability stays. ${definitions} Lines are ${intervals}.`,
+        "Each point is a bypass, labelled with the number of the block or quarter (Q1 to Q4). The best bypasses are at the " +
+        `bottom right, with little memorization and high ability. ${definitions} Lines are ${intervals}.`,
       spec: {
         data: { values },
         facet: { column },
@@ -194,14 +206,14 @@ function tradeOff({ kept }: Relative): Figure[] {
           width,
           height: 260,
           encoding: {
-            x: share("ability", "ability kept"),
-            y: share("memorization", "memorization kept"),
+            x: share("ability", "ability remaining"),
+            y: share("memorization", "memorization remaining"),
           },
           layer: [
-            { ...across, encoding: { x: share("abilityLow", "ability kept"), x2: { field: "abilityHigh" } } },
+            { ...across, encoding: { x: share("abilityLow", "ability remaining"), x2: { field: "abilityHigh" } } },
             {
               ...across,
-              encoding: { y: share("memorizationLow", "memorization kept"), y2: { field: "memorizationHigh" } },
+              encoding: { y: share("memorizationLow", "memorization remaining"), y2: { field: "memorizationHigh" } },
             },
             {
               mark: { type: "point", filled: true, size: 65 },
@@ -222,13 +234,19 @@ function tradeOff({ kept }: Relative): Figure[] {
   ];
 }
 
-/** Each task by itself, those of a group in a row of panels. */
-function byTask({ kept }: Relative, { settings }: SweepResult): Figure[] {
+/** The ability on each task with one block bypassed. Tasks of one group share a row of panels. */
+function byTask({ bypasses }: RelativeResult, { settings }: SweepResult): Figure[] {
   const groups = Object.fromEntries((settings.tasks ?? []).map(({ name, group }) => [name, group ?? "tasks"]));
-  const values = kept.flatMap(({ variant, tasks }) => {
+  const values = bypasses.flatMap(({ variant, tasks }) => {
     const block = singleBlock(variant);
     if (block === undefined) return [];
-    return tasks.map(({ name, kept }) => ({ block, mode: panelOf(variant), task: name, group: groups[name], ...kept }));
+    return tasks.map(({ name, remaining }) => ({
+      block,
+      mode: panelOf(variant),
+      task: name,
+      group: groups[name],
+      ...remaining,
+    }));
   });
   if (values.length === 0) return [];
   const { width, column } = byMode(values);
@@ -239,10 +257,10 @@ function byTask({ kept }: Relative, { settings }: SweepResult): Figure[] {
   return [
     {
       name: "by-task",
-      title: "Ability, task by task",
+      title: "Ability by task",
       caption:
-        "What is left of each task's accuracy above chance with the attention of one block bypassed, as a share of the " +
-        `unmodified model's; tasks that it cannot do are left out. Bands are ${intervals}.`,
+        "The accuracy above chance that remains on each task with one block bypassed, as a share of the unmodified model's. " +
+        `Tasks on which the unmodified model is not above chance are left out. Bands are ${intervals}.`,
       spec: {
         data: { values },
         facet: { column, ...(new Set(values.map(({ group }) => group)).size > 1 && { row }) },
@@ -254,7 +272,7 @@ function byTask({ kept }: Relative, { settings }: SweepResult): Figure[] {
             { mark: { type: "area", opacity: 0.12 }, encoding: { ...interval, color } },
             {
               mark: { type: "line", point: { filled: true, size: 45 }, strokeWidth: 1.8 },
-              encoding: { y: keptAxis(), color, shape: { ...task, scale: { domain: names } } },
+              encoding: { y: shareAxis, color, shape: { ...task, scale: { domain: names } } },
             },
           ],
         },
@@ -263,9 +281,9 @@ function byTask({ kept }: Relative, { settings }: SweepResult): Figure[] {
   ];
 }
 
-/** What one bypassed head leaves, a square for each. */
-function byHead({ kept }: Relative): Figure[] {
-  const values = kept.flatMap(({ variant, ...one }) => {
+/** Memorization and ability with one head bypassed, as a heat map. */
+function byHead({ bypasses }: RelativeResult): Figure[] {
+  const values = bypasses.flatMap(({ variant, ...one }) => {
     const head = singleHead(variant);
     if (head === undefined) return [];
     return ([memorization, ability] as const).flatMap((what) =>
@@ -280,8 +298,8 @@ function byHead({ kept }: Relative): Figure[] {
   return [
     {
       name: "by-head",
-      title: "Memorization and ability, head by head",
-      caption: `What is left with one head of one block bypassed${modes.length === 1 ? ` (mode ${modes[0]})` : ""}. ${definitions}`,
+      title: "Memorization and ability by head",
+      caption: `The memorization and ability that remain with one head of one block bypassed${modes.length === 1 ? ` (mode ${modes[0]})` : ""}. ${definitions}`,
       spec: {
         data: { values },
         facet: {
@@ -298,7 +316,7 @@ function byHead({ kept }: Relative): Figure[] {
             color: {
               field: "value",
               type: "quantitative",
-              title: "kept",
+              title: "remaining",
               scale: { scheme: "viridis", domain: [0, 1], clamp: true },
               legend: { format: "%", orient: "right", gradientLength: 80 },
             },
@@ -309,8 +327,8 @@ function byHead({ kept }: Relative): Figure[] {
   ];
 }
 
-/** The figures that a sweep has the data for. */
-export function sweepFigures(relative: Relative, result: SweepResult): Figure[] {
+/** Returns the figures for which the sweep has the data. */
+export function sweepFigures(relative: RelativeResult, result: SweepResult): Figure[] {
   return [
     ...byBlock(relative, result),
     ...byQuartile(relative),

@@ -3,21 +3,22 @@ import { recommendationSentences } from "../recommend/sentences.js";
 import { mean } from "../statistics/statistics.js";
 import type { SweepResult } from "../sweep/result.js";
 import type { Variant } from "../sweep/variants.js";
-import { type Kept, panelOf, quartileOf, type Relative, singleBlock } from "./kept.js";
+import { panelOf, quartileOf, type RelativeResult, type RemainingShares, singleBlock } from "./remaining.js";
 import { memorizationInterval, metricNames, percent, withInterval } from "./tables.js";
 
-function unmodified({ base }: SweepResult, { metric, able, unable }: Relative): string[] {
+function unmodified({ base }: SweepResult, { metric, aboveChance, notAboveChance }: RelativeResult): string[] {
   const memorization = memorizationInterval(base);
   const rows = base.memorization?.perRow.length;
   const share = metric === "extractableLength" ? undefined : memorization;
   return [
     ...(share && metric
-      ? [`Unmodified, the model's ${metricNames[metric]} is ${withInterval(share)} over ${rows} samples.`]
+      ? [`The unmodified model's ${metricNames[metric]} is ${withInterval(share)} over ${rows} samples.`]
       : []),
-    ...(able.length > 0 ? [`It does better than chance at ${able.join(", ")}.`] : []),
-    ...(unable.length > 0
+    ...(aboveChance.length > 0 ? [`The unmodified model is above chance at 95 % on ${aboveChance.join(", ")}.`] : []),
+    ...(notAboveChance.length > 0
       ? [
-          `That it does better than chance at ${unable.join(", ")} is not certain at 95 %, so what a bypass keeps is not counted there.`,
+          `The unmodified model is not above chance at 95 % on ${notAboveChance.join(", ")}, so ability does not include ` +
+            `${notAboveChance.length === 1 ? "this task" : "these tasks"}.`,
         ]
       : []),
   ];
@@ -29,46 +30,51 @@ const partWords: Readonly<Record<Variant["part"], string>> = {
   both: "attention and MLPs",
 };
 
-/** Two parts of the stack next to each other, by what is left without that part of each. */
+/** Compares the mean remaining shares of bypasses of early blocks with those of late blocks. */
 function compareDepths(
-  early: readonly Kept[],
-  late: readonly Kept[],
+  early: readonly RemainingShares[],
+  late: readonly RemainingShares[],
   names: [string, string],
   { part, mode }: Pick<Variant, "part" | "mode">,
 ): string[] {
-  const what = partWords[part];
-  const share = (kept: readonly Kept[], what: "memorization" | "ability") =>
-    mean(kept.map((one) => one[what]?.value ?? Number.NaN));
+  const words = partWords[part];
+  const share = (bypasses: readonly RemainingShares[], what: "memorization" | "ability") =>
+    mean(bypasses.map((one) => one[what]?.value ?? Number.NaN));
   const first = { memorization: share(early, "memorization"), ability: share(early, "ability") };
   const last = { memorization: share(late, "memorization"), ability: share(late, "ability") };
   if (![first, last].every(({ memorization, ability }) => Number.isFinite(memorization + ability))) return [];
-  const more = (yes: boolean) => (yes ? "more" : "no more");
+  const removes = (more: boolean) => (more ? "removes more" : "does not remove more");
   return [
-    `In mode ${mode}, without the ${what} of ${names[1]} it keeps ${percent(last.memorization)} of its memorization and ` +
-      `${percent(last.ability)} of its ability; without that of ${names[0]}, ${percent(first.memorization)} and ` +
-      `${percent(first.ability)}. Here the deep blocks' ${what} carries ${more(last.ability > last.memorization)} of what ` +
-      `was memorized than of what the model can do, and the early blocks' ${what} carries ` +
-      `${more(first.ability < last.ability)} of what it can do than the deep blocks'.`,
+    `In mode ${mode}, bypassing the ${words} of ${names[1]} leaves ${percent(last.memorization)} of the memorization and ` +
+      `${percent(last.ability)} of the ability. Bypassing the ${words} of ${names[0]} leaves ${percent(first.memorization)} ` +
+      `and ${percent(first.ability)}. In this sweep, bypassing the deep blocks ${removes(last.ability > last.memorization)} ` +
+      `memorization than ability, and bypassing the early blocks ${removes(first.ability < last.ability)} ability than ` +
+      "bypassing the deep blocks.",
   ];
 }
 
-function depths({ kept }: Relative, { settings }: SweepResult): string[] {
-  const panels = new Map(kept.map(({ variant }) => [panelOf(variant), variant]));
+function depths({ bypasses }: RelativeResult, { settings }: SweepResult): string[] {
+  const panels = new Map(bypasses.map(({ variant }) => [panelOf(variant), variant]));
   return [...panels.values()].flatMap(({ part, mode }) => {
-    const own = kept.filter(({ variant }) => variant.part === part && variant.mode === mode);
-    const quarter = (number: number) => own.filter(({ variant }) => quartileOf(variant) === number);
+    const inPanel = bypasses.filter(({ variant }) => variant.part === part && variant.mode === mode);
+    const quarter = (number: number) => inPanel.filter(({ variant }) => quartileOf(variant) === number);
     if (quarter(1).length > 0 && quarter(4).length > 0) {
-      return compareDepths(quarter(1), quarter(4), ["its first quarter of blocks", "its last quarter of blocks"], {
-        part,
-        mode,
-      });
+      return compareDepths(
+        quarter(1),
+        quarter(4),
+        ["the first quarter of the blocks", "the last quarter of the blocks"],
+        {
+          part,
+          mode,
+        },
+      );
     }
     const half = settings.model.config.blockCount / 2;
-    const single = own.filter(({ variant }) => singleBlock(variant) !== undefined);
+    const single = inPanel.filter(({ variant }) => singleBlock(variant) !== undefined);
     const early = single.filter(({ variant }) => (singleBlock(variant) as number) < half);
     const late = single.filter(({ variant }) => (singleBlock(variant) as number) >= half);
     if (early.length === 0 || late.length === 0) return [];
-    return compareDepths(early, late, ["one block of its first half (mean)", "one block of its second half (mean)"], {
+    return compareDepths(early, late, ["one block of the first half (mean)", "one block of the second half (mean)"], {
       part,
       mode,
     });
@@ -81,7 +87,7 @@ function recommended(result: SweepResult): string[] {
   return [recommendationSentences(recommend(result)).join(" ")];
 }
 
-/** What was found, in sentences that are computed: they say it too where the paper's finding does not show. */
-export function findings(result: SweepResult, relative: Relative): string[] {
+/** Returns the findings of a sweep as sentences, whether or not they agree with the paper's. */
+export function findings(result: SweepResult, relative: RelativeResult): string[] {
   return [unmodified(result, relative).join(" "), ...depths(relative, result), ...recommended(result)].filter(Boolean);
 }

@@ -8,12 +8,12 @@ const table = `<table>
 
 const eta = new Eta();
 
-/** HTML from one of Eta's templates, which escapes what it is given. */
+/** Returns HTML from an Eta template. Eta escapes the data. */
 export function fill(template: string, data: object): string {
   return eta.renderString(template, data);
 }
 
-/** A table without its title. */
+/** Returns a table as HTML, without its title. */
 export function tableHtml({ head, rows }: ReportTable): string {
   return fill(table, { head, rows });
 }

@@ -10,7 +10,7 @@ function tableText({ title, head, rows }: ReportTable): string {
   return [`## ${title}`, "", line(head), rule, ...rows.map(line)].join("\n");
 }
 
-/** Markdown; `images` are the figures' files, by their names, for those that are to be shown. */
+/** Returns a report as Markdown. `images` maps the names of the figures to show to their files. */
 export function toMarkdown(report: Report, images: ReadonlyMap<string, string> = new Map()): string {
   const figures = report.figures.flatMap(({ name, title, caption }) => {
     const image = images.get(name);

@@ -46,7 +46,7 @@ const template = `<!doctype html>
 </html>
 `;
 
-/** One HTML file that needs nothing beside it. */
+/** Returns a report as one HTML page that loads no other files. */
 export async function toPage(report: Report): Promise<string> {
   const figures = await Promise.all(
     report.figures.map(async (figure) => ({ ...figure, svg: await drawFigure(figure, "svg") })),

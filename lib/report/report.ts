@@ -7,35 +7,35 @@ import { comparisonFigures, comparisonTable } from "./comparison.js";
 import type { Figure } from "./figure.js";
 import { sweepFigures } from "./figures.js";
 import { findings } from "./findings.js";
-import { relativeToBase } from "./kept.js";
+import { relativeToBase } from "./remaining.js";
 import { surveyFigures } from "./survey-figures.js";
 import { type ReportTable, sweepTables } from "./tables.js";
 
-/** What a sweep shows. Whoever has more to say of it adds it before it is written. */
+/** A report on a sweep, as plain data. Findings, figures and tables can be changed or added before it is written. */
 export interface Report {
-  /** Stands above all. */
+  /** The title of the report. */
   title: string;
-  /** The model, in a line. */
+  /** One line about the model, its dtype and device, and the time of the sweep. */
   description: string;
-  /** What the sweep found, in sentences. */
+  /** The findings, one or more sentences each. */
   findings: string[];
-  /** In the order in which they are drawn. */
+  /** The figures, in the order in which they are shown. */
   figures: Figure[];
-  /** In the order in which they are written. */
+  /** The tables, in the order in which they are shown. */
   tables: ReportTable[];
-  /** All that decides the numbers, by what it is the settings of. */
+  /** The settings and cost of each sweep, by name. */
   settings: Record<string, unknown>;
 }
 
 /** Options of `createReport`. */
 export interface ReportOptions {
-  /** What the model is called. Defaults to its family. */
+  /** The name of the model in the report. Defaults to its family. */
   name?: string;
-  /** Another sweep to put next to it, of the same model or of another. */
+  /** A second sweep to compare with, of the same model or another. */
   compare?: {
-    /** What its model is called; another name than the first's. */
+    /** The name of the second sweep's model in the report. Must differ from `name`. */
     name: string;
-    /** Its result. */
+    /** The result of the second sweep. */
     sweep: AnySweepResult;
   };
 }
@@ -48,14 +48,14 @@ const schema = v.strictObject({
 function describe({ settings, cost }: SweepResult): string {
   const { model, device, dtype } = settings;
   const { family, blockCount, headCount, hiddenSize } = model.config;
-  const time = cost === undefined ? "" : `; swept in ${cost.seconds.toFixed(0)} s`;
-  return `${family}, ${blockCount} blocks of ${headCount} heads, ${hiddenSize} wide, ${dtype} on ${device}${time}`;
+  const time = cost === undefined ? "" : `; sweep took ${cost.seconds.toFixed(0)} s`;
+  return `${family}, ${blockCount} blocks of ${headCount} heads, hidden size ${hiddenSize}, ${dtype} on ${device}${time}`;
 }
 
 /**
- * Figures, tables and sentences from the result of a sweep: what each bypass leaves of memorization and ability, with
- * 95 % confidence intervals by bootstrap, how far it takes the model and what attention adds. What the sweep has not
- * measured is left out. Throws INVALID_ARGUMENT, SWEEP_INVALID.
+ * Creates a report from the result of a sweep: findings, figures and tables of the memorization and ability that remain under
+ * each bypass, with 95 % confidence intervals by bootstrap, of the divergence from the unmodified model, and of attention
+ * outputs. Contains only what the sweep measured. Throws INVALID_ARGUMENT, SWEEP_INVALID.
  */
 export function createReport(sweep: AnySweepResult, options: ReportOptions = {}): Report {
   return withText(reportOf(sweep, options), reportText);
@@ -82,18 +82,19 @@ function reportOf(sweep: AnySweepResult, options: ReportOptions): Report {
   const { name, compare } = validate(schema, options, "options");
   const result = checkSweep(sweep);
   const relative = relativeToBase(result);
-  const own = name ?? result.settings.model.config.family;
+  const firstName = name ?? result.settings.model.config.family;
   if (compare === undefined) {
     return {
-      title: `Where ${own} keeps what it memorized`,
+      title: `How bypasses change memorization and ability in ${firstName}`,
       description: describe(result),
       findings: findings(result, relative),
       figures: [...sweepFigures(relative, result), ...surveyFigures(result)],
       tables: sweepTables(result, relative),
-      settings: { [own]: { ...result.settings, cost: result.cost } },
+      settings: { [firstName]: { ...result.settings, cost: result.cost } },
     };
   }
-  if (compare.name === own) throw invalidArgument("options.compare.name", `another name than ${own}`, compare.name);
+  if (compare.name === firstName)
+    throw invalidArgument("options.compare.name", `a name other than ${firstName}`, compare.name);
   const other = checkSweep(compare.sweep, "options.compare.sweep");
   const relativeOther = relativeToBase(other);
   const named = (one: SweepResult, name: string, relative: typeof relativeOther) => ({
@@ -101,24 +102,24 @@ function reportOf(sweep: AnySweepResult, options: ReportOptions): Report {
     relative,
     blockCount: one.settings.model.config.blockCount,
   });
-  const pair = [named(result, own, relative), named(other, compare.name, relativeOther)] as const;
-  const of = (name: string, tables: ReportTable[]) =>
+  const pair = [named(result, firstName, relative), named(other, compare.name, relativeOther)] as const;
+  const prefixed = (name: string, tables: ReportTable[]) =>
     tables.map((table) => ({ ...table, title: `${name}: ${table.title}` }));
   return {
-    title: `${own} and ${compare.name}`,
-    description: `${own}: ${describe(result)}. ${compare.name}: ${describe(other)}`,
+    title: `Comparison of ${firstName} and ${compare.name}`,
+    description: `${firstName}: ${describe(result)}. ${compare.name}: ${describe(other)}`,
     findings: [
-      ...findings(result, relative).map((sentence) => `${own}: ${sentence}`),
+      ...findings(result, relative).map((sentence) => `${firstName}: ${sentence}`),
       ...findings(other, relativeOther).map((sentence) => `${compare.name}: ${sentence}`),
     ],
     figures: comparisonFigures(pair),
     tables: [
       comparisonTable(pair),
-      ...of(own, sweepTables(result, relative)),
-      ...of(compare.name, sweepTables(other, relativeOther)),
+      ...prefixed(firstName, sweepTables(result, relative)),
+      ...prefixed(compare.name, sweepTables(other, relativeOther)),
     ],
     settings: {
-      [own]: { ...result.settings, cost: result.cost },
+      [firstName]: { ...result.settings, cost: result.cost },
       [compare.name]: { ...other.settings, cost: other.cost },
     },
   };

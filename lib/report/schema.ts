@@ -2,14 +2,14 @@ import * as v from "valibot";
 
 const text = v.string();
 
-/** A figure's name becomes part of a file's. */
+/** The name of a figure, which becomes part of a file name. */
 const name = v.pipe(text, v.regex(/^[^/\\\p{Cc}]{1,100}$/u, "a name without slashes, of at most 100 characters,"));
 
 export const figureSchema = v.looseObject({ name, title: text, caption: text, spec: v.looseObject({}) });
 
 const tableSchema = v.looseObject({ title: text, head: v.array(text), rows: v.array(v.array(text)) });
 
-/** What a report must have to be written or shown; people add to it. */
+/** The schema of a report that is written or shown. Users may have changed the report. */
 export const reportSchema = v.looseObject({
   title: text,
   description: text,
@@ -18,7 +18,7 @@ export const reportSchema = v.looseObject({
     v.array(figureSchema),
     v.check(
       (figures) => new Set(figures.map(({ name }) => name)).size === figures.length,
-      "figures of different names",
+      "figures with different names",
     ),
   ),
   tables: v.array(tableSchema),

@@ -1,14 +1,14 @@
 import { AttentionBypassError, messageOf } from "../errors/errors.js";
 import type { Report } from "./report.js";
 
-/** A report's settings as JSON. Whoever writes a report may have added something that JSON can't hold. */
+/** Returns a report's settings as JSON. Throws INVALID_ARGUMENT if a user has added something that JSON cannot represent. */
 export function settingsText({ settings }: Report): string {
   try {
     return JSON.stringify(settings, null, 2);
   } catch (error) {
     throw new AttentionBypassError(
       "INVALID_ARGUMENT",
-      `expected settings that JSON can hold for report.settings but ${messageOf(error)}`,
+      `expected settings that JSON can represent for report.settings but ${messageOf(error)}`,
       { cause: error },
     );
   }

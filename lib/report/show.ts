@@ -4,11 +4,11 @@ import type { Figure } from "./figure.js";
 import type { Report } from "./report.js";
 import { figureSchema, reportSchema } from "./schema.js";
 
-/** What a notebook shows things by, such as tslab's `display`. */
+/** An object that shows output in a notebook, such as tslab's `display`. */
 export interface Display {
   /** Shows an SVG document. */
   svg(text: string): void;
-  /** Shows a piece of HTML. */
+  /** Shows an HTML fragment. */
   html(text: string): void;
 }
 
@@ -22,7 +22,7 @@ function checkDisplay(display: Display): void {
   }
 }
 
-/** Who shows nothing need not wait for the template engine. */
+/** Imported at the first use, so that other programs do not load the template engine. */
 const loadHtml = () => import("./html.js");
 
 async function show({ title, caption }: Figure, svg: string, display: Display): Promise<void> {
@@ -32,7 +32,7 @@ async function show({ title, caption }: Figure, svg: string, display: Display): 
   display.html(fill("<p><%= it.caption %></p>", { caption }));
 }
 
-/** Shows a figure in a notebook: its title, the figure as SVG, its caption. Throws INVALID_ARGUMENT. */
+/** Shows a figure in a notebook: its title, the figure as SVG, and its caption. Throws INVALID_ARGUMENT. */
 export async function showFigure(figure: Figure, display: Display): Promise<void> {
   const checked = validate(figureSchema, figure, "figure");
   checkDisplay(display);
@@ -46,8 +46,8 @@ const opening = `<h2><%= it.title %></h2>
 const titledTable = '<h3><%= it.title %></h3>\n<div style="overflow-x: auto"><%~ it.html %></div>';
 
 /**
- * Shows a report in a notebook: what was found, the figures and the tables, all of which are drawn before the first is
- * shown. Throws INVALID_ARGUMENT.
+ * Shows a report in a notebook: the findings, the figures and the tables. All figures are drawn before the first one is shown.
+ * Throws INVALID_ARGUMENT.
  */
 export async function showReport(report: Report, display: Display): Promise<void> {
   const checked = validate(reportSchema, report, "report");

@@ -1,11 +1,12 @@
 import { largest } from "../statistics/statistics.js";
 import type { SweepResult } from "../sweep/result.js";
 import { byMode, colours, type Figure, percentAxis } from "./figure.js";
-import { panelOf, singleBlock } from "./kept.js";
+import { panelOf, singleBlock } from "./remaining.js";
 
-const lines = 5;
+/** The maximum number of bypassed blocks in the figure of distances. */
+const maxLines = 5;
 
-/** Some of many, evenly spaced, the first and the last among them. */
+/** Returns at most `count` evenly spaced items, including the first and the last. */
 function spread<Item>(items: readonly Item[], count: number): Item[] {
   if (items.length <= count) return [...items];
   return Array.from(
@@ -16,15 +17,15 @@ function spread<Item>(items: readonly Item[], count: number): Item[] {
 
 const logAxis = { type: "log", nice: true };
 
-/** How far a bypass takes the residual stream, measured and proven. */
-function travel({ variants }: SweepResult): Figure[] {
+/** The distance of the residual stream from the unmodified model's after each block, measured and as a proven bound. */
+function residualDistances({ variants }: SweepResult): Figure[] {
   const surveyed = variants.flatMap((variant) => {
     const bypassed = singleBlock(variant);
     return bypassed === undefined || variant.divergence === undefined
       ? []
       : [{ bypassed, mode: panelOf(variant), blocks: variant.divergence.blocks }];
   });
-  const chosen = new Set(spread([...new Set(surveyed.map(({ bypassed }) => bypassed))], lines));
+  const chosen = new Set(spread([...new Set(surveyed.map(({ bypassed }) => bypassed))], maxLines));
   const values = surveyed
     .filter(({ bypassed }) => chosen.has(bypassed))
     .flatMap(({ bypassed, mode, blocks }) =>
@@ -42,11 +43,11 @@ function travel({ variants }: SweepResult): Figure[] {
   return [
     {
       name: "travel",
-      title: "How far a bypass travels",
+      title: "Distance of the residual stream from the unmodified model",
       caption:
-        "The distance between the residual streams with and without the attention of one block, after that block and " +
-        "after each later one, as a share of the stream's length: means over tokens. Below 100 % it is shorter than the " +
-        "stream itself; the dashed lines are what it is proven not to exceed on these inputs.",
+        "The L2 distance between the residual streams with and without the bypass of one block, after that block and after " +
+        "each later one, divided by the norm of the stream without the bypass: means over tokens. Dashed lines are proven " +
+        "upper bounds for these inputs.",
       spec: {
         data: { values },
         facet: { column },
@@ -59,7 +60,7 @@ function travel({ variants }: SweepResult): Figure[] {
             y: {
               field: "value",
               type: "quantitative",
-              title: "share of the stream",
+              title: "share of the stream's norm",
               scale: logAxis,
               axis: { ...percentAxis, format: ".1~%", tickCount: 6 },
             },
@@ -85,8 +86,8 @@ function travel({ variants }: SweepResult): Figure[] {
   ];
 }
 
-/** What attention adds: each block's, and each head's. */
-function attention({ attention = [] }: SweepResult): Figure[] {
+/** The norms of the attention outputs of each block and head. */
+function attentionNorms({ attention = [] }: SweepResult): Figure[] {
   if (attention.length === 0) return [];
   const blocks = attention.map(({ share }, block) => ({ block, share }));
   const heads = attention.flatMap(({ heads }, block) => heads.map((share, head) => ({ block, head, share })));
@@ -95,10 +96,10 @@ function attention({ attention = [] }: SweepResult): Figure[] {
   return [
     {
       name: "attention",
-      title: "What attention adds",
+      title: "Norm of the attention outputs",
       caption:
-        "The length of what attention adds to the residual stream, as a share of the stream after the block: means " +
-        "over tokens, of each block (above) and of each of its heads (below), whose contributions may cancel out.",
+        "The L2 norm of the attention output of each block (top) and of each of its heads (bottom), divided by the norm of " +
+        "the residual stream after the block: means over tokens. The outputs of heads may cancel each other out.",
       spec: {
         vconcat: [
           {
@@ -108,7 +109,7 @@ function attention({ attention = [] }: SweepResult): Figure[] {
             mark: { type: "bar", color: colours.ability },
             encoding: {
               x: { ...x, title: null },
-              y: { field: "share", type: "quantitative", title: "share of the stream", axis: percentAxis },
+              y: { field: "share", type: "quantitative", title: "share of the stream's norm", axis: percentAxis },
             },
           },
           {
@@ -135,7 +136,7 @@ function attention({ attention = [] }: SweepResult): Figure[] {
   ];
 }
 
-/** The figures of a sweep's survey. */
+/** Returns the figures of a sweep with the option `survey`. */
 export function surveyFigures(result: SweepResult): Figure[] {
-  return [...travel(result), ...attention(result)];
+  return [...residualDistances(result), ...attentionNorms(result)];
 }

@@ -1,20 +1,21 @@
 import { Bootstrap, type Interval } from "../statistics/bootstrap.js";
 import { largest, type Measured } from "../statistics/statistics.js";
 import type { SweepResult, SweepScores } from "../sweep/result.js";
-import { memorizationMetric, type Relative, rowValues } from "./kept.js";
+import { memorizationMetric, type RelativeResult, rowValues } from "./remaining.js";
 
-/** A table of a report; the first column has names, and the others numbers. */
+/** A table of a report. The first column contains names. */
 export interface ReportTable {
-  /** Stands above it. */
+  /** The title, shown above the table. */
   title: string;
-  /** Names of the columns. */
+  /** The names of the columns. */
   head: string[];
-  /** Cells, as they are printed, row by row. */
+  /** The cells of each row, as formatted text. */
   rows: string[][];
 }
 
 const missing = "–";
 
+/** Returns a share as a percentage, such as 46 %. */
 export function percent(share: number): string {
   if (!Number.isFinite(share)) return missing;
   const hundredths = 100 * share;
@@ -22,21 +23,21 @@ export function percent(share: number): string {
   return `${hundredths.toFixed(share !== 0 && Math.abs(hundredths) < 9.95 ? 1 : 0)} %`;
 }
 
-/** A share and its interval: 46 % [31, 60]. */
+/** Returns a share and its interval, such as 46 % [31, 60]. */
 export function withInterval(interval: Interval | undefined): string {
   if (interval === undefined) return missing;
   const { value, low, high } = interval;
   return `${percent(value)} [${[low, high].map((end) => percent(end).replace(" %", "")).join(", ")}]`;
 }
 
-/** A single question has no standard error. */
+/** Returns a share in percent with its standard error, which a single question does not have. */
 const withError = ({ value, standardError }: Measured) =>
   `${(100 * value).toFixed(1)}${standardError === undefined ? "" : ` ± ${(100 * standardError).toFixed(1)}`}`;
 
 const plain = (value: number | undefined) =>
   value === undefined || !Number.isFinite(value) ? missing : value.toPrecision(4);
 
-/** Metrics whose mean over rows is a share. */
+/** The metrics that are shares from 0 to 1. */
 const shares: readonly string[] = ["exactMatch", "tokenAccuracy", "teacherForcedAccuracy", "extractionProbability"];
 
 export const metricNames: Record<string, string> = {
@@ -47,14 +48,14 @@ export const metricNames: Record<string, string> = {
   extractionProbability: "extraction probability",
 };
 
-/** What stands for memorization, of the unmodified model or under a bypass. */
+/** Returns the mean of the memorization metric with its interval. */
 export function memorizationInterval(scores: SweepScores, bootstrap = new Bootstrap()): Interval | undefined {
   const metric = memorizationMetric(scores);
   if (metric === undefined) return undefined;
   return bootstrap.interval([[rowValues(scores, metric)]], ([means]) => (means as number[])[0] as number);
 }
 
-function measured({ base, variants }: SweepResult, { metric, kept }: Relative): ReportTable {
+function measured({ base, variants }: SweepResult, { metric, bypasses }: RelativeResult): ReportTable {
   const tasks = Object.keys(base.tasks ?? {});
   const entropy = base.memorization?.completionEntropy !== undefined;
   const bootstrap = new Bootstrap();
@@ -72,13 +73,16 @@ function measured({ base, variants }: SweepResult, { metric, kept }: Relative): 
       return withError({ value: task.accuracy, ...(standardError !== undefined && { standardError }) });
     }),
   ];
-  const share = [...(metric === undefined ? [] : ["memorization kept"]), ...(tasks.length > 0 ? ["ability kept"] : [])];
+  const share = [
+    ...(metric === undefined ? [] : ["memorization remaining"]),
+    ...(tasks.length > 0 ? ["ability remaining"] : []),
+  ];
   const shareCells = (memorization: string, ability: string) => [
     ...(metric === undefined ? [] : [memorization]),
     ...(tasks.length > 0 ? [ability] : []),
   ];
   return {
-    title: "With attention bypassed",
+    title: "Measurements under each bypass",
     head: [
       "bypass",
       "mode",
@@ -94,7 +98,7 @@ function measured({ base, variants }: SweepResult, { metric, kept }: Relative): 
         variant.name,
         variant.mode,
         ...cells(variant),
-        ...shareCells(withInterval(kept[index]?.memorization), withInterval(kept[index]?.ability)),
+        ...shareCells(withInterval(bypasses[index]?.memorization), withInterval(bypasses[index]?.ability)),
       ]),
     ],
   };
@@ -105,14 +109,14 @@ function surveyed({ variants }: SweepResult): ReportTable[] {
   if (found.length === 0) return [];
   return [
     {
-      title: "How far each bypass takes the model",
+      title: "Divergence from the unmodified model",
       head: [
         "bypass",
         "mode",
         "distance after the last block",
-        "its bound",
+        "distance bound",
         "KL, nats",
-        "its bound",
+        "KL bound",
         "top-1 token changed",
         "provably unchanged",
       ],
@@ -139,14 +143,14 @@ function attention({ attention = [] }: SweepResult): ReportTable[] {
   const heads = largest(attention.map(({ heads }) => heads.length));
   return [
     {
-      title: "What attention adds, as a share of the stream after the block",
+      title: "Norm of the attention outputs, as a share of the residual stream's norm after the block",
       head: ["block", "attention", ...Array.from({ length: heads }, (_, head) => `head ${head}`)],
       rows: attention.map(({ share, heads }, block) => [String(block), percent(share), ...heads.map(percent)]),
     },
   ];
 }
 
-/** The tables that a sweep has the data for. */
-export function sweepTables(result: SweepResult, relative: Relative): ReportTable[] {
+/** Returns the tables for which the sweep has the data. */
+export function sweepTables(result: SweepResult, relative: RelativeResult): ReportTable[] {
   return [measured(result, relative), ...surveyed(result), ...attention(result)];
 }

@@ -10,7 +10,7 @@ import { reportSchema } from "./schema.js";
 
 /** Options of `writeReport`. */
 export interface WriteReportOptions {
-  /** Of an .svg or .png file, which holds a single figure: its name. Defaults to the first. */
+  /** The name of the figure to write to an .svg or .png file. Not allowed for other formats. Defaults to the first figure. */
   figure?: string;
 }
 
@@ -19,7 +19,7 @@ const schema = v.strictObject({ figure: v.optional(v.string()) });
 export const reportFormats = [".html", ".md", ".svg", ".png"] as const;
 type Format = (typeof reportFormats)[number];
 
-/** The format that a file's name asks for; `name` is what messages call it. Throws INVALID_ARGUMENT. */
+/** Returns the format of a report file from the end of its name. `name` is used in error messages. Throws INVALID_ARGUMENT. */
 export function reportFormat(file: string, name = "file"): Format {
   const ending = path.extname(validate(pathText, file, name)).toLowerCase();
   const format = reportFormats.find((known) => known === ending);
@@ -34,7 +34,7 @@ function figureOf({ figures }: Report, name: string | undefined): Figure {
   throw invalidArgument("options.figure", names === "" ? "a report with figures" : `a figure among ${names}`, name);
 }
 
-/** Markdown with its figures in files of their own beside it: NAME-by-block.svg and so on. */
+/** Writes Markdown, and each figure as an SVG file next to it: NAME-by-block.svg and so on. */
 async function saveMarkdown(file: string, report: Report): Promise<void> {
   const images = new Map<string, string>();
   const outputs: [string, string][] = [];
@@ -47,16 +47,16 @@ async function saveMarkdown(file: string, report: Report): Promise<void> {
 }
 
 /**
- * Writes a report in the format that the file's name asks for: .html in one file, .md with its figures as SVG files
- * beside it, and .svg or .png for a single figure. The files appear whole or not at all. Throws INVALID_ARGUMENT, DISK_FULL,
- * WRITE_FAILED, and FONT_MISSING for a PNG on a machine that has no font.
+ * Writes a report in the format that the file name ends in: .html for one page with everything, .md for Markdown with its
+ * figures as SVG files next to it, and .svg or .png for one figure. Files are written atomically: whole or not at all. Throws
+ * INVALID_ARGUMENT, DISK_FULL, WRITE_FAILED, and FONT_MISSING for a PNG on a machine without fonts.
  */
 export async function writeReport(report: Report, file: string, options: WriteReportOptions = {}): Promise<void> {
   const checked = validate(reportSchema, report, "report") as Report;
   const format = reportFormat(file);
   const { figure } = validate(schema, options, "options");
   if (figure !== undefined && (format === ".html" || format === ".md")) {
-    throw invalidArgument("options.figure", "nothing where the file holds the whole report", figure);
+    throw invalidArgument("options.figure", "no value, since .html and .md files contain all figures,", figure);
   }
   if (format === ".md") return saveMarkdown(file, checked);
   if (format === ".html") {

@@ -1,8 +1,8 @@
 import type { ScoredRow } from "./scored-row.js";
 
-/** A question's rows, which are packed into one row of the forward pass, or a single row. */
+/** The rows of a question, which form one packed row of the forward pass, or a single row. */
 export interface Group {
-  /** Indices of the rows. */
+  /** The indices of the rows. */
   rows: number[];
   decode: boolean;
   /** The number of tokens of the packed row, an upper bound. */
@@ -15,10 +15,10 @@ export interface Group {
  * The maximum number of tokens in a group of several rows. The memory of its attention scores grows with the square of this
  * number; without a limit, a question with a thousand answers takes tens of gigabytes.
  */
-const mostGroupTokens = 2048;
+const maxGroupTokens = 2048;
 
 /** The maximum number of tokens of a padded batch for each token that is not padding. */
-const mostPadding = 1.125;
+const maxPadding = 1.125;
 
 /** Returns the length of the common prefix of two rows: at most `most`, and no scored token of either. */
 function sharedTokens(one: ScoredRow, other: ScoredRow, most: number): number {
@@ -29,12 +29,12 @@ function sharedTokens(one: ScoredRow, other: ScoredRow, most: number): number {
 }
 
 /**
- * Returns the indices of the rows grouped by question, in order. A group of more than mostGroupTokens is split; the common
+ * Returns the indices of the rows grouped by question, in order. A group of more than maxGroupTokens is split; the common
  * prefix of its rows counts once.
  */
 function groupIndices(rows: readonly ScoredRow[]): number[][] {
   const groups: number[][] = [];
-  // Of the last group: the length of its common prefix, and the tokens of all its rows.
+  // The length of the last group's common prefix, and the number of tokens of all its rows.
   let shared = 0;
   let tokens = 0;
   for (const [index, row] of rows.entries()) {
@@ -43,7 +43,7 @@ function groupIndices(rows: readonly ScoredRow[]): number[][] {
     if (group !== undefined && first !== undefined && row.group !== undefined && row.group === first.group) {
       const common = sharedTokens(first, row, shared);
       const together = tokens + row.tokens.length;
-      if (together - group.length * common <= mostGroupTokens) {
+      if (together - group.length * common <= maxGroupTokens) {
         group.push(index);
         shared = common;
         tokens = together;
@@ -64,15 +64,15 @@ function toGroup(indices: number[], rows: readonly ScoredRow[]): Group {
   return { rows: indices, decode: members.some(({ decode }) => decode), first, length };
 }
 
-/** Groups in the order in which they are scored: those of one kind and of similar lengths one after the other. */
+/** Returns the groups in scoring order: sorted by whether they are decoded, then by length, so that batches need little padding. */
 export function inBatchOrder(rows: readonly ScoredRow[]): Group[] {
   return groupIndices(rows)
     .map((indices) => toGroup(indices, rows))
     .sort((a, b) => Number(b.decode) - Number(a.decode) || b.length - a.length || a.first - b.first);
 }
 
-/** How many groups, from the first on, make a batch: of one kind, with little padding, and at most `mostRows` rows. */
-export function batchLength(groups: readonly Group[], mostRows: number): number {
+/** Returns how many of the first groups form a batch: all decoded or none, with little padding, and at most `maxRows` rows. */
+export function batchLength(groups: readonly Group[], maxRows: number): number {
   const [longest] = groups as readonly [Group];
   let tokens = 0;
   let rows = 0;
@@ -80,12 +80,12 @@ export function batchLength(groups: readonly Group[], mostRows: number): number 
   for (const group of groups) {
     tokens += group.length;
     rows += group.rows.length;
-    const padded = (count + 1) * longest.length > mostPadding * tokens;
-    if (count > 0 && (rows > mostRows || group.decode !== longest.decode || padded)) break;
+    const padded = (count + 1) * longest.length > maxPadding * tokens;
+    if (count > 0 && (rows > maxRows || group.decode !== longest.decode || padded)) break;
     count++;
   }
   return count;
 }
 
-/** The number of tokens of groups, as a measure of their work. */
+/** Returns the number of tokens of groups, as a measure of their work. */
 export const tokensOf = (groups: readonly Group[]): number => groups.reduce((total, { length }) => total + length, 0);

@@ -14,11 +14,11 @@ export interface LogitsOptions extends OperationOptions {
   bypass?: Bypass;
 }
 
-/** The logits of the next token at every position of every row. */
+/** Logits of the next token at every position of every row. */
 export interface Logits {
-  /** Row after row, position after position; NaN behind the end of a row that is shorter than others. */
+  /** The values in row-major order, of the shape `shape`. Rows shorter than the longest are padded with NaN. */
   data: Float32Array;
-  /** Rows, tokens of the longest row, vocabulary. */
+  /** The number of rows, the number of tokens of the longest row, and the vocabulary size. */
   shape: [rows: number, length: number, vocabulary: number];
 }
 
@@ -26,37 +26,37 @@ const schema = v.strictObject({ ...longCall, bypass: v.optional(v.unknown()) });
 
 const floatBytes = 4;
 
-/** What both a buffer and an array of floats hold, in whichever version of Node. */
-const mostNumbers = Math.min(Math.floor(constants.MAX_LENGTH / floatBytes), 2 ** 32 - 1);
+/** The maximum length of a Float32Array and of its buffer, which depends on the version of Node. */
+const maxNumbers = Math.min(Math.floor(constants.MAX_LENGTH / floatBytes), 2 ** 32 - 1);
 
 /** Throws RESULT_TOO_LARGE, OUT_OF_MEMORY. */
 function requireRoom([rows, length, vocabulary]: Logits["shape"]): void {
   const count = rows * length * vocabulary;
   const what = `logits of ${rows} rows x ${length} tokens x ${vocabulary}`;
-  if (count > mostNumbers) {
+  if (count > maxNumbers) {
     throw new AttentionBypassError(
       "RESULT_TOO_LARGE",
-      `expected at most ${mostNumbers} numbers for the ${what} but they are ${count}; ask for fewer rows in one call`,
+      `expected at most ${maxNumbers} numbers for the ${what} but received ${count}; pass fewer rows in one call`,
     );
   }
   const available = process.availableMemory();
   if (count * floatBytes > available) {
     throw new AttentionBypassError(
       "OUT_OF_MEMORY",
-      `expected at most the ${available} bytes that are available for the ${what} but they take ${count * floatBytes}; ` +
-        "ask for fewer rows in one call",
+      `expected at most ${available} bytes, the available memory, for the ${what} but received ${count * floatBytes}; ` +
+        "pass fewer rows in one call",
     );
   }
 }
 
-/** The same numbers in an array of the realm of this module's caller, where the addon is of another, as in a vm context. */
+/** Returns the numbers as a Float32Array of this module's realm. In a vm context the addon creates arrays of another realm. */
 function ofThisRealm(data: Float32Array): Float32Array {
   return data instanceof Float32Array
     ? data
     : new Float32Array((data as Float32Array).buffer, (data as Float32Array).byteOffset, (data as Float32Array).length);
 }
 
-/** The logits of the next token at every position of one row or several. */
+/** Returns the logits of the next token at every position of one row or several. */
 export async function logits(session: Session, tokens: unknown, options: LogitsOptions = {}): Promise<Logits> {
   const checked = validate(schema, options, "options");
   const plan = toPlan(checked.bypass, session.config);

@@ -5,27 +5,28 @@ import { inFloat32 } from "./rescoring.js";
 import type { RowScores, ScoredRow } from "./scored-row.js";
 import { type ScoringOptions, scoreInOwnDtype } from "./scoring.js";
 
-/** A difference from float32, by its absolute values. */
+/** Absolute differences from float32. */
 export interface Difference {
-  /** Their mean. */
+  /** The mean of the absolute differences. */
   mean: number;
-  /** The largest. */
+  /** The largest absolute difference. */
   largest: number;
 }
 
-/** What a dtype changes, found out by scoring some of the rows in float32 too, under every bypass of a sweep. */
+/** How much the model's dtype changes the scores, measured by scoring some of the rows in float32 as well, under every bypass
+ * of a sweep. */
 export interface PrecisionDifference {
-  /** The model's. */
+  /** The dtype of the model. */
   dtype: Dtype;
-  /** What it is compared with. */
+  /** The dtype of the comparison. */
   reference: "float32";
-  /** How many rows were compared, spread over all of them. */
+  /** The number of compared rows, evenly spaced over all rows. */
   rows: number;
-  /** Of each compared row's log-likelihood under each bypass, per scored token; nats. */
+  /** The difference in log-likelihood per scored token, in nats, over the compared rows and all bypasses. */
   logLikelihood: Difference;
-  /** The same of its entropy. */
+  /** The difference in entropy per scored token, in nats, over the compared rows and all bypasses. */
   entropy: Difference;
-  /** The share of the compared rows, over all bypasses, whose exact match changes. */
+  /** The share of the compared rows, over all bypasses, whose exact match differs. From 0 to 1. */
   exactMatchChanged: number;
 }
 
@@ -37,12 +38,12 @@ function difference(values: readonly number[]): Difference {
   };
 }
 
-/** Rows at equal distances. */
+/** Returns `count` evenly spaced row indices. */
 function spread(total: number, count: number): number[] {
   return Array.from({ length: count }, (_, index) => Math.floor(((index + 0.5) * total) / count));
 }
 
-/** Compares what was scored with the same in float32, whose weights stay in their files but for a block at a time. */
+/** Scores some of the rows again in float32 and returns how much their scores differ. */
 export async function compareWithFloat32(
   session: Session,
   rows: readonly ScoredRow[],
@@ -52,27 +53,27 @@ export async function compareWithFloat32(
 ): Promise<PrecisionDifference> {
   const chosen = spread(rows.length, Math.min(options.rows, rows.length));
   const compared = chosen.map((index) => ({ ...(rows[index] as ScoredRow), decode: false, rescore: false }));
-  const exact = await scoreInOwnDtype(await inFloat32(session), compared, plans, options);
+  const reference = await scoreInOwnDtype(await inFloat32(session), compared, plans, options);
   const pairs = chosen.flatMap((index, place) =>
     plans.map((_, plan) => {
       const { tokens, first } = rows[index] as ScoredRow;
       return {
         length: tokens.length - first,
         ours: scores[index]?.[plan] as RowScores,
-        theirs: exact[place]?.[plan] as RowScores,
+        theirs: reference[place]?.[plan] as RowScores,
       };
     }),
   );
   const matches = ({ extractable }: RowScores, length: number) => extractable === length;
   const perToken = (field: "logLikelihood" | "entropy") =>
     difference(pairs.map(({ length, ours, theirs }) => (ours[field] - theirs[field]) / length));
-  const other = pairs.filter(({ length, ours, theirs }) => matches(ours, length) !== matches(theirs, length));
+  const changed = pairs.filter(({ length, ours, theirs }) => matches(ours, length) !== matches(theirs, length));
   return {
     dtype: session.dtype,
     reference: "float32",
     rows: chosen.length,
     logLikelihood: perToken("logLikelihood"),
     entropy: perToken("entropy"),
-    exactMatchChanged: other.length / pairs.length,
+    exactMatchChanged: changed.length / pairs.length,
   };
 }

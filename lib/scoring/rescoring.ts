@@ -4,16 +4,16 @@ import type { Session } from "../session/session.js";
 import type { RowScores, ScoredRow } from "./scored-row.js";
 import { type ScoringOptions, scoreInOwnDtype } from "./scoring.js";
 
-/** Rows whose logit margin is below this value, in nats, are rescored first; the changes say whether that was enough. */
+/** Rows whose logit margin is below this value, in nats, are rescored first. The changes then decide whether more rows follow. */
 const firstTolerance = 1 / 16;
 
-/** A margin of this many times the usual change is unlikely to change its sign (1 in 16,000 if changes are Gaussian). */
+/** Margins below this many times the root mean square change are rescored. If changes are Gaussian, 1 in 16,000 is missed. */
 const standardDeviations = 4;
 
-/** The share of the work that scoring in half precision usually is; rescoring in float32 is the rest. */
+/** The share of progress that is reported for scoring in half precision. Rescoring in float32 is the rest. */
 const scoringShare = 0.9;
 
-/** The share of the remaining progress that one round of rescoring is, since the number of rounds is not known. */
+/** The share of the remaining progress that one round of rescoring takes, since the number of rounds is not known. */
 const roundShare = 0.9;
 
 /** Returns the session with its weights in float32. */
@@ -27,16 +27,16 @@ function rootMeanSquare(values: readonly number[]): number {
   return Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length);
 }
 
-/** Rows to rescore under one plan, with their scores in half precision. */
+/** The rows to rescore under one plan. */
 interface Doubtful {
   plan: number;
-  /** Indices of the rows. */
+  /** The indices of the rows. */
   indices: number[];
 }
 
 /**
- * Returns the scores of rows under one plan in float32. A row that matches needs no decoding, since greedy decoding then
- * gives the row itself; one that matched before and no longer does is decoded again; the others keep what was decoded.
+ * Returns the scores of rows under one plan in float32. A row is decoded again only if it matched in half precision and does
+ * not match in float32. If it matches in float32, greedy decoding gives the row itself; otherwise its decoded tokens stay.
  */
 async function rescore(
   session: Session,
@@ -47,8 +47,8 @@ async function rescore(
 ): Promise<RowScores[]> {
   const float32 = await inFloat32(session);
   const score = async (some: readonly ScoredRow[], decode: boolean, operation: OperationOptions) => {
-    const asked = some.map((row) => ({ ...row, decode: row.decode && decode }));
-    const scores = await scoreInOwnDtype(float32, asked, [plan], {
+    const toScore = some.map((row) => ({ ...row, decode: row.decode && decode }));
+    const scores = await scoreInOwnDtype(float32, toScore, [plan], {
       ...options,
       ...operation,
       known: undefined,
@@ -72,7 +72,7 @@ async function rescore(
   });
 }
 
-/** Rescores rows in float32 under those plans where half precision cannot tell their exact match. */
+/** Rescores rows in float32 under the plans for which half precision cannot decide their exact match. */
 async function rescoreDoubtful(
   session: Session,
   rows: readonly ScoredRow[],
@@ -128,9 +128,9 @@ export async function scoreRows(
   session: Session,
   rows: readonly ScoredRow[],
   plans: readonly NativePlan[],
-  given: ScoringOptions,
+  requested: ScoringOptions,
 ): Promise<RowScores[][]> {
-  const options = { ...given, ...rising(given) };
+  const options = { ...requested, ...rising(requested) };
   const share = session.dtype !== "float32" && rows.some((row) => row.rescore) ? scoringShare : 1;
   const scores = await scoreInOwnDtype(session, rows, plans, { ...options, ...part(options, 0, share) });
   const final =

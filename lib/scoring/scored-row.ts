@@ -1,31 +1,31 @@
-/** A row of tokens whose tokens from `first` on are scored. */
+/** A row of tokens to score, from the token `first` on. */
 export interface ScoredRow {
   tokens: Int32Array;
   /** The index of the first scored token; at least 1. */
   first: number;
   /** Whether the row is also decoded greedily from its first scored token on. */
   decode: boolean;
-  /** Consecutive rows with the same group are computed together, and their common prefix once. */
+  /** Consecutive rows with the same group object form one packed row, so their common prefix is computed once. */
   group?: object;
-  /** Whether the row is rescored in float32 if half precision cannot tell whether greedy decoding gives it. */
+  /** Whether the row is rescored in float32 if half precision cannot decide whether greedy decoding gives it. */
   rescore: boolean;
 }
 
 /** The scores of one row under one plan, over its scored tokens. Natural logarithms. */
 export interface RowScores {
-  /** The number of tokens before the first that greedy decoding gets wrong. */
+  /** The number of tokens before the first one that greedy decoding gets wrong. */
   extractable: number;
-  /** The number of tokens that are the most probable ones given the true tokens before each. */
+  /** The number of tokens that are the most probable one given the true tokens before them. */
   predicted: number;
-  /** The number of tokens that greedy decoding gets right at their position; 0 if the row is not decoded. */
+  /** The number of tokens that greedy decoding gets right at their position. 0 if the row is not decoded. */
   decoded: number;
-  /** Sum of the entropies of the next token. */
+  /** The sum of the entropies of the next token, in nats. */
   entropy: number;
-  /** Sum of the log-probabilities of the true tokens. */
+  /** The sum of the log-probabilities of the true tokens. */
   logLikelihood: number;
-  /** Sum of the log-probabilities of the true tokens under the sampling scheme; -Infinity if one is never sampled. */
+  /** The sum of the log-probabilities of the true tokens under the sampling scheme. -Infinity if one is never sampled. */
   schemeLogLikelihood: number;
-  /** The smallest difference between a true token's logit and the greatest of the others; negative if one is not the
-   * most probable token. */
+  /** The smallest difference between the logit of a true token and the greatest other logit. Negative if a true token is not
+   * the most probable one. */
   margin: number;
 }

@@ -6,7 +6,7 @@ import { toNativeRows } from "../tokenizer/tokens.js";
 import { batchLength, type Group, inBatchOrder, tokensOf } from "./groups.js";
 import type { RowScores, ScoredRow } from "./scored-row.js";
 
-/** The sampling that `schemeLogLikelihood` is about; `topK` 0 keeps all tokens. */
+/** The sampling scheme of `schemeLogLikelihood`. `topK` 0 samples from all tokens. */
 export interface SamplingScheme {
   temperature: number;
   topK: number;
@@ -14,23 +14,23 @@ export interface SamplingScheme {
 
 export interface ScoringOptions extends OperationOptions {
   scheme: SamplingScheme;
-  /** Bytes that the work may take in addition to the weights. */
+  /** The memory budget in bytes, in addition to the weights. */
   memory: number;
-  /** Scores that are already known, by the index of the row. These rows are not scored again. */
+  /** Scores that are already known, by row index. These rows are not scored again. */
   known?: ReadonlyMap<number, RowScores[]> | undefined;
-  /** Called with the rows of each batch that has been scored: their indices, their scores under each plan, and the number
-   * of floating-point operations. */
+  /** Called after each batch with the indices of its rows, their scores under each plan, and the number of floating-point
+   * operations. */
   onRows?:
     | ((indices: readonly number[], scores: readonly RowScores[][], operations: number) => Promise<void>)
     | undefined;
-  /** Called with the number of floating-point operations of each batch, those in float32 included. */
+  /** Called after each batch, including those in float32, with the number of floating-point operations. */
   onOperations?: ((operations: number) => void) | undefined;
 }
 
 export const plainSampling: SamplingScheme = { temperature: 1, topK: 0 };
 
-/** The maximum number of rows in a batch, so that progress and the file to resume from advance on a device of any size. */
-const mostRows = 256;
+/** The maximum number of rows in a batch, so that progress and the resume file are updated regularly on any device. */
+const maxRows = 256;
 
 function sum(values: Float32Array, begin: number, end: number): number {
   let total = 0;
@@ -38,7 +38,7 @@ function sum(values: Float32Array, begin: number, end: number): number {
   return total;
 }
 
-/** The scores of a row whose values stand from `begin` on. */
+/** Returns the scores of a row whose values begin at the index `begin`. */
 function scoresOf({ tokens, first, decode }: ScoredRow, scores: NativeScores, begin: number): RowScores {
   const length = tokens.length - first;
   const end = begin + length;
@@ -62,21 +62,21 @@ function scoresOf({ tokens, first, decode }: ScoredRow, scores: NativeScores, be
 }
 
 /**
- * The last net under NaN and infinity. Under `topK` a token may have no probability at all, and in a vocabulary of one
- * token the margin is infinite. Throws NOT_FINITE.
+ * Returns the scores if they are finite. `schemeLogLikelihood` may be -Infinity under `topK`, and the margin is infinite in a
+ * vocabulary of one token. Throws NOT_FINITE.
  */
-function requireNumbers(scores: RowScores, { dtype }: Session): RowScores {
+function requireFiniteScores(scores: RowScores, { dtype }: Session): RowScores {
   const { entropy, logLikelihood, schemeLogLikelihood, margin } = scores;
   const finite = Number.isFinite(entropy) && Number.isFinite(logLikelihood);
   if (finite && schemeLogLikelihood < Number.POSITIVE_INFINITY && !Number.isNaN(margin)) return scores;
   throw new AttentionBypassError(
     "NOT_FINITE",
-    `expected finite scores of a model in ${dtype} but received a log-likelihood of ${logLikelihood} and an entropy of ` +
-      `${entropy}; load it with the dtype "bfloat16" or "float32"`,
+    `expected finite scores from the model in ${dtype} but received a log-likelihood of ${logLikelihood} and an entropy of ` +
+      `${entropy}; load the model with the dtype "bfloat16" or "float32"`,
   );
 }
 
-/** The rows of groups as the addon takes them. */
+/** Returns the rows of groups as the addon takes them. */
 function toNative(groups: readonly Group[], rows: readonly ScoredRow[]): NativeScoringRows {
   const batch = groups.flatMap((group) => group.rows.map((index) => rows[index] as ScoredRow));
   return {
@@ -88,8 +88,8 @@ function toNative(groups: readonly Group[], rows: readonly ScoredRow[]): NativeS
 }
 
 /**
- * Scores rows under plans in the model's own dtype: one forward pass for each batch of rows serves all plans. Returns the
- * scores of each row under each plan, [row][plan].
+ * Scores rows under plans in the model's own dtype and returns the scores, [row][plan]. Each batch takes one forward pass for
+ * all plans together.
  */
 export async function scoreInOwnDtype(
   session: Session,
@@ -105,7 +105,7 @@ export async function scoreInOwnDtype(
   let left = groups.filter((group) => !group.rows.every((index) => scores.has(index)));
   let reached = total - tokensOf(left);
   while (left.length > 0) {
-    const candidates = left.slice(0, batchLength(left, mostRows));
+    const candidates = left.slice(0, batchLength(left, maxRows));
     const batch = candidates.slice(
       0,
       ask(() => scorer.take(toNative(candidates, rows))),
@@ -121,7 +121,7 @@ export async function scoreInOwnDtype(
       const at = begin;
       scores.set(
         index,
-        Array.from(result.plans, (plan) => requireNumbers(scoresOf(row, plan, at), session)),
+        Array.from(result.plans, (plan) => requireFiniteScores(scoresOf(row, plan, at), session)),
       );
       begin += row.tokens.length - row.first;
     }

@@ -10,36 +10,35 @@ import { fromNative } from "../errors/errors.js";
 import { onAbort } from "../operation/abort.js";
 import { toNativeRows } from "../tokenizer/tokens.js";
 
-/** A call that waits for the next token of its rows. */
+/** A pending call of `step`. */
 interface Request {
   rows: Int32Array;
   resolve(tokens: NativeToken[]): void;
   reject(reason: unknown): void;
-  /** Set when the call has ended, by an abort. */
-  ended: boolean;
-  /** Called when the call ends. */
-  onEnd?: () => void;
+  aborted: boolean;
+  /** Called on an abort. */
+  onAborted?: () => void;
 }
 
 /**
- * The generations that run on a model at the same time. Calls that ask for their next token in the same turn of the event
- * loop are decoded together, each with its own bypass and sampling.
+ * The generations that run on a model at the same time. Calls of `step` in the same turn of the event loop are decoded as one
+ * batch, each with its own bypass and sampling.
  */
 export class GenerationBatch {
   readonly #addon: Addon;
   readonly #generator: NativeGenerator;
-  #waiting: Request[] = [];
+  #pending: Request[] = [];
   #scheduled = false;
   readonly #rows = new Set<number>();
-  /** A stream that nobody holds any more does not come back to remove its rows. */
-  readonly #forgotten = new FinalizationRegistry<Int32Array>((rows) => void this.remove(rows));
+  /** Removes the rows of a stream that was garbage-collected before it ended. */
+  readonly #collected = new FinalizationRegistry<Int32Array>((rows) => void this.remove(rows));
 
   constructor(addon: Addon, native: NativeModel) {
     this.#addon = addon;
     this.#generator = new addon.Generator(native);
   }
 
-  /** Adds rows for as long as `owner` is in use or until they are removed. Returns their numbers. */
+  /** Adds rows and returns their numbers. They stay until they are removed or `owner` is garbage-collected. */
   async add(
     owner: object,
     prompts: readonly Int32Array[],
@@ -50,30 +49,30 @@ export class GenerationBatch {
       throw fromNative(error);
     });
     for (const row of rows) this.#rows.add(row);
-    this.#forgotten.register(owner, rows, owner);
+    this.#collected.register(owner, rows, owner);
     return rows;
   }
 
-  /** Says that an owner has removed its rows itself. */
+  /** Stops watching an owner. Call it when the owner has removed its rows. */
   release(owner: object): void {
-    this.#forgotten.unregister(owner);
+    this.#collected.unregister(owner);
   }
 
-  /** The next token of each of these rows. An abort rejects at once with the signal's reason. */
+  /** Decodes and returns the next token of each row. An abort rejects at once with the signal's reason. */
   async step(rows: Int32Array, signal: AbortSignal | undefined): Promise<NativeToken[]> {
     signal?.throwIfAborted();
     let stop: (() => void) | undefined;
     try {
       return await new Promise<NativeToken[]>((resolve, reject) => {
-        const request: Request = { rows, resolve, reject, ended: false };
+        const request: Request = { rows, resolve, reject, aborted: false };
         if (signal) {
           stop = onAbort(signal, () => {
-            request.ended = true;
-            request.onEnd?.();
+            request.aborted = true;
+            request.onAborted?.();
             reject(signal.reason);
           });
         }
-        this.#waiting.push(request);
+        this.#pending.push(request);
         this.#schedule();
       });
     } finally {
@@ -86,7 +85,7 @@ export class GenerationBatch {
     if (known.length > 0) await this.#generator.remove(known);
   }
 
-  /** Frees all rows, those of paused streams included. */
+  /** Frees all rows, including those of paused streams. */
   async close(): Promise<void> {
     if (this.#rows.size > 0) await this.remove(Int32Array.from(this.#rows));
   }
@@ -94,24 +93,24 @@ export class GenerationBatch {
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    // After the calls whose tokens have just come have asked for their next ones.
+    // Callers that have just received a token first get the chance to request the next one, so that all share one batch.
     setImmediate(() => void this.#run());
   }
 
   async #run(): Promise<void> {
-    const requests = this.#waiting.filter(({ ended }) => !ended);
-    this.#waiting = [];
+    const requests = this.#pending.filter(({ aborted }) => !aborted);
+    this.#pending = [];
     if (requests.length > 0) await this.#decode(requests);
     this.#scheduled = false;
-    if (this.#waiting.length > 0) this.#schedule();
+    if (this.#pending.length > 0) this.#schedule();
   }
 
-  /** Decodes a token for each row of these calls. */
+  /** Decodes one token for each row of the requests. */
   async #decode(requests: readonly Request[]): Promise<void> {
     const control = new this.#addon.Control();
     for (const request of requests) {
-      // The work ends early only if nobody waits for it any more.
-      request.onEnd = () => requests.every(({ ended }) => ended) && control.abort();
+      // The step is cancelled only if all of its requests are aborted.
+      request.onAborted = () => requests.every(({ aborted }) => aborted) && control.abort();
     }
     try {
       const rows = Int32Array.from(requests.flatMap((request) => [...request.rows]));

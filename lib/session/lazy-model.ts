@@ -1,6 +1,6 @@
 import type { NativeModel } from "../addon/native.js";
 
-/** The same weights in another dtype, loaded at the first use. They stay in their files and are read a block at a time. */
+/** A model's weights in another dtype, loaded at the first use. */
 export class LazyModel {
   #native: Promise<NativeModel> | undefined;
 

@@ -1,14 +1,14 @@
 import { ask } from "../operation/operation.js";
 import type { Session } from "./session.js";
 
-/** More than this makes work on the CPU no faster. */
-const mostOnCpu = 2 ** 30;
+/** Measured on the CPU: a larger budget is no faster. */
+const maxOnCpu = 2 ** 30;
 
 /**
- * Bytes that a measurement takes beside the weights where nobody says: on the CPU a GiB, or half of what is available
- * where that is less; on CUDA half of what is free on the device.
+ * Returns the default memory budget of a measurement, in bytes in addition to the weights: on the CPU 1 GiB, or half of the
+ * available memory if that is less; on CUDA half of the device's free memory.
  */
 export function defaultMemory({ addon, device }: Session): number {
   if (device !== "cpu") return Math.floor(ask(() => addon.freeMemory(device)) / 2);
-  return Math.min(mostOnCpu, Math.floor(process.availableMemory() / 2));
+  return Math.min(maxOnCpu, Math.floor(process.availableMemory() / 2));
 }

@@ -7,27 +7,27 @@ import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import type { GenerationBatch } from "./generation-batch.js";
 import type { LazyModel } from "./lazy-model.js";
 
-/** A loaded model as the calls on it see it. */
+/** The state of a loaded model, which every call on it receives. */
 export interface Session {
   readonly addon: Addon;
-  /** Its version, such as "2.13.0+cpu". */
+  /** The version of libtorch, such as "2.13.0+cpu". */
   readonly libtorch: string;
   readonly native: NativeModel;
   readonly config: ModelConfig;
-  /** What it runs on: "cpu" or "cuda:N". */
+  /** The device that the model runs on: "cpu" or "cuda:N". */
   readonly device: string;
   readonly deviceReason: string;
   readonly dtype: Dtype;
-  /** The files with its weights, as they were when it was loaded. */
+  /** The weight files, with their identity at load time. */
   readonly files: readonly FileIdentity[];
-  /** What was left out of the files. */
+  /** What was not loaded from the files, one sentence each. */
   readonly notices: readonly string[];
-  /** Its weights are from a TorchScript module by somebody else, whose code nobody has compared with them. */
+  /** Whether the weights come from a TorchScript module whose code was not checked against them (see the option `trust`). */
   readonly unchecked: boolean;
   readonly float32: LazyModel;
   readonly float64: LazyModel;
   readonly tokenizer: Tokenizer | undefined;
-  /** Running or paused generations; each keeps the weights. */
+  /** Running and paused generations. */
   readonly generations: GenerationBatch;
 }
 
@@ -35,10 +35,10 @@ function disposed(): AttentionBypassError {
   return new AttentionBypassError("DISPOSED", "expected a model in use but it has been disposed of");
 }
 
-/** How long a closing gate waits for a reader who does not come for the next step, in milliseconds. */
-const patience = 5_000;
+/** How long a closing gate waits for a reader's next step, in milliseconds. */
+const nextStepTimeout = 5_000;
 
-/** Somebody who takes work step by step, such as the pieces of a stream, and may stay away after any of them. */
+/** A consumer that runs work step by step, such as the pieces of a stream, and may stop after any step. */
 export class Reader {
   #left = false;
   #closing = false;
@@ -46,7 +46,7 @@ export class Reader {
   #timer: NodeJS.Timeout | undefined;
   #onLeave: (() => void) | undefined;
 
-  /** Throws DISPOSED for a reader who stayed away for too long when the gate was closed. */
+  /** Runs one step. Throws DISPOSED if the gate was closed and the reader's next step came too late. */
   async step<Value>(work: () => Promise<Value>): Promise<Value> {
     if (this.#left) throw disposed();
     clearTimeout(this.#timer);
@@ -55,7 +55,7 @@ export class Reader {
       return await work();
     } finally {
       this.#reading = false;
-      this.#waitFromNow();
+      this.#startTimeout();
     }
   }
 
@@ -65,28 +65,28 @@ export class Reader {
     this.#onLeave?.();
   }
 
-  /** Waits for the reader's last step. */
+  /** Waits until the reader leaves, or requests no step for `nextStepTimeout`. */
   async end(): Promise<void> {
     if (this.#left) return;
     this.#closing = true;
-    this.#waitFromNow();
+    this.#startTimeout();
     await new Promise<void>((resolve) => {
       this.#onLeave = resolve;
     });
   }
 
-  #waitFromNow(): void {
-    if (this.#closing && !this.#reading && !this.#left) this.#timer = setTimeout(() => this.leave(), patience);
+  #startTimeout(): void {
+    if (this.#closing && !this.#reading && !this.#left) this.#timer = setTimeout(() => this.leave(), nextStepTimeout);
   }
 }
 
-/** Lets work in until it is closed, and then waits for what is in. */
+/** Runs work until it is closed. Closing waits for the running work. */
 export class Gate {
   #open = true;
-  readonly #inside = new Set<Promise<unknown>>();
-  /** A stream that nobody holds any more is not waited for. */
+  readonly #running = new Set<Promise<unknown>>();
+  /** Weak, so that closing does not wait for a stream that was garbage-collected. */
   readonly #readers = new Set<WeakRef<Reader>>();
-  readonly #forgotten = new FinalizationRegistry<WeakRef<Reader>>((reader) => this.#readers.delete(reader));
+  readonly #collected = new FinalizationRegistry<WeakRef<Reader>>((reader) => this.#readers.delete(reader));
 
   get open(): boolean {
     return this.#open;
@@ -97,30 +97,33 @@ export class Gate {
     if (!this.#open) throw disposed();
   }
 
-  /** Throws DISPOSED if the gate is closed. */
+  /** Runs work. Throws DISPOSED if the gate is closed. */
   async enter<Value>(work: () => Promise<Value>): Promise<Value> {
     this.requireOpen();
     const running = work();
-    this.#inside.add(running);
+    this.#running.add(running);
     try {
       return await running;
     } finally {
-      this.#inside.delete(running);
+      this.#running.delete(running);
     }
   }
 
-  /** Lets a reader in, who is to leave again. Throws DISPOSED if the gate is closed. */
+  /** Returns a new reader, which must call `leave` at its end. Throws DISPOSED if the gate is closed. */
   admit(): Reader {
     this.requireOpen();
     const reader = new Reader();
-    const held = new WeakRef(reader);
-    this.#readers.add(held);
-    this.#forgotten.register(reader, held);
+    const reference = new WeakRef(reader);
+    this.#readers.add(reference);
+    this.#collected.register(reader, reference);
     return reader;
   }
 
   async close(): Promise<void> {
     this.#open = false;
-    await Promise.all([Promise.allSettled(this.#inside), ...[...this.#readers].map((reader) => reader.deref()?.end())]);
+    await Promise.all([
+      Promise.allSettled(this.#running),
+      ...[...this.#readers].map((reader) => reader.deref()?.end()),
+    ]);
   }
 }

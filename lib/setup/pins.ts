@@ -1,15 +1,15 @@
-/** A file of PyTorch's that holds a whole libtorch. */
+/** A file on PyTorch's servers that contains libtorch. */
 export interface PinnedFile {
   version: string;
   device: "cpu";
   platform: string;
   url: string;
-  /** As PyTorch's index gives it. */
+  /** The checksum from PyTorch's package index. */
   sha256: string;
   bytes: number;
 }
 
-/** What `setup` downloads by itself; the one place where checksums are. */
+/** The files that `setup` can download without `--from` and `--sha256`. */
 export const pinnedFiles: readonly PinnedFile[] = [
   {
     version: "2.13.0",
@@ -21,12 +21,12 @@ export const pinnedFiles: readonly PinnedFile[] = [
   },
 ];
 
-/** The name of the file that an address is of. */
+/** Returns the file name at the end of a URL. */
 export function fileName(url: string): string {
   return decodeURIComponent(new URL(url).pathname.split("/").at(-1) ?? "");
 }
 
-/** A pinned file by its name, from wherever it comes. */
+/** Returns the pinned file with this file name, whatever its URL. */
 export function pinnedAs(name: string): PinnedFile | undefined {
   return pinnedFiles.find(({ url }) => fileName(url) === name);
 }

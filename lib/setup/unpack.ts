@@ -6,13 +6,13 @@ import { promisify } from "node:util";
 import yauzl, { type Entry, type ZipFile } from "yauzl";
 import { AttentionBypassError } from "../errors/errors.js";
 import type { OperationOptions } from "../operation/operation.js";
-import { makeRoom, onDisk } from "./disk.js";
+import { requireSpace, writing } from "./disk.js";
 
 const openZip = promisify<string, yauzl.Options, ZipFile>(yauzl.open);
 
 /**
- * Where an entry of PyTorch's wheel, or of the zip of libtorch alone, goes: libraries, headers, version and licences,
- * and nothing of Python's.
+ * Returns the path to unpack an entry of PyTorch's wheel or of libtorch's zip to: for libraries, headers, the version and
+ * licences. Returns undefined for all other entries, such as Python files.
  */
 function placeOf(name: string): string | undefined {
   const [top = "", ...rest] = name.split("/");
@@ -37,15 +37,12 @@ async function entriesOf(zip: ZipFile): Promise<Entry[]> {
   return entries;
 }
 
-/**
- * Unpacks the libtorch of a wheel or zip to the folder torch/ in another. Throws ARCHIVE_INVALID, DISK_FULL,
- * WRITE_FAILED.
- */
+/** Unpacks the libtorch of a wheel or zip into `folder`/torch. Throws ARCHIVE_INVALID, DISK_FULL, WRITE_FAILED. */
 export async function unpack(archive: string, folder: string, { signal, onProgress }: OperationOptions): Promise<void> {
   const broken = (error: unknown) =>
     new AttentionBypassError(
       "ARCHIVE_INVALID",
-      `expected PyTorch's wheel or libtorch's zip in ${archive} but ${(error as Error).message}`,
+      `expected a PyTorch wheel or libtorch zip in ${archive} but ${(error as Error).message}`,
       { cause: error },
     );
   const zip = await openZip(archive, { lazyEntries: true, autoClose: false }).catch((error) => {
@@ -60,10 +57,10 @@ export async function unpack(archive: string, folder: string, { signal, onProgre
       return place === undefined ? [] : [{ entry, place: path.join(folder, place) }];
     });
     if (!wanted.some(({ place }) => path.basename(place) === "libtorch_cpu.so")) {
-      throw broken(new Error("there is no libtorch_cpu.so in it"));
+      throw broken(new Error("it does not contain libtorch_cpu.so"));
     }
     const total = wanted.reduce((sum, { entry }) => sum + entry.uncompressedSize, 0);
-    await makeRoom(folder, total);
+    await requireSpace(folder, total);
     const openEntry = promisify(
       zip.openReadStream.bind(zip) as (
         entry: Entry,
@@ -73,7 +70,7 @@ export async function unpack(archive: string, folder: string, { signal, onProgre
     let done = 0;
     for (const { entry, place } of wanted) {
       signal?.throwIfAborted();
-      await onDisk(place, async () => {
+      await writing(place, async () => {
         await mkdir(path.dirname(place), { recursive: true });
         await pipeline(await openEntry(entry), createWriteStream(place), { signal: signal as AbortSignal });
       }).catch((error) => {

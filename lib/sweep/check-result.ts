@@ -6,7 +6,7 @@ import type { SweepResult } from "./result.js";
 import { variantFields } from "./variants.js";
 
 const number = v.number();
-/** The metrics of a row that are shares from 0 to 1; others are in nats or counts. */
+/** The metrics of a row that are shares from 0 to 1. The others are in nats or counts. */
 const shares = ["exactMatch", "tokenAccuracy", "teacherForcedAccuracy", "extractionProbability"];
 
 const rowValues = v.pipe(
@@ -75,7 +75,7 @@ const schema = v.looseObject({
   cost: v.optional(v.looseObject({ seconds: v.number() })),
 });
 
-/** What a variant has measured must be what the base has. */
+/** Returns whether each variant has as many rows and questions as the base. */
 function sameMeasures({ base, variants }: v.InferOutput<typeof schema>): boolean {
   const lengths = ({ memorization, tasks = {} }: typeof base) =>
     JSON.stringify([
@@ -85,7 +85,7 @@ function sameMeasures({ base, variants }: v.InferOutput<typeof schema>): boolean
   return variants.every((variant) => lengths(variant) === lengths(base));
 }
 
-/** Refuses a sweep's result that holds a number that is none. Throws SWEEP_INVALID. */
+/** Checks that a sweep's result contains only finite numbers. JSON writes others as null. Throws SWEEP_INVALID. */
 export function requireFiniteSweep(value: unknown, name = "the sweep"): void {
   const place = reading(name, () => {
     if (typeof value !== "object" || value === null) return undefined;
@@ -95,22 +95,22 @@ export function requireFiniteSweep(value: unknown, name = "the sweep"): void {
   if (place === undefined) return;
   throw new AttentionBypassError(
     "SWEEP_INVALID",
-    `expected finite numbers for ${name} but ${place} is null, NaN or infinite; sweep again with this version`,
+    `expected finite numbers for ${name} but ${place} is null, NaN or infinite; run the sweep again with this version`,
   );
 }
 
-/** A sweep's result that comes from outside, such as from a file; `name` is what messages call it. Throws
+/** Checks and returns a sweep's result that comes from outside, such as from a file. `name` is used in error messages. Throws
  * SWEEP_INVALID. */
 export function checkSweep(value: unknown, name = "the sweep"): SweepResult {
   requireFiniteSweep(value, name);
   const parsed = reading(name, () => v.safeParse(schema, value, { abortEarly: true }));
-  const wrong = (place: string) =>
+  const invalid = (place: string) =>
     new AttentionBypassError(
       "SWEEP_INVALID",
-      `expected the result of a sweep for ${name} but ${place} is not as there`,
+      `expected the result of a sweep for ${name} but ${place} is missing or invalid`,
     );
-  if (!parsed.success) throw wrong(placeOf(parsed.issues[0]) ?? "it");
-  if (!sameMeasures(parsed.output)) throw wrong("the number of rows or questions of a variant");
-  // The settings go on as they came.
+  if (!parsed.success) throw invalid(placeOf(parsed.issues[0]) ?? "it");
+  if (!sameMeasures(parsed.output)) throw invalid("the number of rows or questions of a variant");
+  // The settings are returned unchanged, with fields that the schema does not have.
   return { ...parsed.output, settings: (value as SweepResult).settings } as unknown as SweepResult;
 }

@@ -10,7 +10,7 @@ import type { BypassFamily, SweptBlocks, SweptModes } from "./variants.js";
 
 const hasMeans = (item: BypassFamily | Bypass): item is Bypass => typeof item === "object" && "means" in item;
 
-/** The means are many numbers, which their hash stands for. */
+/** Leaves out the means of bypasses, since settings contain their hash instead. */
 function withoutMeans(over: SweptBlocks): SweptBlocks {
   if (!Array.isArray(over)) return over;
   return over.map((item: BypassFamily | Bypass) => {
@@ -26,6 +26,7 @@ function meansOf({ over, means }: CheckedSweepOptions): BypassMeans[] {
   return [...(means ? [means] : []), ...own];
 }
 
+/** Returns the settings of a sweep. Throws WEIGHTS_CHANGED. */
 export async function describeSettings(
   session: Session,
   checked: CheckedSweepOptions,
@@ -33,7 +34,7 @@ export async function describeSettings(
   surveyed: readonly ScoredRow[],
 ): Promise<SweepSettings> {
   const { config, device, dtype, files } = session;
-  const given = <Name extends keyof CheckedSweepOptions>(...names: Name[]) =>
+  const pick = <Name extends keyof CheckedSweepOptions>(...names: Name[]) =>
     Object.fromEntries(names.flatMap((name) => (checked[name] === undefined ? [] : [[name, checked[name]]]))) as {
       [Key in Name]?: NonNullable<CheckedSweepOptions[Key]>;
     };
@@ -42,7 +43,7 @@ export async function describeSettings(
     over: withoutMeans(checked.over as SweptBlocks),
     part: checked.part,
     mode: checked.mode as SweptModes,
-    ...(means.length > 0 && { means: means.map((own) => hashNumbers(meanRows(own, config, "means"))) }),
+    ...(means.length > 0 && { means: means.map((one) => hashNumbers(meanRows(one, config, "means"))) }),
     device,
     dtype,
     versions: { "attention-bypass": packageVersion, libtorch: session.libtorch },
@@ -50,17 +51,17 @@ export async function describeSettings(
     ...(samples.length > 0 && {
       samples: {
         rows: samples.length,
-        ...given("prefixLength"),
+        ...pick("prefixLength"),
         sha256: hashRows(samples),
         metrics: checked.metrics,
         temperature: checked.temperature,
-        ...given("topK"),
+        ...pick("topK"),
       },
     }),
     ...(windows.length > 0 && {
       text: {
         windows: windows.length,
-        ...given("contextLength", "stride", "beginningToken"),
+        ...pick("contextLength", "stride", "beginningToken"),
         sha256: hashRows(windows),
       },
     }),

@@ -5,31 +5,31 @@ import { node } from "../files/node.js";
 import { identifyFile, isSameFile, withRegularFile } from "../files/regular-file.js";
 import type { ScoredRow } from "../scoring/scored-row.js";
 
-/** A file and what is in it. */
+/** The name and hash of a file. */
 export interface FileHash {
-  /** Without its folder. */
+  /** The file's name without its folder. */
   name: string;
-  /** Of its bytes, in hexadecimal digits. */
+  /** The SHA-256 of the file's content, in hexadecimal digits. */
   sha256: string;
 }
 
-const hashedAtOnce = 2 ** 20;
+const chunkBytes = 2 ** 20;
 
-/** The hash of the bytes that a model was loaded from. Throws WEIGHTS_CHANGED where the file is no longer what it was. */
+/** Returns the hash of a file that a model was loaded from. Throws WEIGHTS_CHANGED if the file has changed since then. */
 export function hashFile(file: FileIdentity, signal: AbortSignal | undefined): Promise<FileHash> {
   const codes = { missing: "WEIGHTS_CHANGED", invalid: "WEIGHTS_CHANGED" } as const;
-  return withRegularFile(file.path, `${file.path} as it was when it was loaded`, codes, async ({ handle }) => {
+  return withRegularFile(file.path, `${file.path}, which the model was loaded from,`, codes, async ({ handle }) => {
     const checkSame = async () => {
       const now = await identifyFile(handle, file.path);
       if (now !== undefined && isSameFile(file, now)) return;
       throw new AttentionBypassError(
         "WEIGHTS_CHANGED",
-        `expected ${file.path} to be as it was when it was loaded but it has changed; load the model again`,
+        `expected ${file.path} to be unchanged since the model was loaded but it has changed; load the model again`,
       );
     };
     await checkSame();
     const hash = node.crypto.createHash("sha256");
-    const bytes = Buffer.alloc(hashedAtOnce);
+    const bytes = Buffer.alloc(chunkBytes);
     for (let position = 0, read = 1; read > 0; position += read) {
       signal?.throwIfAborted();
       read = (await handle.read(bytes, 0, bytes.length, position)).bytesRead;
@@ -40,14 +40,15 @@ export function hashFile(file: FileIdentity, signal: AbortSignal | undefined): P
   });
 }
 
-/** The SHA-256 of lists of numbers as 32-bit floats, the lowest byte first. */
+/** Returns the SHA-256 of lists of numbers as 32-bit little-endian floats. */
 export function hashNumbers(lists: readonly ArrayLike<number>[]): string {
   const hash = node.crypto.createHash("sha256");
   for (const list of lists) hash.update(new Uint8Array(Float32Array.from(list).buffer));
   return hash.digest("hex");
 }
 
-/** The SHA-256 of rows as 32-bit integers, the lowest byte first: for each its length, its first scored token, its tokens. */
+/** Returns the SHA-256 of rows as 32-bit little-endian integers: for each its length, the index of its first scored token, and
+ * its tokens. */
 export function hashRows(rows: readonly ScoredRow[]): string {
   const hash = node.crypto.createHash("sha256");
   for (const { tokens, first } of rows) {

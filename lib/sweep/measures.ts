@@ -8,17 +8,18 @@ import type { Session } from "../session/session.js";
 import type { CheckedSweepOptions } from "./options.js";
 import type { SweepScores } from "./result.js";
 
-/** What a sweep measures, as rows to score: those of the samples, of the text, and of the tasks. */
+/** The rows that a sweep scores: those of the samples, of the text, and of the tasks. */
 export interface Measures {
   samples: ScoredRow[];
   windows: ScoredRow[];
   tasks: EncodedTask[];
 }
 
+/** Reads and encodes the samples, the text and the tasks of a sweep. */
 export async function readMeasures(session: Session, checked: CheckedSweepOptions): Promise<Measures> {
   const { samples, text, tasks = [] } = checked;
   if (samples === undefined && text === undefined && tasks.length === 0) {
-    throw invalidArgument("options", "samples, a text or tasks to measure", checked);
+    throw invalidArgument("options", "samples, text or tasks", checked);
   }
   return {
     samples: samples === undefined ? [] : toScoredRows(await readScorable(samples, checked, session), checked.metrics),
@@ -27,18 +28,19 @@ export async function readMeasures(session: Session, checked: CheckedSweepOption
   };
 }
 
+/** Returns the measurements under one plan from the scores of all rows. */
 export function toScores<Metric extends MemorizationMetric>(
   { samples, windows, tasks }: Measures,
   scores: readonly RowScores[],
   metrics: readonly Metric[],
 ): SweepScores<Metric> {
-  const left = [...scores];
-  const next = (count: number) => left.splice(0, count);
+  const remaining = [...scores];
+  const next = (count: number) => remaining.splice(0, count);
   const result: SweepScores<Metric> = {};
   if (samples.length > 0) result.memorization = toMemorizationResult(samples, next(samples.length), metrics);
   if (windows.length > 0) result.perplexity = toPerplexity(windows, next(windows.length));
   if (tasks.length > 0) {
-    result.tasks = toBenchmarkResult(tasks, left);
+    result.tasks = toBenchmarkResult(tasks, remaining);
   }
   return result;
 }

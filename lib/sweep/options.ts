@@ -4,65 +4,66 @@ import { type BypassMeans, meansSchema } from "../bypass/bypass.js";
 import type { Samples } from "../data/samples.js";
 import type { TextFile } from "../data/text-argument.js";
 import { longCall, pathText, wholeNumber } from "../errors/validation.js";
-import { type MemorizationMetric, measuredSamples } from "../metrics/memorization.js";
+import { type MemorizationMetric, sampleFields } from "../metrics/memorization.js";
 import { windowFields } from "../metrics/perplexity.js";
 import type { OperationOptions } from "../operation/operation.js";
 import type { Tokens } from "../tokenizer/tokens.js";
 import { type SweptBlocks, type SweptModes, type SweptParts, sweptBlocks, sweptModes, sweptParts } from "./variants.js";
 
-/** Options of `model.sweep`: what to bypass, and what to measure; of samples, a text and tasks at least one. */
+/** Options of `model.sweep`: what to bypass and what to measure. At least one of `samples`, `text` and `tasks` is required. */
 export interface SweepOptions<Metric extends MemorizationMetric = MemorizationMetric> extends OperationOptions {
-  /** The blocks to bypass, one set after the other. Defaults to "blocks": each alone. */
+  /** The bypasses to measure: a family, or a list of families and bypasses. Defaults to "blocks", each block by itself. */
   over?: SweptBlocks;
-  /** The part of the blocks to bypass where a bypass does not say one, or several parts for each of these. Heads are always
-   * parts of attention. Defaults to "attention". */
+  /** The part of the blocks to bypass. Several parts measure each bypass once for each part. Ignored by bypasses with their own
+   * `part` and by bypasses of heads, which are parts of attention. Defaults to "attention". */
   part?: SweptParts;
-  /** The mode of the bypasses that do not say one themselves, or several modes for each of them. Defaults
-   * to "zero". */
+  /** The mode of the bypasses. Several modes measure each bypass once for each mode. Ignored by bypasses with their own `mode`.
+   * Defaults to "zero". */
   mode?: SweptModes;
-  /** Of the mode "mean", for the bypasses that have none themselves. */
+  /** The mean outputs for the mode "mean". Required for that mode, except by bypasses with their own `means`. */
   means?: BypassMeans;
-  /** What may be memorized, as `scoreMemorization` takes it. */
+  /** The samples to score, as for `scoreMemorization`. */
   samples?: Samples;
-  /** Tokens at the beginning of each sample that the model is given. Not needed where samples say it themselves. */
+  /** The number of tokens at the beginning of each sample that form the prefix. Required unless the samples contain it. */
   prefixLength?: number;
-  /** Take the first rows of the samples alone. Defaults to all. */
+  /** Score only this many samples, from the first on. Defaults to all. */
   rows?: number;
-  /** What to measure of the samples. Defaults to everything. */
+  /** The memorization metrics to measure. Defaults to all. */
   metrics?: readonly Metric[];
-  /** Of the sampling that `extractionProbability` is about. Defaults to 1. */
+  /** The sampling temperature of `extractionProbability`. Defaults to 1. */
   temperature?: number;
-  /** That sampling is among this many most probable tokens. Defaults to all. */
+  /** `extractionProbability` samples only from this many most probable tokens. Defaults to all. */
   topK?: number;
-  /** A text to take the perplexity of, as `perplexity` takes it. */
+  /** The text whose perplexity is measured, as for `perplexity`. */
   text?: string | Tokens | TextFile;
-  /** The most tokens of the text that the model sees at once. Defaults to the model's context. */
+  /** The number of tokens in a window of the text. Defaults to the model's context length. */
   contextLength?: number;
-  /** How many new tokens each window of the text scores after the first. Defaults to half of `contextLength`. */
+  /** The number of tokens that each window of the text after the first one scores. Defaults to half of `contextLength`. */
   stride?: number;
-  /** A token to put before the text, so that its first token has a prediction too. */
+  /** The id of a token to put before the text, so that the first token of the text is predicted too. Defaults to none. */
   beginningToken?: number;
-  /** Questions to answer, by task. */
+  /** The tasks to score, as for `benchmark`. Their names must differ. */
   tasks?: readonly Task[];
   /**
-   * Bytes that may be taken beside the weights; results do not depend on them beyond rounding. Defaults to 1 GiB on
-   * the CPU or half of what is available, whichever is less, and to half of what is free on a CUDA device.
+   * The memory budget in bytes, in addition to the weights. Results depend on it only by rounding. Defaults to 1 GiB on the
+   * CPU, or half of the available memory if that is less, and to half of the free memory of a CUDA device.
    */
   memory?: number;
   /**
-   * How many of the samples, or of the text's windows or the tasks' rows where there are no samples, are also taken to
-   * find out what attention adds and how far each bypass takes the model from itself. Defaults to 0.
+   * The number of rows on which attention outputs and the divergence of each bypass are measured too. These are the first
+   * samples; without samples, the first windows of the text, or the first rows of the tasks. Defaults to 0.
    */
   survey?: number;
-  /** Of a model that is not float32: rows that are scored in float32 too. Defaults to one of 64, at least one. */
+  /** The number of rows that are scored in float32 too, to measure the effect of the dtype. Only for models in another dtype.
+   * Defaults to one of 64 rows, at least one. */
   compareRows?: number;
-  /** A file that keeps what is done. A sweep that finds it there goes on where it was. */
+  /** The path of a file that saves finished rows. If it exists, the sweep continues from it. Defaults to none. */
   resume?: string;
 }
 
 export const sweepOptions = v.strictObject({
   ...longCall,
-  ...measuredSamples,
+  ...sampleFields,
   ...windowFields,
   over: sweptBlocks,
   part: sweptParts,

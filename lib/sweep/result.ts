@@ -7,47 +7,47 @@ import type { PrecisionDifference } from "../scoring/precision.js";
 import type { SweepSettings } from "./settings.js";
 import type { Variant } from "./variants.js";
 
-/** What is measured of the model under one bypass. What was not asked for is not there. */
+/** The measurements under one bypass. Measurements that the sweep did not include are absent. */
 export interface SweepScores<Metric extends MemorizationMetric = MemorizationMetric> {
-  /** Of the samples. */
+  /** The memorization metrics of the samples. */
   memorization?: MemorizationResult<Metric>;
-  /** Of the text. */
+  /** The perplexity of the text. */
   perplexity?: Perplexity;
-  /** Of each task, by its name. */
+  /** The scores of each task, by task name. */
   tasks?: Record<string, TaskScores>;
 }
 
-/** What is measured under a bypass. */
+/** One bypass of a sweep with its measurements. */
 export type SweptVariant<Metric extends MemorizationMetric = MemorizationMetric> = Variant &
   SweepScores<Metric> & {
-    /** Of a sweep with a survey. */
+    /** How much the bypass changes the model. Only if the sweep has the option `survey`. */
     divergence?: SurveyedBypass;
   };
 
-/** What `model.sweep` gives, as plain data. */
+/** The result of `model.sweep`, as plain data. */
 export interface SweepResult<Metric extends MemorizationMetric = MemorizationMetric> {
-  /** The unmodified model. */
+  /** The measurements of the unmodified model. */
   base: SweepScores<Metric>;
-  /** Each bypass, in the order of `over`, once for each mode. */
+  /** Each bypass with its measurements, in the order of `over`, once for each part and mode. */
   variants: SweptVariant<Metric>[];
-  /** What each block's attention adds, by the survey. */
+  /** The attention output of each block. Only if the sweep has the option `survey`. */
   attention?: BlockAttention[];
-  /** How far that is from float32; only where the model is not float32. */
+  /** How much the scores differ from those in float32. Only if the model's dtype is not float32. */
   precision?: PrecisionDifference;
-  /** All that decides the numbers. */
+  /** Everything that determines the measurements. */
   settings: SweepSettings;
-  /** What it took, earlier sessions of a resumed sweep included. */
+  /** The cost of the sweep, including earlier runs of a resumed sweep. */
   cost: {
-    /** Of wall-clock time. */
+    /** The wall-clock time in seconds. */
     seconds: number;
-    /** Floating-point operations of the matrix products; multiplying and adding are two. */
+    /** The number of floating-point operations of the matrix products. A multiplication with an addition counts as two. */
     operations: number;
-    /** The budget, in bytes. */
+    /** The memory budget in bytes, in addition to the weights. */
     memory: number;
-    /** Version of Node. */
+    /** The version of Node.js. */
     node: string;
   };
 }
 
-/** The result of a sweep, of whatever metrics. */
+/** The result of a sweep with any set of metrics. */
 export type AnySweepResult = SweepResult<never>;

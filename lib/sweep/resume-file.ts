@@ -6,7 +6,7 @@ import { writeFailure, writeOutput } from "../files/output-file.js";
 import { withRegularFile } from "../files/regular-file.js";
 import type { RowScores } from "../scoring/scored-row.js";
 
-/** What decides a sweep's results, as JSON has it. */
+/** The settings of a sweep. A resume file is only valid for a sweep with the same settings. */
 export type ResumeSettings = Record<string, unknown>;
 
 const format = "attention-bypass sweep, 1";
@@ -21,7 +21,7 @@ const fields = [
   "margin",
 ] as const;
 
-/** How every such file begins, one that was cut off at once included. */
+/** The beginning of every resume file, including files that were cut off in the first line. */
 const beginning = `{"format":"attention-bypass sweep`;
 
 const finite = v.pipe(v.number(), v.finite());
@@ -29,13 +29,13 @@ const finite = v.pipe(v.number(), v.finite());
 const headerFields = v.object({
   format: v.literal(format),
   settings: v.record(v.string(), v.unknown()),
-  /** The memory budget, which decides what is scored together and so the last bits of the results. */
+  /** The memory budget in bytes. It determines the batches and therefore the last bits of the results. */
   memory: finite,
 });
 
 const partFields = v.object({
   rows: v.array(v.number()),
-  /** Float64, row after row, plan after plan, field after field; in base64, since JSON has no infinity. */
+  /** Float64 values in the order row, plan, field, as base64, since JSON has no infinity. */
   scores: v.string(),
   operations: finite,
   seconds: finite,
@@ -50,8 +50,8 @@ function pack(scores: readonly RowScores[][]): string {
 }
 
 /**
- * Whether these are scores that a sweep can have: under `topK` a token may have no probability at all, and in a vocabulary
- * of one token the margin is infinite.
+ * Returns whether a sweep can have these scores. `schemeLogLikelihood` may be -Infinity under `topK`, and the margin is
+ * infinite in a vocabulary of one token.
  */
 function isPossible(scores: RowScores): boolean {
   const { extractable, predicted, decoded, entropy, logLikelihood, schemeLogLikelihood, margin } = scores;
@@ -77,16 +77,14 @@ function unpack({ rows, scores }: Part, planCount: number): RowScores[][] | unde
 
 const toLine = (line: Header | Part): string => `${JSON.stringify(line)}\n`;
 
-/** JSON without what JSON has no word for, so that it equals what was written. */
-const plain = (settings: ResumeSettings): ResumeSettings => JSON.parse(JSON.stringify(settings));
+/** Returns the settings as they are after writing them to JSON and reading them, without undefined values. */
+const throughJson = (settings: ResumeSettings): ResumeSettings => JSON.parse(JSON.stringify(settings));
 
 /** Returns the content of a file, or an empty string if there is none. */
 async function readExisting(file: string): Promise<string> {
   const codes = { missing: "FILE_NOT_FOUND", invalid: "RESUME_FILE_INVALID" } as const;
   try {
-    return await withRegularFile(file, `the file to resume a sweep from, ${file},`, codes, (found) =>
-      found.handle.readFile("utf8"),
-    );
+    return await withRegularFile(file, `the resume file ${file}`, codes, (found) => found.handle.readFile("utf8"));
   } catch (error) {
     if (systemCode(error) === "FILE_NOT_FOUND") return "";
     throw error instanceof AttentionBypassError ? error : invalid(file, (error as Error).message);
@@ -94,11 +92,11 @@ async function readExisting(file: string): Promise<string> {
 }
 
 /**
- * A file of JSON lines that holds what a sweep has done: what it is of, then a line for each batch of rows. A line
- * that was not written to its end, where the process was killed, is taken off again.
+ * A JSON lines file with the finished part of a sweep: its settings, then one line for each batch of scored rows. If the
+ * process was killed while it wrote a line, `open` removes the incomplete line.
  */
 export class ResumeFile {
-  /** The scores under each plan of the rows that are done, by the index of the row. */
+  /** The scores of the finished rows under each plan, by row index. */
   readonly done = new Map<number, RowScores[]>();
   operations = 0;
   seconds = 0;
@@ -110,32 +108,32 @@ export class ResumeFile {
   ) {}
 
   /**
-   * Opens a file, or makes it, for a sweep of so many rows and plans. memory: what is asked for, or the default for a
-   * sweep that begins. Throws RESUME_FILE_INVALID, RESUME_FILE_MISMATCH, DISK_FULL, WRITE_FAILED.
+   * Opens or creates the file of a sweep with the given numbers of rows and plans. The memory budget is the requested one, else
+   * that of the file, else the default. Throws RESUME_FILE_INVALID, RESUME_FILE_MISMATCH, DISK_FULL, WRITE_FAILED.
    */
   static async open(
     file: string,
     settings: ResumeSettings,
-    memory: { asked: number | undefined; standard: number },
+    memory: { requested: number | undefined; default: number },
     size: { rows: number; plans: number },
   ): Promise<ResumeFile> {
     const text = await readExisting(file);
     const whole = text.slice(0, text.lastIndexOf("\n") + 1);
     if (whole === "" && !text.startsWith(beginning) && !beginning.startsWith(text)) {
-      throw invalid(file, "it holds something else");
+      throw invalid(file, "the file has another format");
     }
     const [first, ...rest] = whole.split("\n").slice(0, -1);
     const header = first === undefined ? undefined : parse(headerFields, first, file);
-    if (header) requireSame(header.settings, settings, file);
+    if (header) requireSameSettings(header.settings, settings, file);
     const parts = rest.map((line) => parse(partFields, line, file));
-    const budget = memory.asked ?? header?.memory ?? memory.standard;
-    if (!header) await writeOutput(file, toLine({ format, settings: plain(settings), memory: budget }));
+    const budget = memory.requested ?? header?.memory ?? memory.default;
+    if (!header) await writeOutput(file, toLine({ format, settings: throughJson(settings), memory: budget }));
     const handle = await open(file, "a").catch((error: unknown) => {
       throw writeFailure(file, error);
     });
     const resumed = new ResumeFile(file, handle, budget);
     try {
-      for (const [index, part] of parts.entries()) resumed.#take(part, size, index + 2);
+      for (const [index, part] of parts.entries()) resumed.#read(part, size, index + 2);
       if (header && whole.length < text.length) await handle.truncate(Buffer.byteLength(whole));
       return resumed;
     } catch (error) {
@@ -144,17 +142,18 @@ export class ResumeFile {
     }
   }
 
-  #take(part: Part, size: { rows: number; plans: number }, line: number): void {
+  #read(part: Part, size: { rows: number; plans: number }, line: number): void {
     const known = part.rows.every((row) => Number.isInteger(row) && row >= 0 && row < size.rows);
     const scores = unpack(part, size.plans);
-    if (!known || !scores) throw invalid(this.file, "a line has other rows or scores");
-    if (!scores.flat().every(isPossible)) throw invalid(this.file, `line ${line} has scores that are no numbers`);
+    if (!known || !scores) throw invalid(this.file, `line ${line} has rows or scores that do not fit this sweep`);
+    if (!scores.flat().every(isPossible))
+      throw invalid(this.file, `line ${line} has scores that are not finite numbers`);
     for (const [index, row] of part.rows.entries()) this.done.set(row, scores[index] as RowScores[]);
     this.operations += part.operations;
     this.seconds += part.seconds;
   }
 
-  /** Keeps rows that are done. */
+  /** Writes the scores of finished rows to the file. Throws DISK_FULL, WRITE_FAILED. */
   async add(
     rows: readonly number[],
     scores: readonly RowScores[][],
@@ -178,7 +177,7 @@ export class ResumeFile {
 function invalid(file: string, reason: string): AttentionBypassError {
   return new AttentionBypassError(
     "RESUME_FILE_INVALID",
-    `expected a file to resume a sweep from, of the format "${format}", in ${file} but ${reason}`,
+    `expected a resume file of the format "${format}" in ${file} but ${reason}`,
   );
 }
 
@@ -190,17 +189,17 @@ function parse<Schema extends v.GenericSchema>(schema: Schema, line: string, fil
     throw invalid(file, (error as Error).message);
   }
   const parsed = v.safeParse(schema, value);
-  if (!parsed.success) throw invalid(file, "a line is of another form");
+  if (!parsed.success) throw invalid(file, "a line has missing or invalid fields");
   return parsed.output;
 }
 
-function requireSame(before: ResumeSettings, settings: ResumeSettings, file: string): void {
-  const now = plain(settings);
+function requireSameSettings(before: ResumeSettings, settings: ResumeSettings, file: string): void {
+  const now = throughJson(settings);
   const names = [...new Set([...Object.keys(now), ...Object.keys(before)])];
-  const other = names.filter((name) => !isDeepStrictEqual(now[name], before[name]));
-  if (other.length === 0) return;
+  const changed = names.filter((name) => !isDeepStrictEqual(now[name], before[name]));
+  if (changed.length === 0) return;
   throw new AttentionBypassError(
     "RESUME_FILE_MISMATCH",
-    `expected ${file} to be of this sweep but it is of one with other settings of: ${other.join(", ")}`,
+    `expected the resume file ${file} to be of a sweep with the same settings but these differ: ${changed.join(", ")}`,
   );
 }

@@ -4,78 +4,80 @@ import type { MemorizationMetric } from "../metrics/memorization.js";
 import type { FileHash } from "./fingerprint.js";
 import type { SweptBlocks, SweptModes, SweptParts } from "./variants.js";
 
-/** All that decides the numbers. */
+/** The settings of a sweep: everything that determines its measurements. */
 export interface SweepSettings {
-  /** As it was asked for, without means. */
+  /** The option `over` as it was given, without the means of its bypasses. */
   over: SweptBlocks;
-  /** As it was asked for. */
+  /** The option `part` as it was given. */
   part: SweptParts;
-  /** As it was asked for. */
+  /** The option `mode` as it was given. */
   mode: SweptModes;
-  /** The SHA-256 of means as 32-bit floats, of each bypass that has some, in the order in which they were given. */
+  /** The SHA-256 of each set of means as 32-bit floats: first of the option `means`, then of each bypass with its own. Absent if
+   * no means were given. */
   means?: string[];
-  /** What the model ran on: "cpu" or "cuda:N". */
+  /** The device that the model ran on: "cpu" or "cuda:N". */
   device: string;
-  /** What the model's weights were in. */
+  /** The dtype of the model's weights. */
   dtype: Dtype;
-  /** What it was computed with. */
+  /** The versions of the software that computed the sweep. */
   versions: {
-    /** This package's. */
+    /** The version of this package. */
     "attention-bypass": string;
-    /** As its build says. */
+    /** The version of libtorch with its build, such as "2.13.0+cpu". */
     libtorch: string;
   };
-  /** The model. */
+  /** The model that was measured. */
   model: {
-    /** Its shape. */
+    /** The model's architecture and sizes. */
     config: ModelConfig;
-    /** Its weights. */
+    /** The weight files and their hashes. */
     files: FileHash[];
   };
-  /** Where samples were given. */
+  /** The samples. Absent if none were given. */
   samples?: {
-    /** How many. */
+    /** The number of samples. */
     rows: number;
-    /** Where it was given. */
+    /** The option `prefixLength`. Absent if it was not given. */
     prefixLength?: number;
-    /** Of the rows as 32-bit integers: for each its length, where its suffix begins, and its tokens. */
+    /** The SHA-256 of the samples as 32-bit little-endian integers: for each sample its length, the index of its first suffix
+     * token, and its tokens. */
     sha256: string;
-    /** What was measured. */
+    /** The memorization metrics that were measured. */
     metrics: readonly MemorizationMetric[];
-    /** Of the sampling that `extractionProbability` is about. */
+    /** The sampling temperature of `extractionProbability`. */
     temperature: number;
-    /** The same, where it was given. */
+    /** The option `topK`, which applies to `extractionProbability`. Absent if it was not given. */
     topK?: number;
   };
-  /** Where a text was given. */
+  /** The text. Absent if none was given. */
   text?: {
-    /** Into how many it was cut. */
+    /** The number of windows that the text was divided into. */
     windows: number;
-    /** Where it was given. */
+    /** The option `contextLength`. Absent if it was not given. */
     contextLength?: number;
-    /** Where it was given. */
+    /** The option `stride`. Absent if it was not given. */
     stride?: number;
-    /** Where it was given. */
+    /** The option `beginningToken`. Absent if it was not given. */
     beginningToken?: number;
-    /** Of the windows, as of samples. */
+    /** The SHA-256 of the windows, in the same form as that of samples, with the index of the first scored token. */
     sha256: string;
   };
-  /** Where tasks were given. */
+  /** The tasks, in the order in which they were given. Absent if none were given. */
   tasks?: {
-    /** As in the scores. */
+    /** The name of the task, as in the scores. */
     name: string;
-    /** Where it says one. */
+    /** The group of the task. Absent if the task has none. */
     group?: string;
-    /** How many. */
+    /** The number of questions. */
     questions: number;
-    /** Of the questions as rows, as of samples. */
+    /** The SHA-256 of the task's rows, in the same form as that of samples, with the index of the first scored token. */
     sha256: string;
   }[];
-  /** Of a sweep with a survey: how many rows and tokens it was over. */
+  /** The rows on which attention outputs and divergence were measured. Absent without the option `survey`. */
   survey?: {
-    /** How many of the samples, windows or questions. */
+    /** The number of these rows. */
     rows: number;
-    /** How many tokens in them. */
+    /** The number of tokens in these rows. */
     tokens: number;
   };
 }

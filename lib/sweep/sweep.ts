@@ -15,14 +15,14 @@ import type { SweepResult } from "./result.js";
 import { ResumeFile } from "./resume-file.js";
 import { type Swept, toVariants } from "./variants.js";
 
-/** Passes over a row that take as long as scoring it: in float32, with rescored weights read from files. */
-const float32Passes = 2;
-/** The same in float64, with and without the bypass. */
-const float64Passes = 8;
+/** The time to score a row in float32, with weights that are read from files, as a multiple of scoring it once. For progress. */
+const float32Cost = 2;
+/** The time to measure the divergence on a row in float64, as a multiple of scoring it once. For progress. */
+const float64Cost = 8;
 
 /**
- * Measures the model without a bypass and with each of many. One forward pass serves all of them: up to the first block
- * where they differ, variants share one residual stream.
+ * Measures the model without a bypass and with each bypass of a sweep. One forward pass computes all variants: up to the first
+ * block where they differ, they share one residual stream.
  */
 export async function sweep<Metric extends MemorizationMetric = MemorizationMetric>(
   session: Session,
@@ -35,24 +35,24 @@ export async function sweep<Metric extends MemorizationMetric = MemorizationMetr
   const plans = [plainPlan(session.config), ...variants.map(({ plan }) => plan)];
   const measures = await readMeasures(session, checked);
   const rows = [...measures.samples, ...measures.windows, ...measures.tasks.flatMap((task) => task.rows)];
-  // Samples come first of all.
+  // The samples come first in `rows`.
   const surveyed = rows.slice(0, checked.survey);
   const settings = await describeSettings(session, checked, measures, surveyed);
-  // A survey is quick next to the rest, so it is not kept in the file to resume from.
+  // The survey is not part of the resume file, since it takes little time compared with the rest.
   const { survey: _, ...resumable } = settings;
   signal?.throwIfAborted();
 
-  const memory = { asked: checked.memory, standard: defaultMemory(session) };
+  const memory = { requested: checked.memory, default: defaultMemory(session) };
   const file =
     checked.resume === undefined
       ? undefined
       : await ResumeFile.open(checked.resume, { ...resumable }, memory, { rows: rows.length, plans: plans.length });
-  const budget = file?.memory ?? memory.asked ?? memory.standard;
+  const budget = file?.memory ?? memory.requested ?? memory.default;
   const scheme = { temperature, topK };
   const compared = session.dtype === "float32" ? 0 : (compareRows ?? Math.ceil(rows.length / 64));
-  const work = rows.length + float32Passes * compared + float64Passes * surveyed.length;
+  const work = rows.length + float32Cost * compared + float64Cost * surveyed.length;
   const scored = rows.length / work;
-  const compareEnd = (rows.length + float32Passes * compared) / work;
+  const compareEnd = (rows.length + float32Cost * compared) / work;
   const operation = rising(checked);
   const before = file?.seconds ?? 0;
   let operations = file?.operations ?? 0;

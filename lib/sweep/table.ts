@@ -1,6 +1,6 @@
 import type { SweepResult, SweepScores } from "./result.js";
 
-/** The names of what was measured, and its numbers, one for each name. */
+/** Returns the name and value of each measurement. */
 function measures({ memorization, perplexity, tasks = {} }: SweepScores): [name: string, value: number][] {
   const { rows: _, perRow: __, ...means } = memorization ?? {};
   return [
@@ -10,7 +10,7 @@ function measures({ memorization, perplexity, tasks = {} }: SweepScores): [name:
   ];
 }
 
-/** A header and a line for the unmodified model and each variant: name, part, blocks, mode, and what was measured. */
+/** Returns a header, then a row for the unmodified model and each variant: name, part, blocks, mode and measurements. */
 export function sweepTable({ base, variants }: SweepResult): (string | number)[][] {
   const head = ["name", "part", "blocks", "mode", ...measures(base).map(([name]) => name)];
   const line = (name: string, part: string, blocks: readonly number[], mode: string, scores: SweepScores) => [

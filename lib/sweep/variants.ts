@@ -15,57 +15,56 @@ import { invalidArgument, wholeNumber } from "../errors/validation.js";
 import type { ModelConfig } from "../families/config.js";
 
 /**
- * Each block, each head of each block, each quarter of the stack, all pairs of blocks, or all windows of so many
- * neighbouring blocks.
+ * A family of bypasses: each block, each head of each block, each quarter of the blocks, each pair of blocks, or each run of
+ * `window` consecutive blocks.
  */
 export type BypassFamily = "blocks" | "heads" | "quartiles" | "pairs" | { window: number };
 
 export const familyNames = ["blocks", "heads", "quartiles", "pairs"] as const satisfies readonly BypassFamily[];
 
-/** What a sweep bypasses, one after the other: a family of bypasses, or a list of families and bypasses of one's own. */
+/** The bypasses of a sweep: one family, or a list of families and single bypasses. */
 export type SweptBlocks = BypassFamily | readonly (BypassFamily | Bypass)[];
 
-/** The parts of a sweep: one or a list. */
+/** The parts of blocks that a sweep bypasses: one or a list. */
 export type SweptParts = BypassPart | readonly BypassPart[];
 
-/** The modes of a sweep: one or a list. */
+/** The bypass modes of a sweep: one or a list. */
 export type SweptModes = BypassMode | readonly BypassMode[];
 
 /**
- * What a variant is, whatever its name: one block, a quarter of the stack (1 is next to the input), one head, or any other
- * set of blocks and heads.
+ * The kind of a variant: one block, one quarter of the blocks, one head, or any other set of blocks and heads.
  */
 export type VariantKind = "block" | "quartile" | "head" | "set";
 
-/** A bypass of a sweep. */
+/** One bypass of a sweep. */
 export interface Variant {
-  /** Such as "block 3", "quartile 4", "blocks 3, 7", "block 3 head 5" or "block 3 MLP". */
+  /** The name of the variant, such as "block 3", "quartile 4", "blocks 3, 7", "block 3 head 5" or "block 3 MLP". */
   name: string;
-  /** What kind of set it is. */
+  /** The kind of the variant. */
   kind: VariantKind;
-  /** The number of the quarter. Only of the kind "quartile". */
+  /** The number of the quarter, where 1 is next to the input. Only for the kind "quartile". */
   quartile?: 1 | 2 | 3 | 4;
   /** The part of the blocks that is bypassed. */
   part: BypassPart;
-  /** The blocks of which that part is bypassed as a whole. */
+  /** The numbers of the blocks whose `part` is bypassed as a whole. */
   blocks: number[];
-  /** The single heads that are bypassed, by block. Absent if there are none. */
+  /** The single bypassed heads, by block number. Absent if there are none. */
   heads?: Record<number, number[]>;
-  /** What replaces the output. */
+  /** What replaces the output of the bypassed part. */
   mode: BypassMode;
 }
 
 const familySchema = [v.picklist(familyNames), v.strictObject({ window: wholeNumber(1) })] as const;
 const families = '"blocks", "heads", "quartiles", "pairs", { window }';
 
-/** A mistake in a bypass is to be told as one, so an object that is no window is taken for a bypass. */
+/** An object without `window` is validated as a bypass, so that error messages name the wrong field of the bypass. */
 const member = v.lazy((value) =>
   typeof value === "object" && value !== null && !("window" in value)
     ? bypassSchema
     : v.union(familySchema, `${families} or a bypass`),
 );
 
-/** The fields of a variant, for results that come from outside. */
+/** The schema of a variant's fields, for results that come from outside. */
 export const variantFields = {
   name: v.string(),
   kind: v.picklist(["block", "quartile", "head", "set"]),
@@ -108,12 +107,12 @@ function nameOf(blocks: readonly number[], heads: Record<number, number[]>): str
   return [...(blocks.length > 0 || parts.length === 0 ? [listed("block", blocks)] : []), ...parts].join("; ");
 }
 
-/** What a name says of the part, behind the blocks. */
+/** The end of a variant's name, which says the part. */
 const partNames: Readonly<Record<BypassPart, string>> = { attention: "", mlp: " MLP", both: " attention and MLP" };
 
 function bypassesOf(family: BypassFamily, { blockCount, headCount }: ModelConfig, place: string): Bypass[] {
   if (typeof family === "object" && family.window > blockCount) {
-    throw invalidArgument(`${place}.window`, `at most ${blockCount} blocks, which is all of the model,`, family.window);
+    throw invalidArgument(`${place}.window`, `at most ${blockCount}, the number of blocks,`, family.window);
   }
   const blocks = Array.from({ length: blockCount }, (_, block) => block);
   if (family === "blocks") return blocks.map((block) => ({ blocks: [block] }));
@@ -132,7 +131,7 @@ function bypassesOf(family: BypassFamily, { blockCount, headCount }: ModelConfig
 
 const isFamily = (item: BypassFamily | Bypass): item is BypassFamily => typeof item === "string" || "window" in item;
 
-/** The bypasses of a sweep, each with what messages call it. */
+/** Returns the bypasses of a sweep, each with its name for error messages. */
 function listBypasses(over: SweptBlocks, config: ModelConfig): { bypass: Bypass; place: string }[] {
   const listed = Array.isArray(over)
     ? (over as (BypassFamily | Bypass)[]).map((item, index) => ({ item, place: `options.over[${index}]` }))
@@ -142,7 +141,7 @@ function listBypasses(over: SweptBlocks, config: ModelConfig): { bypass: Bypass;
   );
 }
 
-function toVariant({ blocks: asked }: Bypass, plan: NativePlan, part: BypassPart, mode: BypassMode): Variant {
+function toVariant({ blocks: requested }: Bypass, plan: NativePlan, part: BypassPart, mode: BypassMode): Variant {
   const bypassed = [...plan.entries()].filter(([, block]) => !isPlain(block));
   const blocks = bypassed.filter(([, { heads }]) => heads.length === 0).map(([block]) => block);
   const heads = Object.fromEntries(
@@ -151,7 +150,7 @@ function toVariant({ blocks: asked }: Bypass, plan: NativePlan, part: BypassPart
       .map(([block, { heads }]) => [block, [...heads.keys()].filter((head) => heads[head] !== 0)]),
   );
   const headLists = Object.values(heads);
-  const quartile = asked && "quartile" in asked && headLists.length === 0 ? asked.quartile : undefined;
+  const quartile = requested && "quartile" in requested && headLists.length === 0 ? requested.quartile : undefined;
   const oneBlock = blocks.length === 1 && headLists.length === 0;
   const oneHead = blocks.length === 0 && headLists.flat().length === 1;
   return {
@@ -173,33 +172,32 @@ export interface Swept {
   means?: BypassMeans | undefined;
 }
 
-/** Whether heads, which are parts of attention only, are among what is bypassed. */
+/** Returns whether a bypass has heads. Its part is then "attention". */
 const hasHeads = ({ heads }: Bypass) => heads !== undefined;
 
 /**
- * The variants of a sweep, with each one's plan: every bypass with each part and mode that it does not say itself.
- * Throws INVALID_ARGUMENT, BLOCK_OUT_OF_RANGE, BLOCK_DUPLICATE, HEAD_OUT_OF_RANGE, HEAD_DUPLICATE.
+ * Returns the variants of a sweep with their plans: every bypass with each part and mode, unless it has its own. Throws INVALID_ARGUMENT, BLOCK_OUT_OF_RANGE, BLOCK_DUPLICATE, HEAD_OUT_OF_RANGE, HEAD_DUPLICATE.
  */
 export function toVariants(
   { over, part: parts, mode: modes, means }: Swept,
   config: ModelConfig,
 ): { variant: Variant; plan: NativePlan }[] {
   const bypasses = listBypasses(over, config);
-  const turns = [parts]
+  const combinations = [parts]
     .flat()
-    .flatMap((part: BypassPart, partTurn) =>
-      [modes].flat().map((mode, modeTurn) => ({ part, mode, partTurn, modeTurn })),
+    .flatMap((part: BypassPart, partIndex) =>
+      [modes].flat().map((mode, modeIndex) => ({ part, mode, partIndex, modeIndex })),
     );
-  return turns.flatMap(({ part: askedPart, mode: askedMode, partTurn, modeTurn }) =>
+  return combinations.flatMap(({ part: requestedPart, mode: requestedMode, partIndex, modeIndex }) =>
     bypasses
-      // A bypass with its own part or mode produces one variant, not one for each that is asked for.
-      .filter(({ bypass }) => partTurn === 0 || (bypass.part === undefined && !hasHeads(bypass)))
-      .filter(({ bypass }) => modeTurn === 0 || bypass.mode === undefined)
+      // A bypass with its own part or mode produces one variant, not one for each requested part or mode.
+      .filter(({ bypass }) => partIndex === 0 || (bypass.part === undefined && !hasHeads(bypass)))
+      .filter(({ bypass }) => modeIndex === 0 || bypass.mode === undefined)
       .map(({ bypass, place }) => {
-        const part = bypass.part ?? (hasHeads(bypass) ? "attention" : askedPart);
-        const mode = bypass.mode ?? askedMode;
+        const part = bypass.part ?? (hasHeads(bypass) ? "attention" : requestedPart);
+        const mode = bypass.mode ?? requestedMode;
         if (mode === "mean" && bypass.means === undefined && means === undefined) {
-          throw invalidArgument("options.means", 'the means that the mode "mean" needs', undefined);
+          throw invalidArgument("options.means", 'the means that the mode "mean" requires', undefined);
         }
         const plan = toPlan({ ...(means && { means }), ...bypass, part, mode }, config, place);
         return { variant: toVariant(bypass, plan, part, mode), plan };
