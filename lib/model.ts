@@ -26,7 +26,8 @@ import {
 import { type Perplexity, type PerplexityOptions, perplexity } from "./metrics/perplexity.js";
 import { memorizationText } from "./metrics/text.js";
 import { type Logits, type LogitsOptions, logits } from "./scoring/logits.js";
-import { Gate, type Reader, type Session } from "./session/session.js";
+import { Gate, type Reader } from "./session/gate.js";
+import type { Session } from "./session/session.js";
 import type { SweepOptions } from "./sweep/options.js";
 import type { SweepResult } from "./sweep/result.js";
 import { sweep } from "./sweep/sweep.js";

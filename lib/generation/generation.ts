@@ -5,7 +5,8 @@ import { longCall, reading, validate, wholeNumber } from "../errors/validation.j
 import { node } from "../files/node.js";
 import { finish, type OperationOptions } from "../operation/operation.js";
 import { Progress } from "../operation/progress.js";
-import type { Reader, Session } from "../session/session.js";
+import type { Reader } from "../session/gate.js";
+import type { Session } from "../session/session.js";
 import { encodeAhead, encodeAllAhead } from "../tokenizer/encode-ahead.js";
 import {
   isBatch,
