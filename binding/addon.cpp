@@ -13,7 +13,7 @@ namespace attention_bypass::binding {
 
 namespace {
 
-// Away from the event loop: CUDA's driver takes its time to start.
+// Not on Node's thread: the CUDA driver is slow to start.
 class PlatformWorker final : public Napi::AsyncWorker {
  public:
   explicit PlatformWorker(Napi::Env env)
@@ -52,7 +52,7 @@ Napi::Value platform_of(const Napi::CallbackInfo& info) {
   auto worker = std::make_unique<PlatformWorker>(info.Env());
   const auto promise = worker->promise();
   worker->Queue();
-  // It frees itself once it has settled its promise.
+  // The worker deletes itself after its promise is settled.
   (void)worker.release();
   return promise;
 }

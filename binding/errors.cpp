@@ -10,7 +10,8 @@ namespace attention_bypass::binding {
 
 namespace {
 
-// Of an error inside TorchScript, libtorch's first lines are a traceback and the last one is the reason.
+// Returns the line with the reason: the first line, or the last line for errors in TorchScript, which begin
+// with a traceback.
 std::string one_line(const std::string& text) {
   const bool interpreted = text.find("TorchScript") != std::string::npos;
   const auto end = text.find_last_not_of('\n');
@@ -39,11 +40,11 @@ Failure Failure::of(const std::exception_ptr& exception) noexcept {
   } catch (const c10::Error& error) {
     return of_libtorch(error.what_without_backtrace(), error.what());
   } catch (const std::bad_alloc&) {
-    return {"OUT_OF_MEMORY", "the machine has no memory left for this", ""};
+    return {"OUT_OF_MEMORY", "not enough memory", ""};
   } catch (const std::exception& error) {
     return of_libtorch(error.what(), error.what());
   } catch (...) {
-    return {"LIBTORCH_FAILED", "something that is no exception was thrown", ""};
+    return {"LIBTORCH_FAILED", "the native code threw a value that is not a std::exception", ""};
   }
 }
 

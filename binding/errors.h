@@ -7,11 +7,11 @@
 
 namespace attention_bypass::binding {
 
-// What went wrong on a working thread, kept until Node's thread can make an error of it.
+// An error from a working thread. Node's thread converts it to a JavaScript error.
 struct Failure {
   std::string code;
   std::string message;  // one line
-  std::string trace;    // libtorch's own account; may be empty
+  std::string trace;    // libtorch's full message; may be empty
 
   static Failure of(const std::exception_ptr& exception) noexcept;
   Napi::Error error(Napi::Env env) const;

@@ -29,7 +29,7 @@ Napi::Value GeneratorHandle::add(const Napi::CallbackInfo& info) {
   for (size_t row = 0; row < seeds.ElementLength(); ++row) {
     request.seeds.push_back(static_cast<uint64_t>(seeds[row]));
   }
-  const auto work = [state = state_, model = model_, request = std::move(request)]() -> JobQueue::Settle {
+  const auto work = [state = state_, model = model_, request = std::move(request)]() -> JobQueue::MakeValue {
     if (!state->generator) state->generator = std::make_unique<Generator>(*model, state->next_row);
     const auto ids = state->generator->add(request);
     state->next_row = state->generator->next();
@@ -41,7 +41,7 @@ Napi::Value GeneratorHandle::add(const Napi::CallbackInfo& info) {
 Napi::Value GeneratorHandle::step(const Napi::CallbackInfo& info) {
   const Controlled given(info[1]);
   const auto work = [state = state_, ids = to_integers(info[0]),
-                     control = given.control]() -> JobQueue::Settle {
+                     control = given.control]() -> JobQueue::MakeValue {
     if (!state->generator) throw Error("DISPOSED", "expected a model in use but it has been disposed of");
     return [tokens = state->generator->step(ids, *control)](Napi::Env env) {
       auto rows = Napi::Array::New(env, tokens.size());
@@ -61,10 +61,10 @@ Napi::Value GeneratorHandle::step(const Napi::CallbackInfo& info) {
 
 Napi::Value GeneratorHandle::remove(const Napi::CallbackInfo& info) {
   const auto ids = to_integers(info[0]);
-  const auto work = [state = state_, ids]() -> JobQueue::Settle {
+  const auto work = [state = state_, ids]() -> JobQueue::MakeValue {
     if (state->generator) {
       state->generator->remove(ids);
-      // A generator without rows would keep the weights of a model that is closed.
+      // An empty generator would keep the weights of a closed model in memory.
       if (state->generator->empty()) state->generator.reset();
     }
     return [](Napi::Env env) { return env.Undefined(); };

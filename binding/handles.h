@@ -13,7 +13,7 @@
 
 namespace attention_bypass::binding {
 
-// The JavaScript classes of the addon; lib/native.ts says what each method takes and gives.
+// The JavaScript classes of the addon. lib/addon/native.ts documents their methods.
 
 class ControlHandle : public Napi::ObjectWrap<ControlHandle> {
  public:
@@ -27,7 +27,7 @@ class ControlHandle : public Napi::ObjectWrap<ControlHandle> {
   std::shared_ptr<Control> control_ = std::make_shared<Control>();
 };
 
-// The control that a method was given, if any, and the receiver of its progress.
+// The control argument of a method and its progress callback. A new control and undefined if there is none.
 struct Controlled {
   explicit Controlled(const Napi::Value& handle);
 
@@ -51,9 +51,9 @@ class ModelHandle : public Napi::ObjectWrap<ModelHandle> {
   Napi::Value close(const Napi::CallbackInfo& info);
 
   std::shared_ptr<JobQueue> queue_;
-  // Set and read on the queue's thread only.
+  // Used only on the queue's thread.
   std::shared_ptr<std::shared_ptr<const Model>> model_ = std::make_shared<std::shared_ptr<const Model>>();
-  // The same on Node's thread only, for what needs no turn in the queue.
+  // The model for Node's thread, for calls that do not wait in the queue.
   std::shared_ptr<std::shared_ptr<const Model>> loaded_ = std::make_shared<std::shared_ptr<const Model>>();
 };
 
@@ -68,7 +68,7 @@ class TracedHandle : public Napi::ObjectWrap<TracedHandle> {
   std::unique_ptr<TracedModule> module_;
 };
 
-// Scores rows, batch after batch, under the same plans, which are converted once.
+// Scores batches of rows under the same plans. The plans are converted once.
 class ScorerHandle : public Napi::ObjectWrap<ScorerHandle> {
  public:
   static Napi::Function define(Napi::Env env);
@@ -84,7 +84,7 @@ class ScorerHandle : public Napi::ObjectWrap<ScorerHandle> {
   std::shared_ptr<std::shared_ptr<const Model>> loaded_;
 };
 
-// The generations of a model, which run as one batch.
+// Decodes the generations of a model as one batch.
 class GeneratorHandle : public Napi::ObjectWrap<GeneratorHandle> {
  public:
   static Napi::Function define(Napi::Env env);
@@ -95,7 +95,8 @@ class GeneratorHandle : public Napi::ObjectWrap<GeneratorHandle> {
   Napi::Value step(const Napi::CallbackInfo& info);
   Napi::Value remove(const Napi::CallbackInfo& info);
 
-  // Used on the queue's thread only. Empty while no row is at work, so that the model can be freed.
+  // Used only on the queue's thread. `generator` is null while it has no rows, so that the model can be
+  // freed.
   struct State {
     std::unique_ptr<Generator> generator;
     int64_t next_row = 0;

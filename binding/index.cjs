@@ -1,13 +1,13 @@
-// The way from JavaScript to the native parts: where they are built or prebuilt, and nothing more.
-// One folder for each series of libtorch, since an addon fits the series that it was built with alone.
+// Finds and loads the native addons, built or prebuilt. There is a folder for each series of libtorch: an addon works
+// only with the series that it was compiled for.
 const { existsSync, readdirSync } = require("node:fs");
 const { createRequire } = require("node:module");
 const path = require("node:path");
 
-/** Where this file is; a bundler puts it elsewhere, or leaves no name for it. */
+/** The folder of this file. Bundlers may move it or leave __dirname undefined. */
 const here = typeof __dirname === "string" ? __dirname : path.resolve(process.argv[1] ?? ".", "..");
 
-/** The package's folder if a program in that folder would import it, even if this file is in a bundle. */
+/** The package's folder as a program in `folder` would resolve it, for bundles that contain this file. */
 function installedFor(folder) {
   try {
     return path.dirname(createRequire(path.join(folder, "program.js")).resolve("attention-bypass/package.json"));
@@ -27,12 +27,12 @@ function findRoot() {
 const root = findRoot();
 const native = path.join(root, "native");
 
-// Required with the first load alone, so that importing this package is quick.
+// Required when an addon is loaded, so that importing this package is fast.
 const load = (folder) => require("node-gyp-build")(folder);
 
 exports.root = root;
 
-/** The series ("2.13") of libtorch that there are addons for. */
+/** The series of libtorch with an addon, such as "2.13". */
 exports.series = () => {
   try {
     return readdirSync(native)
@@ -43,8 +43,8 @@ exports.series = () => {
   }
 };
 
-/** Opens shared libraries for the addon that comes after. */
+/** Loads the preload addon, which opens shared libraries before the addon needs them. */
 exports.loadPreload = () => load(path.join(native, "preload"));
 
-/** The addon; its libtorch must have been opened. */
+/** Loads the addon. Its libtorch must be open. */
 exports.loadAddon = (series) => load(path.join(native, `torch-${series}`));

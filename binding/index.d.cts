@@ -1,6 +1,6 @@
-import type { Addon, Preload } from "../lib/native.ts";
+import type { Addon, Preload } from "../lib/addon/native.ts";
 
-/** The package's own folder. */
+/** The package's folder. */
 export const root: string;
 export function series(): string[];
 export function loadPreload(): Preload;

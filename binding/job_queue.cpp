@@ -7,22 +7,22 @@ namespace attention_bypass::binding {
 
 namespace {
 
-thread_local std::set<JobQueue*> live_queues;
+thread_local std::set<JobQueue*> open_queues;
 
 }  // namespace
 
-struct JobQueue::Job final : JobQueue::Delivery {
+struct JobQueue::Job final : JobQueue::Message {
   Job(Napi::Env env, Work the_work, std::shared_ptr<Control> the_control, std::shared_ptr<JobQueue> the_queue)
       : deferred(Napi::Promise::Deferred::New(env)),
         work(std::move(the_work)),
         control(std::move(the_control)),
         queue(std::move(the_queue)) {}
 
-  void deliver(Napi::Env env) override {
-    if (--queue->pending_ == 0) queue->messenger_.Unref(env);
+  void handle(Napi::Env env) override {
+    if (--queue->pending_ == 0) queue->node_thread_.Unref(env);
     if (!failure) {
       try {
-        deferred.Resolve(settle(env));
+        deferred.Resolve(make_value(env));
         return;
       } catch (const Napi::Error& error) {
         deferred.Reject(error.Value());
@@ -36,18 +36,18 @@ struct JobQueue::Job final : JobQueue::Delivery {
 
   Napi::Promise::Deferred deferred;
   Work work;
-  Settle settle;
+  MakeValue make_value;
   std::optional<Failure> failure;
   std::shared_ptr<Control> control;
   std::shared_ptr<Napi::FunctionReference> on_progress;
-  std::shared_ptr<JobQueue> queue;  // lives until the promise is settled
+  std::shared_ptr<JobQueue> queue;  // kept until the promise is settled
 };
 
-struct JobQueue::Progress final : JobQueue::Delivery {
+struct JobQueue::Progress final : JobQueue::Message {
   Progress(std::shared_ptr<Napi::FunctionReference> the_receiver, double the_share)
       : receiver(std::move(the_receiver)), share(the_share) {}
 
-  void deliver(Napi::Env env) override { receiver->Value().Call({Napi::Number::New(env, share)}); }
+  void handle(Napi::Env env) override { receiver->Value().Call({Napi::Number::New(env, share)}); }
 
   std::shared_ptr<Napi::FunctionReference> receiver;
   double share;
@@ -58,22 +58,22 @@ std::shared_ptr<JobQueue> JobQueue::create(Napi::Env env) {
 }
 
 JobQueue::JobQueue(Napi::Env env)
-    : env_(env), messenger_(Messenger::New(env, "attention-bypass", 0, 1)), thread_([this] { run(); }) {
-  messenger_.Unref(env);
-  // Hooks run in the reverse order of their making: the thread has ended before its messenger goes.
+    : env_(env), node_thread_(NodeThread::New(env, "attention-bypass", 0, 1)), thread_([this] { run(); }) {
+  node_thread_.Unref(env);
+  // Hooks run in reverse order, so the thread ends before node_thread_ is closed.
   napi_add_env_cleanup_hook(env_, end_at_exit, this);
-  live_queues.insert(this);
+  open_queues.insert(this);
 }
 
 JobQueue::~JobQueue() { end(); }
 
 void JobQueue::end_all() noexcept {
-  const auto queues = live_queues;
+  const auto queues = open_queues;
   for (auto* queue : queues) end_at_exit(queue);
 }
 
 void JobQueue::end_at_exit(void* queue) {
-  // A waiting job owns the queue too.
+  // Keeps the queue alive: dropping a waiting job releases its reference.
   const auto self = static_cast<JobQueue*>(queue)->shared_from_this();
   self->end();
 }
@@ -81,7 +81,7 @@ void JobQueue::end_at_exit(void* queue) {
 void JobQueue::end() noexcept {
   if (ended()) return;
   napi_remove_env_cleanup_hook(env_, end_at_exit, this);
-  live_queues.erase(this);
+  open_queues.erase(this);
   std::deque<std::unique_ptr<Job>> left;
   {
     const std::lock_guard lock(mutex_);
@@ -91,8 +91,8 @@ void JobQueue::end() noexcept {
   }
   wake_.notify_all();
   thread_.join();
-  // Not later: at the environment's end the messenger goes by itself soon after this.
-  messenger_.Release();
+  // Released here: when the environment ends, Node closes it soon after this hook.
+  node_thread_.Release();
 }
 
 Napi::Promise JobQueue::submit(Napi::Env env, Work work, std::shared_ptr<Control> control,
@@ -107,7 +107,7 @@ Napi::Promise JobQueue::submit(Napi::Env env, Work work, std::shared_ptr<Control
       if (share < 1 && now - last < std::chrono::milliseconds(50)) return;
       last = now;
       auto progress = std::make_unique<Progress>(receiver.lock(), share);
-      if (messenger_.NonBlockingCall(progress.get()) == napi_ok) (void)progress.release();
+      if (node_thread_.NonBlockingCall(progress.get()) == napi_ok) (void)progress.release();
     };
   }
   const auto promise = job->deferred.Promise();
@@ -116,7 +116,7 @@ Napi::Promise JobQueue::submit(Napi::Env env, Work work, std::shared_ptr<Control
         Failure{"DISPOSED", "expected a model in use but it has been disposed of", ""}.error(env).Value());
     return promise;
   }
-  if (pending_++ == 0) messenger_.Ref(env);
+  if (pending_++ == 0) node_thread_.Ref(env);
   {
     const std::lock_guard lock(mutex_);
     jobs_.push_back(std::move(job));
@@ -139,8 +139,9 @@ void JobQueue::run() noexcept {
     execute(*job);
     const std::lock_guard lock(mutex_);
     running_ = nullptr;
-    // Refused only where the environment is going: then nobody waits, and Node's objects in the job are gone.
-    if (messenger_.NonBlockingCall(job.get()) == napi_ok) {
+    // Fails only while the environment ends. Nothing awaits the promise then, and the job's Node objects must
+    // not be released on this thread.
+    if (node_thread_.NonBlockingCall(job.get()) == napi_ok) {
       (void)job.release();
     } else {
       jobs_.push_back(std::move(job));
@@ -151,17 +152,17 @@ void JobQueue::run() noexcept {
 void JobQueue::execute(Job& job) noexcept {
   try {
     job.control->check();
-    job.settle = job.work();
+    job.make_value = job.work();
   } catch (...) {
     job.failure = Failure::of(std::current_exception());
   }
-  // What the work holds is freed here, not on Node's thread.
+  // Frees what the work holds on this thread and not on Node's.
   job.work = nullptr;
 }
 
-void JobQueue::call_js(Napi::Env env, Napi::Function, std::nullptr_t*, Delivery* delivery) {
-  const std::unique_ptr<Delivery> owned(delivery);
-  if (static_cast<napi_env>(env) != nullptr) owned->deliver(env);
+void JobQueue::call_js(Napi::Env env, Napi::Function, std::nullptr_t*, Message* message) {
+  const std::unique_ptr<Message> owned(message);
+  if (static_cast<napi_env>(env) != nullptr) owned->handle(env);
 }
 
 }  // namespace attention_bypass::binding

@@ -15,39 +15,42 @@
 
 namespace attention_bypass::binding {
 
-// One thread that runs a model's work in the order in which it came, away from Node's event loop and from
-// libuv's pool. Made and destroyed on Node's thread.
+// A thread that runs the jobs of a model in order of submission, so that they block neither Node's event loop
+// nor libuv's thread pool. Created and destroyed on Node's thread.
 class JobQueue : public std::enable_shared_from_this<JobQueue> {
  public:
-  // Runs on the queue's thread, where nothing of Node may be touched; returns what turns its result into a
-  // value, on Node's thread.
-  using Settle = std::function<Napi::Value(Napi::Env)>;
-  using Work = std::function<Settle()>;
+  // Makes the JavaScript value of a result, on Node's thread.
+  using MakeValue = std::function<Napi::Value(Napi::Env)>;
+  // Runs on the queue's thread, where Node-API must not be called.
+  using Work = std::function<MakeValue()>;
 
   static std::shared_ptr<JobQueue> create(Napi::Env env);
   ~JobQueue();
 
-  // Ends the thread once the running job has; jobs that wait are dropped, and later ones refused.
+  // Aborts the running job, drops the waiting ones and joins the thread. Later jobs are rejected with
+  // DISPOSED.
   void end() noexcept;
 
-  // Ends all queues of the calling thread's environment. process.exit() runs no cleanup hooks on the main
-  // thread, and static objects must not go while queues still use them.
+  // Ends all queues of the calling thread's environment. For process.exit(), which does not run cleanup hooks
+  // on the main thread: static objects must not be destroyed while queues use them.
   static void end_all() noexcept;
 
   bool ended() const noexcept { return !thread_.joinable(); }
 
-  // A promise of the work's value. The control's progress goes to on_progress where that is a function.
+  // Adds a job. Returns a promise of the work's value. on_progress: called with the control's progress if it
+  // is a function.
   Napi::Promise submit(Napi::Env env, Work work, std::shared_ptr<Control> control, Napi::Value on_progress);
 
  private:
-  struct Delivery {
-    virtual ~Delivery() = default;
-    virtual void deliver(Napi::Env env) = 0;
+  // A message from the queue's thread to Node's thread.
+  struct Message {
+    virtual ~Message() = default;
+    virtual void handle(Napi::Env env) = 0;
   };
   struct Job;
   struct Progress;
-  static void call_js(Napi::Env env, Napi::Function, std::nullptr_t*, Delivery* delivery);
-  using Messenger = Napi::TypedThreadSafeFunction<std::nullptr_t, Delivery, call_js>;
+  static void call_js(Napi::Env env, Napi::Function, std::nullptr_t*, Message* message);
+  using NodeThread = Napi::TypedThreadSafeFunction<std::nullptr_t, Message, call_js>;
 
   explicit JobQueue(Napi::Env env);
   void run() noexcept;
@@ -55,8 +58,8 @@ class JobQueue : public std::enable_shared_from_this<JobQueue> {
   static void end_at_exit(void* queue);
 
   napi_env env_;
-  Messenger messenger_;
-  size_t pending_ = 0;  // jobs not settled yet; Node's thread alone
+  NodeThread node_thread_;
+  size_t pending_ = 0;  // the number of unsettled jobs; used only on Node's thread
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<std::unique_ptr<Job>> jobs_;

@@ -12,9 +12,8 @@ Napi::Function ModelHandle::define(Napi::Env env) {
   return DefineClass(
       env, "Model",
       {InstanceMethod<&ModelHandle::load>("load"), InstanceMethod<&ModelHandle::save>("save"),
-       InstanceMethod<&ModelHandle::logits>("logits"),
-       InstanceMethod<&ModelHandle::attention>("attention"), InstanceMethod<&ModelHandle::diverge>("diverge"),
-       InstanceMethod<&ModelHandle::close>("close")});
+       InstanceMethod<&ModelHandle::logits>("logits"), InstanceMethod<&ModelHandle::attention>("attention"),
+       InstanceMethod<&ModelHandle::diverge>("diverge"), InstanceMethod<&ModelHandle::close>("close")});
 }
 
 ModelHandle::ModelHandle(const Napi::CallbackInfo& info)
@@ -29,8 +28,9 @@ Napi::Value ModelHandle::load(const Napi::CallbackInfo& info) {
                      device = to_string(options.Get("device")), dtype = to_string(options.Get("dtype")),
                      threads = options.Get("threads").As<Napi::Number>().Int32Value(),
                      offload = options.Get("offload").As<Napi::Boolean>().Value(), control = given.control,
-                     loaded = loaded_]() -> JobQueue::Settle {
-    // A thread's own number; the one that libtorch starts with is read before any model can have changed it.
+                     loaded = loaded_]() -> JobQueue::MakeValue {
+    // The number of threads is set for each thread. The static reads libtorch's default before any model
+    // changes it.
     static const int default_threads = at::get_num_threads();
     at::set_num_threads(threads > 0 ? threads : default_threads);
     const Placement placement{at::TensorOptions(device_of(device)).dtype(dtype_of(dtype)), offload};
@@ -46,7 +46,7 @@ Napi::Value ModelHandle::load(const Napi::CallbackInfo& info) {
 Napi::Value ModelHandle::save(const Napi::CallbackInfo& info) {
   const Controlled given(info[2]);
   const auto work = [model = model_, path = to_string(info[0]),
-                     extra = to_string_map(info[1])]() -> JobQueue::Settle {
+                     extra = to_string_map(info[1])]() -> JobQueue::MakeValue {
     (*model)->save(path, extra);
     return [](Napi::Env env) { return env.Undefined(); };
   };
@@ -56,7 +56,7 @@ Napi::Value ModelHandle::save(const Napi::CallbackInfo& info) {
 Napi::Value ModelHandle::logits(const Napi::CallbackInfo& info) {
   const Controlled given(info[2]);
   const auto work = [model = model_, rows = to_rows(info[0]), plan = to_plan(info[1]),
-                     control = given.control]() -> JobQueue::Settle {
+                     control = given.control]() -> JobQueue::MakeValue {
     auto logits = compute_logits(**model, rows, plan, *control);
     return [logits](Napi::Env env) { return to_float32_array(env, logits); };
   };
@@ -65,7 +65,8 @@ Napi::Value ModelHandle::logits(const Napi::CallbackInfo& info) {
 
 Napi::Value ModelHandle::attention(const Napi::CallbackInfo& info) {
   const Controlled given(info[1]);
-  const auto work = [model = model_, rows = to_rows(info[0]), control = given.control]() -> JobQueue::Settle {
+  const auto work = [model = model_, rows = to_rows(info[0]),
+                     control = given.control]() -> JobQueue::MakeValue {
     const auto survey = survey_attention(**model, rows, *control);
     return [survey](Napi::Env env) { return to_object(env, survey); };
   };
@@ -75,7 +76,7 @@ Napi::Value ModelHandle::attention(const Napi::CallbackInfo& info) {
 Napi::Value ModelHandle::diverge(const Napi::CallbackInfo& info) {
   const Controlled given(info[2]);
   const auto work = [model = model_, rows = to_rows(info[0]), plans = to_plans(info[1]),
-                     control = given.control]() -> JobQueue::Settle {
+                     control = given.control]() -> JobQueue::MakeValue {
     const auto divergences = attention_bypass::diverge(**model, rows, plans, *control);
     return [divergences](Napi::Env env) { return to_object(env, divergences); };
   };
@@ -83,9 +84,10 @@ Napi::Value ModelHandle::diverge(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value ModelHandle::close(const Napi::CallbackInfo& info) {
-  // The weights are freed on the queue's thread, unless a load is still to come back.
+  // The weights are freed on the queue's thread. A load that is not settled yet sets loaded_ again, so the
+  // job resets it too.
   loaded_->reset();
-  const auto work = [model = model_, queue = queue_, loaded = loaded_]() -> JobQueue::Settle {
+  const auto work = [model = model_, queue = queue_, loaded = loaded_]() -> JobQueue::MakeValue {
     model->reset();
     return [queue, loaded](Napi::Env env) {
       loaded->reset();

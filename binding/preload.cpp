@@ -1,5 +1,5 @@
-// Opens shared libraries for all that comes after them. Linked to no libtorch, so that the libtorch of choice
-// can be opened by absolute path before the addon that needs it.
+// An addon that opens shared libraries with global symbols. It is not linked to libtorch, so it can open the
+// chosen libtorch by absolute path before the main addon, which needs it, is loaded.
 
 #include <dlfcn.h>
 #include <napi.h>
@@ -14,12 +14,12 @@
 
 namespace {
 
-// Adds variables to the process's environment for as long as it lives, so that a library can read them when
-// it is opened and child processes do not inherit them. It swaps the table and does not use setenv: other
-// threads may be reading the old one.
+// Adds variables to the process's environment while this object exists, so that a library can read them when
+// it is opened but child processes do not inherit them. Replaces the table instead of calling setenv, because
+// other threads may be reading the old table.
 class AddedVariables final {
  public:
-  // Texts such as "NAME=value".
+  // variables: texts such as "NAME=value".
   explicit AddedVariables(const std::vector<std::string>& variables) : lock_(mutex()), before_(environ) {
     if (variables.empty()) return;
     Table& table = tables().emplace_back(Table{variables, {}});
@@ -32,7 +32,7 @@ class AddedVariables final {
   }
 
   ~AddedVariables() {
-    // If a variable was set meanwhile, the C library uses a table of its own, which must stay.
+    // If a variable was set in the meantime, the C library has replaced the table, which must be kept.
     if (added_ != nullptr && environ == added_) environ = before_;
   }
 
@@ -50,7 +50,7 @@ class AddedVariables final {
     return one;
   }
 
-  // Never freed: another thread may still be reading one when it is taken out again.
+  // Never freed: another thread may still read a table after it was replaced.
   static std::list<Table>& tables() {
     static auto* all = new std::list<Table>;
     return *all;
@@ -61,7 +61,7 @@ class AddedVariables final {
   char** added_ = nullptr;
 };
 
-// Away from the event loop: libtorch takes a good part of a second to open.
+// Not on Node's thread: opening libtorch takes several tenths of a second.
 class OpenWorker final : public Napi::AsyncWorker {
  public:
   OpenWorker(Napi::Env env, std::string path, std::vector<std::string> variables)
@@ -73,14 +73,14 @@ class OpenWorker final : public Napi::AsyncWorker {
   Napi::Promise promise() const { return deferred_.Promise(); }
 
   void Execute() override {
-    // Static objects of a library are made here, and what they throw may be anything.
+    // dlopen runs the library's initializers, which may throw anything.
     try {
       const AddedVariables added(variables_);
       if (dlopen(path_.c_str(), RTLD_NOW | RTLD_GLOBAL) == nullptr) SetError(dlerror());
     } catch (const std::exception& error) {
       SetError(error.what());
     } catch (...) {
-      SetError(path_ + " failed at its start");
+      SetError(path_ + " threw an unknown exception in an initializer");
     }
   }
 
@@ -102,7 +102,7 @@ Napi::Value open(const Napi::CallbackInfo& info) {
   auto worker = std::make_unique<OpenWorker>(info.Env(), info[0].As<Napi::String>(), std::move(variables));
   const auto promise = worker->promise();
   worker->Queue();
-  // It frees itself once it has settled its promise.
+  // The worker deletes itself after its promise is settled.
   (void)worker.release();
   return promise;
 }

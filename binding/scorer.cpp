@@ -35,7 +35,7 @@ Napi::Value ScorerHandle::take(const Napi::CallbackInfo& info) {
 
 Napi::Value ScorerHandle::score(const Napi::CallbackInfo& info) {
   const Controlled given(info[0]);
-  const auto work = [model = model_, request = request_, control = given.control]() -> JobQueue::Settle {
+  const auto work = [model = model_, request = request_, control = given.control]() -> JobQueue::MakeValue {
     const auto result = attention_bypass::score(**model, request, *control);
     return [result](Napi::Env env) { return to_object(env, result); };
   };

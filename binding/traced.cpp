@@ -23,7 +23,7 @@ TracedHandle::TracedHandle(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Tr
   }
 }
 
-// In the caller's thread: its process is there for nothing else.
+// Runs on Node's thread: the process was started only for this module.
 Napi::Value TracedHandle::logits(const Napi::CallbackInfo& info) {
   try {
     const auto logits = module_->logits(to_integers(info[0]));

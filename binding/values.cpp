@@ -10,7 +10,7 @@ int64_t to_integer(const Napi::Value& value) { return value.As<Napi::Number>().I
 double to_number(const Napi::Value& value) { return value.As<Napi::Number>().DoubleValue(); }
 bool to_boolean(const Napi::Value& value) { return value.As<Napi::Boolean>().Value(); }
 
-// Of a BigInt below 2^64.
+// value: a BigInt below 2^64.
 uint64_t to_unsigned(const Napi::Value& value) {
   bool lossless = false;
   return value.As<Napi::BigInt>().Uint64Value(&lossless);
@@ -193,8 +193,8 @@ Napi::Value to_int32_array(Napi::Env env, const std::vector<int64_t>& values) {
 }
 
 Napi::Value to_float32_array(Napi::Env env, const at::Tensor& tensor) {
-  // Where a buffer can't be made of the tensor's memory, its finalizer may or may not have run by then; who
-  // owns the tensor is written down beside it.
+  // If creating the buffer fails, Node may or may not have called the finalizer. `released` tells whether it
+  // did, so that the tensor is freed exactly once.
   struct Kept {
     at::Tensor tensor;
     std::shared_ptr<bool> released;
@@ -212,7 +212,7 @@ Napi::Value to_float32_array(Napi::Env env, const at::Tensor& tensor) {
                                                        release, kept.get(), &buffer);
   if (status == napi_ok || *released) (void)kept.release();
   if (status == napi_ok) return Napi::Float32Array::New(env, count, Napi::ArrayBuffer(env, buffer), 0);
-  // Some hosts allow no foreign memory.
+  // Some hosts do not allow external memory, so the numbers are copied.
   bool pending = false;
   if (napi_is_exception_pending(env, &pending) == napi_ok && pending) {
     napi_value exception = nullptr;

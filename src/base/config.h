@@ -6,9 +6,9 @@
 
 namespace attention_bypass {
 
-// The shape of a model, with the same names for all families.
+// The configuration of a model. All families use the same field names.
 struct ModelConfig {
-  std::string family;  // its name in the registry, see model/families.h
+  std::string family;  // the name in the registry, see model/families.h
   int64_t block_count = 0;
   int64_t hidden_size = 0;
   int64_t head_count = 0;
@@ -18,14 +18,15 @@ struct ModelConfig {
   std::string activation;
   double norm_epsilon = 1e-5;
   bool tied_embedding = false;
-  // For each block, how many tokens back it may attend, itself included; 0 where it sees all of them.
+  // For each block, the size of the attention window in tokens, including the query token; 0: all tokens.
   std::vector<int64_t> windows;
-  // Attention and MLP of a block both read the stream that enters it; otherwise one after the other.
+  // True: attention and MLP of a block both read the stream that enters the block. False: the MLP reads the
+  // stream after attention.
   bool parallel_residual = false;
-  bool attention_bias = true;  // of the projections to queries, keys and values, where a family has a choice
+  bool attention_bias = true;  // whether the attention projections have a bias, for families with both
   int64_t rotary_size = 0;     // rotated dimensions of each head
   double rotary_base = 10000;
-  double attention_scale = 1;  // of the products of queries and keys
+  double attention_scale = 1;  // factor of the products of queries and keys
 
   int64_t head_size() const { return hidden_size / head_count; }
 };

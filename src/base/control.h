@@ -8,19 +8,21 @@
 
 namespace attention_bypass {
 
-// What a caller keeps in hand of work that runs elsewhere: a flag that ends it, and its progress.
+// Aborts work that runs on another thread, and reports its progress.
 class Control {
  public:
-  std::function<void(double)> on_progress;  // called on the working thread, with a share from 0 to 1
+  std::function<void(double)>
+      on_progress;  // called on the working thread with the completed fraction, from 0 to 1
 
   void abort() noexcept { aborted_.store(true, std::memory_order_relaxed); }
 
-  // Called between blocks, tokens and tensors, so that an abort takes at most one of these.
+  // Throws ABORTED after abort(). The work calls it between blocks, tokens and tensors, so an abort waits for
+  // at most one of these.
   void check() const {
     if (aborted_.load(std::memory_order_relaxed)) throw Error("ABORTED", "the operation was aborted");
   }
 
-  // How many units of work are left, as far as is known now.
+  // Sets the estimated number of units of work that are left.
   void expect(double units) { total_ = done_ + units; }
 
   void advance(double units) {

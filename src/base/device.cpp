@@ -14,9 +14,9 @@ namespace attention_bypass {
 
 namespace {
 
-// Asks for CUDA to be told why there is none: no driver, too old a driver, no device.
+// Initializes CUDA to get the reason why it is unavailable: no driver, an old driver or no device.
 std::string cuda_refusal() {
-  // hasCUDA() asks for a device; the runtime is there in every build with CUDA.
+  // hasCUDA() also needs a device; hasCUDART() is true in every build with CUDA.
   if (!at::Context::hasCUDART()) return "this libtorch is built without CUDA";
   try {
     at::globalContext().lazyInitDevice(at::kCUDA);

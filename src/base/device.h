@@ -6,19 +6,19 @@
 
 namespace attention_bypass {
 
-// What this libtorch can compute on here.
+// The processor features and devices that the loaded libtorch can use.
 struct Platform {
-  std::string cpu_capability;  // the instruction set that the kernels take
+  std::string cpu_capability;  // the instruction set that the kernels use
   int threads = 0;
   int cuda_devices = 0;
-  std::string cuda_refusal;  // why there are none, or empty
+  std::string cuda_refusal;  // why no CUDA device is available; empty if one is
 };
 Platform platform();
 
-// "cpu" or "cuda:N". Throws DEVICE_UNAVAILABLE.
+// name: "cpu", "cuda" or "cuda:N". Throws DEVICE_UNAVAILABLE.
 at::Device device_of(const std::string& name);
 
-// Bytes that are free on a CUDA device.
+// The number of free bytes on a CUDA device.
 int64_t free_memory(at::Device device);
 
 at::ScalarType dtype_of(const std::string& name);

@@ -6,7 +6,7 @@
 
 namespace attention_bypass {
 
-// A failure with a code that callers may branch on. The codes are listed in lib/errors.ts.
+// An error with a code. lib/errors/errors.ts lists the codes.
 class Error : public std::runtime_error {
  public:
   Error(std::string code, const std::string& message) : std::runtime_error(message), code_(std::move(code)) {}

@@ -16,7 +16,7 @@ FileSink::FileSink(std::string path)
       descriptor_(::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)) {
   if (descriptor_ >= 0) return;
   failure_ = errno;
-  refuse();
+  throw_failure();
 }
 
 FileSink::~FileSink() {
@@ -25,7 +25,7 @@ FileSink::~FileSink() {
 
 void FileSink::finish() {
   if (::close(std::exchange(descriptor_, -1)) != 0 && failure_ == 0) failure_ = errno;
-  if (failure_ != 0) refuse();
+  if (failure_ != 0) throw_failure();
 }
 
 std::streamsize FileSink::xsputn(const char* bytes, std::streamsize count) {
@@ -47,7 +47,7 @@ FileSink::int_type FileSink::overflow(int_type byte) {
   return byte;
 }
 
-void FileSink::refuse() const {
+void FileSink::throw_failure() const {
   const bool full = failure_ == ENOSPC || failure_ == EDQUOT;
   throw Error(full ? "DISK_FULL" : "WRITE_FAILED",
               "expected to write " + path_ + " but it failed: " + std::generic_category().message(failure_));

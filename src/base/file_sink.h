@@ -5,8 +5,8 @@
 
 namespace attention_bypass {
 
-// A new file to write to. A failure, such as a full disk, is kept until finish(), and what comes after it is
-// dropped: libtorch's writer ends the process when its output fails.
+// Creates a file and writes to it. After an error, such as a full disk, further bytes are dropped and
+// finish() throws: libtorch's writer terminates the process if its output fails.
 class FileSink final : public std::streambuf {
  public:
   // Throws WRITE_FAILED.
@@ -15,7 +15,7 @@ class FileSink final : public std::streambuf {
   FileSink(const FileSink&) = delete;
   FileSink& operator=(const FileSink&) = delete;
 
-  // Throws DISK_FULL, WRITE_FAILED if not all has been written.
+  // Closes the file. Throws DISK_FULL or WRITE_FAILED if a write failed.
   void finish();
 
  protected:
@@ -23,7 +23,7 @@ class FileSink final : public std::streambuf {
   int_type overflow(int_type byte) override;
 
  private:
-  [[noreturn]] void refuse() const;
+  [[noreturn]] void throw_failure() const;
 
   std::string path_;
   int descriptor_;

@@ -8,7 +8,7 @@ namespace attention_bypass {
 
 namespace {
 
-// NaN and infinity are the numbers whose exponent has all its bits set.
+// A number is NaN or infinite if all bits of its exponent are set.
 template <typename Bits>
 ATTENTION_BYPASS_INLINE bool without_full_exponent(const Bits* numbers, int64_t count, Bits exponent) {
   Bits found = 0;
@@ -53,7 +53,7 @@ bool all_finite(const void* numbers, int64_t count, at::ScalarType type) {
 
 bool all_finite(const at::Tensor& tensor) {
   if (tensor.numel() == 0) return true;
-  // Both carry NaN on, so that one pass and two numbers tell.
+  // aminmax propagates NaN, so one pass is enough.
   const auto [least, greatest] = at::aminmax(tensor);
   return std::isfinite(least.item<double>()) && std::isfinite(greatest.item<double>());
 }

@@ -6,10 +6,10 @@
 
 namespace attention_bypass {
 
-// Whether no number is NaN or infinite. Of floating-point types; others always are finite.
+// Returns whether no number is NaN or infinite. True for integer types.
 bool all_finite(const void* numbers, int64_t count, at::ScalarType type);
 
-// The same of a tensor on whatever device.
+// Returns whether all numbers of a tensor on any device are finite.
 bool all_finite(const at::Tensor& tensor);
 
 }  // namespace attention_bypass

@@ -4,8 +4,8 @@
 
 namespace attention_bypass {
 
-// Floating-point operations of a model's matrix products, a multiplication and an addition counting as two,
-// for one token each. What else a model does is little beside them. The units in which controls advance.
+// The number of floating-point operations of a model's matrix products for one token; a multiplication and an
+// addition count as two. The other operations of a model are few and not counted. Unit of Control's progress.
 class Operations {
  public:
   explicit Operations(const ModelConfig& config)
@@ -16,9 +16,9 @@ class Operations {
   // Queries, keys and values.
   double project() const { return 6 * hidden_ * hidden_; }
   double output() const { return 2 * hidden_ * hidden_; }
-  // Scores of one query with this many keys, and the mixing of their values.
+  // Attention scores of one query with this many keys, and the weighted sum of their values.
   double mix(double keys) const { return 4 * hidden_ * keys; }
-  // A token's own value, and the output.
+  // The value projection and the output projection.
   double short_circuit() const { return 4 * hidden_ * hidden_; }
   double mlp() const { return 4 * hidden_ * intermediate_; }
   double block() const { return project() + output() + mlp(); }

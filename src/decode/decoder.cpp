@@ -16,7 +16,7 @@ at::Tensor column(const std::vector<int64_t>& values, at::Device device) {
 
 }  // namespace
 
-// Attention of one token of each row on the row's prompt and on what has been decoded after it.
+// Attention of the new token of each row to the row's prompt and to the tokens that were decoded after it.
 class Decoder::Reader final : public KeyValueReader {
  public:
   Reader(const Model& model, KeyValueStore& store, const Batch& batch, bool in_place)
@@ -30,7 +30,7 @@ class Decoder::Reader final : public KeyValueReader {
     targets_ = batch.slots + stored_.squeeze(1);
   }
 
-  void enter(int64_t block) { block_ = block; }
+  void set_block(int64_t block) { block_ = block; }
 
   at::Tensor mix(const Block& block, Projections own) override {
     const auto& rows = batch_.bypasses[static_cast<size_t>(block_)].attending;
@@ -102,13 +102,14 @@ class Decoder::Reader final : public KeyValueReader {
     return visibility_->within(window);
   }
 
-  // The prompts' keys or values and the slots' behind them: (rows, heads, length, head size).
+  // Returns the keys or values of the prompts followed by those of the slots: (rows, heads, length, head
+  // size).
   at::Tensor gathered(const at::Tensor& slots, at::Tensor KeyValueCache::Entry::* part,
                       const at::Tensor& rows) const {
     const auto first = some(batch_.slots, rows).div(store_.capacity(), "floor");
     const auto own = slots.narrow(1, 0, longest_stored_).index_select(0, first).transpose(1, 2);
     if (batch_.longest_shared == 0) return own;
-    // Rows without a shared prompt read zeros there, which are masked.
+    // Rows without a shared prompt have zeros there, which are masked.
     auto prompt = at::zeros({own.size(0), own.size(1), batch_.longest_shared, own.size(3)}, own.options());
     for (const auto& group : batch_.groups[static_cast<size_t>(block_)]) {
       const auto& entry = *group.prompt.*part;
@@ -156,7 +157,8 @@ int64_t Decoder::used() const {
 void Decoder::reserve(int64_t rows, int64_t tokens) { store_.reserve(rows, tokens, used()); }
 
 int64_t Decoder::add(const Start& start) {
-  // Where attention reads one tensor of keys, a prompt of one row is kept with what is decoded after it.
+  // If attention reads a single tensor of keys, a prompt that no other row reads is copied into the slot, so
+  // it is not gathered again in each step.
   const bool copies = !in_place() && !start.shared;
   const int64_t copied = copies ? start.length : 0;
   const int64_t slot = store_.take(copied + start.tokens, used());
@@ -184,7 +186,7 @@ int64_t Decoder::add(const Start& start) {
 void Decoder::remove(int64_t id) {
   const auto found = rows_.find(id);
   if (found == rows_.end()) return;
-  store_.give_back(found->second.slot);
+  store_.release(found->second.slot);
   rows_.erase(found);
   batch_ = {};
 }
@@ -228,7 +230,7 @@ void Decoder::arrange(const std::vector<int64_t>& ids) {
       }
     }
   }
-  // The store may have grown since.
+  // The capacity of the store may have changed.
   std::vector<int64_t> slots;
   for (const auto* row : batch_.rows) slots.push_back(row->slot * store_.capacity());
   batch_.slots = at::tensor(slots, at::kLong).to(device);
@@ -239,19 +241,19 @@ at::Tensor Decoder::step(const std::vector<int64_t>& ids, const std::vector<int6
   const c10::InferenceMode inference;
   const StepThreads threads(model_.config(), ids.size());
   arrange(ids);
-  std::vector<int64_t> places;
-  for (const auto* row : batch_.rows) places.push_back(row->position());
-  const auto positions = model_.positions(column(places, model_.device()));
+  std::vector<int64_t> row_positions;
+  for (const auto* row : batch_.rows) row_positions.push_back(row->position());
+  const auto positions = model_.positions(column(row_positions, model_.device()));
   auto stream = model_.embed(column(tokens, model_.device()), positions.values);
   Reader reader(model_, store_, batch_, in_place());
   double operations = 0;
   for (int64_t index = 0; index < model_.config().block_count; ++index) {
     control.check();
     const auto block = model_.block(index);
-    reader.enter(index);
+    reader.set_block(index);
     stream = BlockStep(*block, stream, positions, reader).after(batch_.bypasses[static_cast<size_t>(index)]);
     for (const auto place : batch_.attending[static_cast<size_t>(index)]) {
-      const auto length = static_cast<double>(places[static_cast<size_t>(place)] + 1);
+      const auto length = static_cast<double>(row_positions[static_cast<size_t>(place)] + 1);
       operations += costs_.project() + costs_.mix(length) + costs_.output();
     }
     operations += static_cast<double>(ids.size()) * costs_.mlp();

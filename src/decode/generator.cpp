@@ -78,9 +78,10 @@ std::vector<std::vector<size_t>> Generator::read_together(const std::vector<Row*
   std::vector<std::vector<size_t>> groups;
   size_t total = 0;
   for (const auto place : unread) {
-    // Shorter rows are filled up to the longest, which must not cost more than it saves.
-    const size_t filled = groups.empty() ? 0 : length(place) * (groups.back().size() + 1);
-    if (groups.empty() || filled > 2 * (total + length(place))) {
+    // Shorter rows are padded to the longest. A new group begins if more than half of a group would be
+    // padding.
+    const size_t padded = groups.empty() ? 0 : length(place) * (groups.back().size() + 1);
+    if (groups.empty() || padded > 2 * (total + length(place))) {
       groups.emplace_back();
       total = 0;
     }

@@ -14,52 +14,52 @@
 
 namespace attention_bypass {
 
-// The generations that run on a model at the same time. Each row has its own prompt, plan and sampling; rows
-// that are named together in a step are decoded as one batch.
+// Runs several generations on one model. Each row has its own prompt, plan and sampling. The rows of a step
+// are decoded as one batch.
 class Generator {
  public:
   struct Request {
-    std::vector<TokenRow> prompts;  // not empty
+    std::vector<TokenRow> prompts;  // none of them empty
     BypassPlan plan;
     int64_t max_new_tokens = 0;
     Sampling sampling;
-    std::vector<uint64_t> seeds;  // one for each row, so that its draws do not depend on other rows
+    std::vector<uint64_t> seeds;  // a seed for each row, so that its samples do not depend on other rows
   };
   // The next token of a row.
   struct Token {
     int64_t token = 0;
-    float log_probability = 0;     // under the model itself, at temperature 1
-    std::optional<Error> failure;  // NOT_FINITE; the row is then of no more use
+    float log_probability = 0;     // at temperature 1, over all tokens
+    std::optional<Error> failure;  // NOT_FINITE; the row must then only be removed
   };
 
-  // first: the number of the first row, for generators that follow each other.
+  // first: the id of the first row. Later generators continue from next().
   Generator(std::shared_ptr<const Model> model, int64_t first);
 
-  // Returns the numbers of the rows. Their prompts are read by their first step.
+  // Adds rows. Returns their ids. The first step of a row computes its prompt.
   std::vector<int64_t> add(Request request);
-  // Decodes a token of each of these rows. Throws ABORTED.
+  // Decodes one token of each of these rows. Throws ABORTED.
   std::vector<Token> step(const std::vector<int64_t>& ids, Control& control);
-  // Numbers of rows that are gone already are ignored.
+  // Removes rows. Unknown ids are ignored.
   void remove(const std::vector<int64_t>& ids);
   bool empty() const { return rows_.empty(); }
-  // The number of the next row.
+  // Returns the id of the next row.
   int64_t next() const { return next_; }
 
  private:
   struct Row {
     std::shared_ptr<const Request> request;
-    size_t number;         // among the request's prompts
-    TokenRow tokens;       // the prompt and what has been generated
-    int64_t decoded = -1;  // the number in the decoder; -1: the prompt has not been read
+    size_t number;         // the index among the request's prompts
+    TokenRow tokens;       // the prompt and the generated tokens
+    int64_t decoded = -1;  // the id in the decoder; -1: the prompt has not been computed
     std::mt19937_64 random;
   };
 
-  // The residual streams that predict the next token of each row.
+  // Returns the residual streams that predict the next token of each row.
   at::Tensor predict(const std::vector<Row*>& rows, Control& control);
-  // Groups of rows, by their places, whose prompts are read as one batch.
+  // Returns groups of indices of rows whose prompts are computed as one batch.
   static std::vector<std::vector<size_t>> read_together(const std::vector<Row*>& rows,
                                                         std::vector<size_t> unread);
-  // Reads prompts and adds the rows to the decoder. Returns the streams of their last tokens.
+  // Computes prompts and adds the rows to the decoder. Returns the streams of their last tokens.
   at::Tensor read(const std::vector<Row*>& rows, Control& control);
   at::Tensor read_one_plan(const std::vector<Row*>& rows, const Plans& plans, KeyValueCache& cache,
                            Control& control) const;

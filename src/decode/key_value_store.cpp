@@ -36,7 +36,7 @@ void KeyValueStore::reserve(int64_t slots, int64_t capacity, int64_t used) {
 }
 
 int64_t KeyValueStore::take(int64_t tokens, int64_t used) {
-  // Twice as much each time, so that rows that join one by one are copied a few times only.
+  // Doubled each time, so that rows that are added one by one are copied only a few times.
   const int64_t slots = free_.empty() ? std::max<int64_t>(1, 2 * slots_) : slots_;
   const int64_t capacity =
       tokens > capacity_ ? std::max(tokens, std::min(2 * capacity_, 2 * tokens)) : capacity_;
@@ -46,18 +46,18 @@ int64_t KeyValueStore::take(int64_t tokens, int64_t used) {
   if (!zeroed_) return slot;
   for (auto& [keys, values] : entries_) {
     if (!keys.defined()) continue;
-    // What a row before has left may be NaN.
+    // An earlier row may have left NaN.
     keys.select(0, slot).zero_();
     values.select(0, slot).zero_();
   }
   return slot;
 }
 
-void KeyValueStore::give_back(int64_t slot) {
+void KeyValueStore::release(int64_t slot) {
   free_.push_back(slot);
   std::sort(free_.begin(), free_.end(), std::greater<>());
   if (std::ssize(free_) < slots_) return;
-  // Nobody is left, so that the memory is freed.
+  // No slot is in use, so the memory is freed.
   free_.clear();
   slots_ = capacity_ = 0;
   for (auto& entry : entries_) entry = {};

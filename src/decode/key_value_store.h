@@ -9,25 +9,25 @@
 
 namespace attention_bypass {
 
-// The keys and values of the rows of a running batch. Each row has a slot of its own, which never moves while
-// the row is in the batch, so that rows join and leave without touching the others.
+// The keys and values of the rows of a running batch. Each row has its own slot, whose index stays the same
+// until the row is removed. Adding or removing a row does not move the other rows.
 class KeyValueStore {
  public:
   struct Entry {
     at::Tensor keys, values;  // (slots, capacity, heads, head size)
   };
 
-  // zeroed: whether memory is zero before it is written, for attention that multiplies also what it masks.
+  // zeroed: set memory to zero first, for attention that also multiplies masked values.
   KeyValueStore(const ModelConfig& config, const at::TensorOptions& options, bool zeroed);
 
-  // Makes room for this many slots of this many tokens. used: how many tokens of the slots so far are in use,
-  // which are copied where the store has to grow.
+  // Allocates at least this many slots of at least this many tokens. used: the number of tokens in use in the
+  // existing slots, which are copied if the store grows.
   void reserve(int64_t slots, int64_t capacity, int64_t used);
-  // Takes a slot with room for this many tokens; used as above.
+  // Returns a free slot for this many tokens. used: as in reserve().
   int64_t take(int64_t tokens, int64_t used);
-  void give_back(int64_t slot);
+  void release(int64_t slot);
 
-  // Memory is allocated when a block is first asked for.
+  // Returns the keys and values of a block. Allocates them at the first call.
   Entry& at(int64_t block);
   int64_t capacity() const { return capacity_; }
 
@@ -38,7 +38,7 @@ class KeyValueStore {
   at::TensorOptions options_;
   bool zeroed_;
   int64_t slots_ = 0, capacity_ = 0;
-  std::vector<int64_t> free_;  // slots, the lowest last
+  std::vector<int64_t> free_;  // free slots in descending order
   std::vector<Entry> entries_;
 };
 

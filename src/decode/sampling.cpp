@@ -12,14 +12,14 @@ namespace {
 
 constexpr size_t first_candidates = 64;
 
-// The candidates sorted by logit, the greatest first and the lowest id first where several are equal: as many
-// as are asked for, or as it takes for enough(sorted) to hold.
+// Sorts the candidates with the greatest logits first, and equal logits by id. Removes the others once
+// enough(number of sorted candidates) is true.
 template <typename Enough>
 void sort_until(std::vector<int64_t>& candidates, const float* logits, const Enough& enough) {
   const auto more_probable = [logits](int64_t left, int64_t right) {
     return logits[left] != logits[right] ? logits[left] > logits[right] : left < right;
   };
-  // Few tokens have most of the probability, so that sorting the whole vocabulary is hardly ever needed.
+  // A few tokens usually have most of the probability, so the whole vocabulary is rarely sorted.
   size_t sorted = 0;
   for (size_t wanted = first_candidates;; wanted *= 4) {
     const size_t end = std::min(wanted, candidates.size());
@@ -65,7 +65,7 @@ int64_t sample_token(const float* logits, int64_t count, const Sampling& samplin
   } else {
     for (const auto token : candidates) cumulative.push_back(sum += weight(token));
   }
-  // The standard library's distributions differ between implementations; 53 bits as a share of 1 do not.
+  // Uses 53 random bits as a number in [0, 1): standard library distributions differ between implementations.
   const double share = static_cast<double>(random() >> 11) * 0x1.0p-53;
   const auto drawn = std::upper_bound(cumulative.begin(), cumulative.end(), share * cumulative.back());
   const auto index = std::min<std::ptrdiff_t>(drawn - cumulative.begin(),

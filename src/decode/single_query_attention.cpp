@@ -13,7 +13,8 @@ namespace {
 ATTENTION_BYPASS_INLINE float number(float value) { return value; }
 ATTENTION_BYPASS_INLINE float number(uint16_t value) { return float_of_bfloat16(value); }
 
-// scores[token] = the product of the query with the token's key; the greatest of these and `highest`.
+// Sets scores[token] to the product of the query and the token's key. Returns the maximum of these and
+// `highest`.
 template <typename Element>
 ATTENTION_BYPASS_INLINE float score(const float* query, const Element* keys, int64_t tokens, int64_t stride,
                                     int64_t size, float* scores, float highest) {
@@ -39,7 +40,7 @@ ATTENTION_BYPASS_INLINE void add_values(const float* weights, const Element* val
   }
 }
 
-// One head of one query, which is scaled already. scores: room for all tokens.
+// Attention of one head of one query. query: scaled. scores: memory for one number for each token.
 template <typename Element>
 ATTENTION_BYPASS_INLINE void attend(const float* query, const std::vector<KeyValueSpan>& spans, int64_t head,
                                     int64_t size, float* scores, float* mixed) {

@@ -6,7 +6,7 @@
 
 namespace attention_bypass {
 
-// Keys and values in memory of one token after the other: element d of head h at token t is at
+// Keys and values of consecutive tokens in memory: element d of head h of token t is at
 // t * token_stride + h * head_stride + d.
 struct KeyValueSpan {
   const void* keys;
@@ -14,9 +14,10 @@ struct KeyValueSpan {
   int64_t tokens, token_stride, head_stride;
 };
 
-// The attention of queries (n, heads, head size), each on spans of its own, mixed into (n, heads, head size).
-// Contiguous, on the CPU, in float32 or bfloat16. libtorch's attention takes its keys from one tensor with a
-// mask; here queries of many lengths read just what they see, where it is, and share what they share.
+// Computes attention of queries (n, heads, head size), each to its own spans. Returns (n, heads, head size).
+// Tensors are contiguous, on the CPU, in float32 or bfloat16. libtorch's attention needs all keys in one
+// padded tensor with a mask; this function reads only the visible keys, in place, and several queries can
+// read the same span.
 at::Tensor single_query_attention(const at::Tensor& queries,
                                   const std::vector<std::vector<KeyValueSpan>>& seen, double scale);
 

@@ -10,7 +10,7 @@
 namespace attention_bypass {
 
 // Runs a small decoding step on one thread and restores the number of threads afterwards. In such a step
-// waking up the other threads takes longer than they save, and much longer if other processes use the cores.
+// starting the other threads takes longer than they save, and much longer if other processes use the cores.
 class StepThreads {
  public:
   StepThreads(const ModelConfig& config, size_t positions) : before_(at::get_num_threads()) {

@@ -7,13 +7,13 @@ namespace attention_bypass {
 
 namespace {
 
-// The sum, where the second may be undefined for nothing.
+// Returns the sum. An undefined `added` counts as zero.
 at::Tensor sum(const at::Tensor& stream, const at::Tensor& added) {
   return added.defined() ? stream + added : stream;
 }
 
-// Head outputs (rows, queries, hidden size) with those of the bypassed heads replaced. values: of the
-// queries' own tokens, (rows, heads, queries, head size).
+// Returns head outputs (rows, queries, hidden size) with the outputs of the bypassed heads replaced. values:
+// of the tokens of the queries, (rows, heads, queries, head size).
 at::Tensor bypass_heads(const CompiledBypass& bypass, const at::Tensor& mixed, const at::Tensor& values) {
   auto result = at::clone(mixed, at::MemoryFormat::Contiguous);
   auto by_head = result.unflatten(2, {values.size(1), values.size(3)});
@@ -90,7 +90,7 @@ at::Tensor BlockStep::after(const RowBypasses& bypasses, bool narrow, Parts* par
   at::Tensor result;
   at::Tensor mlp;
   if (block_.parallel() && bypasses.common != nullptr && bypasses.common->mlp == BypassMode::none) {
-    // All bypasses of a parallel block read the same stream in their MLP.
+    // In a parallel block, the MLP reads the same stream under every bypass.
     if (!with_mlp_.defined()) {
       const auto widest = entering(narrowing_.all);
       shared_mlp_ = block_.mlp(widest);

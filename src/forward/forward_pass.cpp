@@ -14,7 +14,7 @@ int64_t rows_at_once(at::Device device, int64_t length) {
 int64_t ForwardPass::slice_bytes(const Model& model, int64_t length) {
   const auto& config = model.config();
   const int64_t tokens = length * rows_at_once(model.device(), length);
-  // Queries, keys and values as they are projected, rotated and mixed, or the MLP within and its output.
+  // An upper bound of the activations of attention (projected, rotated and mixed) and of the MLP.
   const int64_t widest = 12 * config.hidden_size + 2 * config.intermediate_size;
   return tokens * widest * static_cast<int64_t>(sizeof(float));
 }
@@ -30,17 +30,17 @@ ForwardPass::ForwardPass(const Model& model, const Plans& plans, const PassRows&
   const int64_t step = rows_at_once(model.device(), rows.length());
   for (int64_t begin = 0; begin < rows.count(); begin += step) {
     const int64_t count = std::min(step, rows.count() - begin);
-    // Where rows agree, one of them stands for all.
-    const int64_t told = rows.uniform ? 1 : count;
-    const auto positions = rows.inputs.positions.narrow(0, begin, told);
-    const auto keys = rows.inputs.key_positions.narrow(0, begin, told);
+    // If all rows have the same positions, one row is enough; masks and rotations are broadcast.
+    const int64_t position_rows = rows.uniform ? 1 : count;
+    const auto positions = rows.inputs.positions.narrow(0, begin, position_rows);
+    const auto keys = rows.inputs.key_positions.narrow(0, begin, position_rows);
     const auto of_slice = [&](const at::Tensor& branches) {
-      return branches.defined() ? branches.narrow(0, begin, told) : branches;
+      return branches.defined() ? branches.narrow(0, begin, position_rows) : branches;
     };
     const auto branches = of_slice(rows.inputs.branches);
     slices_.push_back({begin, count, model.positions(positions),
                        Visibility(positions, keys, rows.inputs.even, branches, branches),
-                       Visibility(rows.read_positions.narrow(0, begin, told), keys, rows.uniform,
+                       Visibility(rows.read_positions.narrow(0, begin, position_rows), keys, rows.uniform,
                                   of_slice(rows.read_branches), branches)});
   }
 }
@@ -105,7 +105,7 @@ void ForwardPass::pass(const Block& block, int64_t index, const PlanTree::Split&
   for (auto& slice : slices_) {
     control.check();
     const auto results = branches(block, index, split, slice, in.narrow(0, slice.begin, slice.count));
-    // The first branch may be written in place, and others may be what came in.
+    // In reverse order: the first branch may overwrite the input, which other results may share memory with.
     for (size_t branch = out.size(); branch-- > 0;) {
       out[branch].narrow(0, slice.begin, slice.count).copy_(results[branch]);
     }

@@ -16,8 +16,8 @@
 
 namespace attention_bypass {
 
-// How many rows of this length go through a block together: enough tokens for products to run at full speed,
-// and few enough for what lies between the products to stay near the processor.
+// Returns the number of rows of this length that go through a block together: enough tokens for fast matrix
+// products, and few enough that the activations stay in the processor's cache.
 int64_t rows_at_once(at::Device device, int64_t length);
 
 // The plans of a request, compiled for a model.
@@ -30,32 +30,34 @@ struct Plans {
   PlanTree tree;
 };
 
-// A forward pass of rows through all blocks under all plans of a request. Each block's weights are used once,
-// for all nodes of the plan tree, and what plans share is computed once.
+// A forward pass of rows through all blocks under all plans of a request. Each block is loaded once for all
+// nodes of the plan tree, and streams that plans share are computed once.
 class ForwardPass {
  public:
-  // What is seen after each block, of some rows under the plans of one node.
+  // The state after a block, for some rows under the plans of one node.
   struct Observation {
-    int64_t block;           // -1: the embedding, before the first block; parts and step are then missing
-    int64_t begin;           // the first of these rows
-    const Block* weights;    // the block itself
-    BlockStep* step;         // these rows' step through it
-    BlockStep::Parts parts;  // what the block's parts add
+    int64_t block;  // -1: the embedding before the first block, without weights, step and parts
+    int64_t begin;  // the index of the first row
+    const Block* weights;
+    BlockStep* step;         // the step of these rows
+    BlockStep::Parts parts;  // the outputs of the block's parts
     at::Tensor stream;       // after the block, (rows, length, hidden size)
   };
   using Observer = std::function<void(const Observation&)>;
 
-  // cache: where keys and values are stored, or none. observe: where it is given, there is one plan.
+  // cache: stores keys and values if given. observe: called after each block if given; requires a single
+  // plan.
   ForwardPass(const Model& model, const Plans& plans, const PassRows& rows, KeyValueCache* cache = nullptr,
               Observer observe = {});
 
-  // What the pass will take.
+  // Returns the number of floating-point operations of the pass.
   double operations() const;
 
-  // The residual stream of each node after the last block, where it is read: (rows, reads, hidden size).
+  // Returns the residual stream of each node after the last block, at the positions that are read: (rows,
+  // reads, hidden size).
   std::vector<at::Tensor> run(Control& control);
 
-  // The most memory that activations of a block take at once, in addition to the streams.
+  // Returns the maximum number of bytes of the activations of a block, without the streams.
   static int64_t slice_bytes(const Model& model, int64_t length);
 
  private:
@@ -67,7 +69,7 @@ class ForwardPass {
   };
 
   void pass(const Block& block, int64_t index, const PlanTree::Split& split, Control& control);
-  // The streams of a slice as each branch leaves them.
+  // Returns the streams of a slice after the block, one for each branch.
   std::vector<at::Tensor> branches(const Block& block, int64_t index, const PlanTree::Split& split,
                                    Slice& slice, const at::Tensor& stream);
   double operations(int64_t index, const PlanTree::Split& split) const;

@@ -7,19 +7,19 @@
 
 namespace attention_bypass {
 
-// The keys and values that a forward pass has computed, for each block and each node of the plan tree whose
-// attention runs there. Plans that share a node share its keys and values.
+// The keys and values of a forward pass, for each block and each node of the plan tree that attends in the
+// block. Plans that share a node share its keys and values.
 class KeyValueCache {
  public:
   struct Entry {
     at::Tensor keys, values;  // (rows, heads, length, head size)
   };
 
-  // Where rows are stored: those from `begin` on or, of these, the ones that an index tensor names.
+  // The rows to store: `count` rows from `begin` on, or some of these rows.
   struct Place {
     int64_t rows;  // in total
     int64_t begin, count;
-    at::Tensor which;  // undefined: all
+    at::Tensor which;  // indices of rows, counted from `begin`; undefined: all
   };
   void store(int64_t block, int64_t node, const Place& place, const at::Tensor& keys,
              const at::Tensor& values);

@@ -16,10 +16,10 @@ std::string name_of(at::ScalarType type) {
   return type == at::kDouble ? "float64" : "float32";
 }
 
-// float16 alone has a smaller range than what checkpoints hold.
-std::string way_out(at::ScalarType type) {
+// Only float16 has a smaller range than the weights of checkpoints.
+std::string advice(at::ScalarType type) {
   if (type == at::kHalf) return "load the model with the dtype \"bfloat16\" or \"float32\"";
-  return "no dtype has a larger range, so check the checkpoint's weights and the means of the bypass";
+  return "no dtype has a larger range; check the checkpoint's weights and the means of the bypass";
 }
 
 }  // namespace
@@ -32,11 +32,11 @@ void throw_not_finite(const Model& model, const TokenRow& tokens, const BypassPl
   ForwardPass(model, plans, rows, nullptr, [&first](const ForwardPass::Observation& seen) {
     if (!first && !all_finite(seen.stream)) first = seen.block;
   }).run(control);
-  std::string where = "the residual stream is finite, so that the logits overflow in the output embedding";
+  std::string where = "the residual stream is finite, so the logits overflow in the output embedding";
   if (first == -1) where = "the residual stream is not finite from the token embedding on";
   if (first >= 0) where = "the residual stream is not finite from block " + std::to_string(*first) + " on";
   throw Error("NOT_FINITE", "expected finite numbers from " + call + " in " + name_of(model.dtype()) +
-                                " but some are NaN or infinite: " + where + "; " + way_out(model.dtype()));
+                                " but some are NaN or infinite: " + where + "; " + advice(model.dtype()));
 }
 
 }  // namespace attention_bypass

@@ -9,9 +9,9 @@
 
 namespace attention_bypass {
 
-// Throws NOT_FINITE for a row of tokens whose logits are NaN or infinite under a plan. One more pass over the
-// row finds the first block after which the residual stream is not finite. `call` names the work, such as
-// "scoring".
+// Throws NOT_FINITE for a row of tokens whose logits are NaN or infinite under a plan. Runs the row again to
+// find the first block after which the residual stream is not finite, for the message. call: the name of the
+// operation in the message, such as "scoring".
 [[noreturn]] void throw_not_finite(const Model& model, const TokenRow& tokens, const BypassPlan& plan,
                                    const std::string& call, Control& control);
 

@@ -17,7 +17,7 @@ PackedRow::PackedRow(const TokenRow& sequence)
 PackedRow::PackedRow(const std::vector<TokenRow>& sequences, const std::vector<int64_t>& first)
     : PackedRow(TokenRow(sequences.front().begin(), sequences.front().end() - 1)) {
   if (sequences.size() == 1) return;
-  // What is scored first is a branch's own, so that a shared token never waits to be told apart.
+  // The shared prefix ends before the first scored token.
   shared = *std::min_element(first.begin(), first.end());
   for (const auto& sequence : sequences) {
     const auto end = tokens.begin() + std::min<std::ptrdiff_t>(shared, std::ssize(tokens));

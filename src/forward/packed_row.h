@@ -8,23 +8,24 @@ namespace attention_bypass {
 
 using TokenRow = std::vector<int64_t>;
 
-// Sequences that begin alike as one row of tokens, so that what they share is computed once: first what all
-// begin with, then what each goes on with. A branch sees what is shared and itself.
+// Sequences with a common prefix as one row of tokens: the prefix, then the rest of each sequence (a branch).
+// The prefix is computed once. A token attends to the prefix and to its own branch.
 struct PackedRow {
-  // A sequence alone.
+  // A row with one sequence.
   explicit PackedRow(const TokenRow& sequence);
-  // Of each sequence all tokens but the last, which predicts nothing. first: in each, the first token that is
-  // scored, before which every sequence has at least one.
+  // The row holds all tokens of each sequence except the last, which predicts nothing. first: for each
+  // sequence, the index of its first scored token; at least 1.
   PackedRow(const std::vector<TokenRow>& sequences, const std::vector<int64_t>& first);
 
-  // Where a sequence's token of this position is.
+  // Returns the index in `tokens` of a sequence's token at this position.
   int64_t column(size_t sequence, int64_t position) const;
 
   TokenRow tokens;
-  std::vector<int64_t> positions;  // of each token in its sequence
-  std::vector<int64_t> branches;   // of each token: 0 where it is shared, else its sequence's number from 1
-  int64_t shared;                  // tokens that are
-  std::vector<int64_t> begins;     // of each sequence, where its own tokens begin
+  std::vector<int64_t> positions;  // for each token, its position in its sequence
+  std::vector<int64_t>
+      branches;                 // for each token, 0 if it is shared, otherwise 1 + the index of its sequence
+  int64_t shared;               // the number of shared tokens
+  std::vector<int64_t> begins;  // for each sequence, the index of the first token of its branch
 };
 
 }  // namespace attention_bypass

@@ -10,40 +10,40 @@
 
 namespace attention_bypass {
 
-// The plans of a request. The different bypasses of each block are numbered, so that work on plans compares
-// numbers and not their contents.
+// The plans of a request. The distinct bypasses of each block are numbered, so that code compares numbers
+// instead of bypasses.
 class PlanTable {
  public:
-  // Plans are of equal length, at least one.
+  // plans: at least one, all of the same length.
   explicit PlanTable(std::vector<BypassPlan> plans);
 
   const std::vector<BypassPlan>& plans() const { return plans_; }
   int64_t blocks() const { return static_cast<int64_t>(bypasses_.size()); }
-  // The number of a plan's bypass among those of a block.
+  // Returns the number of a plan's bypass in a block, an index into bypasses(block).
   int64_t number(size_t plan, int64_t block) const { return numbers_[plan][static_cast<size_t>(block)]; }
-  // The different bypasses of a block.
+  // Returns the distinct bypasses of a block.
   const std::vector<BlockBypass>& bypasses(int64_t block) const {
     return bypasses_[static_cast<size_t>(block)];
   }
 
  private:
   std::vector<BypassPlan> plans_;
-  std::vector<std::vector<int64_t>> numbers_;       // of each plan, for each block
-  std::vector<std::vector<BlockBypass>> bypasses_;  // of each block
+  std::vector<std::vector<int64_t>> numbers_;       // [plan][block]
+  std::vector<std::vector<BlockBypass>> bypasses_;  // [block][number]
 };
 
-// A block's bypass as the device computes it.
+// A block's bypass with its tensors on the model's device.
 struct CompiledBypass {
   BypassMode attention = BypassMode::none;
-  at::Tensor heads;           // the numbers of the bypassed heads; undefined: the attention as a whole
-  at::Tensor attention_mean;  // of mode mean: head outputs, (1, 1, hidden size) in the model's dtype
+  at::Tensor heads;           // indices of the bypassed heads; undefined: the whole attention
+  at::Tensor attention_mean;  // for mode mean: head outputs, (1, 1, hidden size) in the model's dtype
   BypassMode mlp = BypassMode::none;
-  at::Tensor mlp_mean;  // of mode mean: the MLP's output, (1, 1, hidden size) in the model's dtype
+  at::Tensor mlp_mean;  // for mode mean: the MLP output, (1, 1, hidden size) in the model's dtype
 
   bool attends() const { return attention == BypassMode::none || heads.defined(); }
 };
 
-// The bypasses of a table with their tensors, which are copied to the device once.
+// The compiled bypasses of a table. Their tensors are copied to the device once.
 class CompiledPlans {
  public:
   // options: the device and dtype of the model.

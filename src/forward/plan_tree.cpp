@@ -7,7 +7,7 @@ namespace attention_bypass {
 
 namespace {
 
-// Whether none of these plans attends from a block on.
+// Returns whether no plan attends in this block or a later one.
 bool narrow_from(const PlanTable& table, const std::vector<size_t>& members, size_t block) {
   return std::none_of(members.begin(), members.end(), [&](size_t member) {
     const auto& plan = table.plans()[member];
@@ -22,7 +22,7 @@ PlanTree::PlanTree(const PlanTable& table) : node_of_plan_(table.plans().size(),
   const auto blocks = static_cast<size_t>(table.blocks());
   std::vector<std::vector<size_t>> members(1);
   for (size_t plan = 0; plan < table.plans().size(); ++plan) members.front().push_back(plan);
-  std::vector<std::vector<int64_t>> node_before(blocks);  // of each plan
+  std::vector<std::vector<int64_t>> node_before(blocks);  // [block][plan]
   for (size_t block = 0; block < blocks; ++block) {
     const auto number = static_cast<int64_t>(block);
     node_before[block] = node_of_plan_;

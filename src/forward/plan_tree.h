@@ -8,23 +8,25 @@
 
 namespace attention_bypass {
 
-// Plans that agree on their first blocks share all that is computed up to there. A node is a residual stream
-// that plans share. A block takes each node to one or more nodes: one for each different bypass of its plans.
+// The tree of residual streams of several plans. A node is a residual stream that all plans with the same
+// bypasses so far share. In each block, a node splits into branches, one for each distinct bypass of its
+// plans. Each branch is a node after the block.
 class PlanTree {
  public:
   struct Branch {
-    int64_t bypass;  // its number in the table
-    int64_t node;    // the first branch keeps the number of the node that it comes from
-    // No plan of this branch attends in a later block, so that only the positions that are read go on.
+    int64_t bypass;  // its number in the PlanTable
+    int64_t node;    // the node after the block; the first branch keeps the number of the node that splits
+    // True if no plan of this branch attends in a later block: only positions that are read are computed
+    // further.
     bool narrow;
   };
-  // What becomes of one node in one block.
+  // One node in one block.
   struct Split {
     int64_t node;
-    bool narrow;  // as the node comes in
+    bool narrow;  // whether the stream that enters the block is narrow
     std::vector<Branch> branches;
     bool attends;       // whether some branch attends
-    bool attends_wide;  // whether one does that is not narrow
+    bool attends_wide;  // whether some branch attends and is not narrow
     bool all_narrow;    // whether all branches are narrow
   };
 
@@ -32,16 +34,16 @@ class PlanTree {
 
   const std::vector<Split>& splits(int64_t block) const { return splits_[static_cast<size_t>(block)]; }
   int64_t blocks() const { return static_cast<int64_t>(splits_.size()); }
-  // How many nodes there are after the last block: one for each plan that differs from the others.
+  // Returns the number of nodes after the last block, which is the number of distinct plans.
   int64_t nodes() const { return static_cast<int64_t>(plan_of_node_.size()); }
-  // After the last block: one of the plans of a node, and the node of a plan.
+  // After the last block: returns a plan of a node, and the node of a plan.
   size_t plan_of(int64_t node) const { return plan_of_node_[static_cast<size_t>(node)]; }
   int64_t node_of(size_t plan) const { return node_of_plan_[plan]; }
-  // The node that enters a block and becomes this node after the last one.
+  // Returns the node that enters a block and leads to this node after the last block.
   int64_t ancestor(int64_t node, int64_t block) const {
     return ancestors_[static_cast<size_t>(block)][static_cast<size_t>(node)];
   }
-  // Whether the stream that enters the first block is narrow.
+  // Returns whether the stream that enters the first block is narrow.
   bool narrow_root() const { return splits_.front().front().narrow; }
 
  private:

@@ -9,15 +9,16 @@
 
 namespace attention_bypass {
 
-// A row that is read under the first plan of a request.
+// A row of tokens with its request's plans, of which the first is used.
 struct PlannedRow {
   const TokenRow* tokens;
   const Plans* plans;
 };
 
-// Reads rows as one batch, each under its own plan, and stores their keys and values as node 0 of the cache.
-// Returns the residual stream of each row's last token after the last block, (rows, hidden size). A forward
-// pass of one plan computes less for long rows, since it leaves out what only other tokens need.
+// Runs the prompts of rows as one batch, each under its own plan, and stores their keys and values as node 0
+// of the cache. Returns the residual stream of each row's last token after the last block, (rows, hidden
+// size). If all rows have one plan, ForwardPass computes less for long rows: it skips positions that no
+// result needs.
 at::Tensor read_planned_rows(const Model& model, const std::vector<PlannedRow>& rows, KeyValueCache& cache,
                              Control& control);
 

@@ -8,13 +8,13 @@
 
 namespace attention_bypass {
 
-// Attention of rows on their own tokens.
+// Attention of rows to their own tokens.
 class RowReader final : public KeyValueReader {
  public:
   using Store = std::function<void(const Projections&)>;
 
-  // store: called with the queries, keys and values of each step, if it is given. attending: the rows that
-  // attend, if not all do.
+  // store: called with the queries, keys and values of each step, if given. attending: the rows that attend;
+  // undefined: all.
   explicit RowReader(Visibility& visibility, Store store = {}, at::Tensor attending = {})
       : visibility_(visibility), store_(std::move(store)), attending_(std::move(attending)) {}
 

@@ -19,7 +19,7 @@ TokenBatch TokenBatch::of(const std::vector<PackedRow>& rows, at::Device device)
       std::any_of(rows.begin(), rows.end(), [](const PackedRow& row) { return row.begins.size() > 1; });
   batch.even = !packed && std::all_of(batch.lengths.begin(), batch.lengths.end(),
                                       [longest](int64_t length) { return length == longest; });
-  // Filling stands where its row's last token does, where it sees something and its result is not read.
+  // Padding has the position of its row's last token, so it attends to some token. Its result is not read.
   const auto filled = [&](std::vector<int64_t> PackedRow::* field) {
     auto tensor = at::empty({std::ssize(rows), longest}, at::kLong);
     auto* out = tensor.data_ptr<int64_t>();

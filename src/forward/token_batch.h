@@ -9,22 +9,22 @@
 
 namespace attention_bypass {
 
-// The key position of a column that no token may attend to.
+// The key position of padding: no token attends to it.
 constexpr int64_t hidden_position = INT64_MAX;
 
-// Rows of unequal length side by side, the shorter ones filled up behind their end.
+// A batch of rows. Shorter rows are padded at their end.
 struct TokenBatch {
   at::Tensor ids;            // (rows, longest)
-  at::Tensor positions;      // (rows, longest), of the tokens as queries and for position embeddings
-  at::Tensor key_positions;  // (rows, longest), hidden_position where a row has ended
+  at::Tensor positions;      // (rows, longest), for queries and position embeddings
+  at::Tensor key_positions;  // (rows, longest), hidden_position for padding
   std::vector<int64_t> lengths;
-  bool even;            // all rows are of one length, and of one sequence
-  at::Tensor branches;  // (rows, longest) of packed rows; undefined where each row is of one sequence
+  bool even;            // all rows have the same length and one sequence each
+  at::Tensor branches;  // (rows, longest), PackedRow::branches; undefined if each row has one sequence
 
-  // Rows are not empty.
+  // rows: none of them empty.
   static TokenBatch of(const std::vector<TokenRow>& rows, at::Device device);
   static TokenBatch of(const std::vector<PackedRow>& rows, at::Device device);
-  // One token for each row, behind a cache.
+  // One token for each row, whose earlier tokens are in a cache.
   static TokenBatch step(const TokenRow& tokens, const std::vector<int64_t>& positions, at::Device device);
 };
 

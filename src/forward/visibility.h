@@ -9,19 +9,19 @@
 
 namespace attention_bypass {
 
-// Which keys each query may read: those at its own position or before, within the block's window, and in
-// packed rows only those of the shared prefix and of the query's own branch. Masks are made at first use and
-// shared by the blocks of the same window.
+// The attention masks of a batch. A query attends to keys at its own position or before, within the block's
+// window, and in packed rows only to the shared prefix and its own branch. A mask is created when it is first
+// needed and shared by the blocks with the same window.
 class Visibility {
  public:
-  // (rows, queries) and (rows, keys). dense: keys are at positions 0, 1, 2, ... in every row, and the queries
-  // are the last of them, so that the common cases need no mask.
+  // query_positions: (rows, queries). key_positions: (rows, keys). dense: keys are at positions 0, 1, 2, ...
+  // in every row, and the queries are the last of them; the common cases then need no mask.
   Visibility(at::Tensor query_positions, at::Tensor key_positions, bool dense);
-  // Branches as positions are, or undefined.
+  // Branches have the shape of the positions, or are undefined.
   Visibility(at::Tensor query_positions, at::Tensor key_positions, bool dense, at::Tensor query_branches,
              at::Tensor key_branches);
 
-  // window: how many tokens back, including the token itself; 0: all.
+  // window: in tokens, including the query token; 0: all.
   const KeyMask& within(int64_t window);
 
  private:

@@ -15,21 +15,22 @@ namespace attention_bypass {
 
 namespace {
 
-// Tokens of the vocabulary in a tile, positions in a tile, and tiles that stay in the cache while the
-// positions pass by.
+// The size of a tile in tokens of the vocabulary and in positions, and the number of tiles that stay in the
+// processor's cache while they are multiplied with all positions.
 constexpr int64_t tile_tokens = 64;
 constexpr int64_t tile_positions = 128;
 constexpr int64_t tiles_at_once = 8;
-// Rows of the output embedding that are brought to the model's dtype together.
+// The number of rows of the output embedding that are converted together.
 constexpr int64_t panel_tokens = 8192;
-// Products are compiled for each shape, so that there should be few.
+// libtorch compiles a kernel for each shape. Padding positions to a multiple keeps the number of shapes
+// small.
 constexpr int64_t position_step = 16;
 
-// Stands in for a target's logit, which is kept apart: below all logits, and finite, so that what is
-// multiplied by its vanishing exponential vanishes too.
-constexpr float out_of_sight = -1e30F;
+// Replaces the target's logit, which is kept separately, in the sums. Less than all logits, so its
+// exponential is 0, and finite, so the product with that 0 is 0 and not NaN.
+constexpr float excluded_logit = -1e30F;
 
-// What is known of the logits seen so far but for the targets', one value for each position.
+// Running values over the logits so far except the targets', one for each position.
 struct Totals {
   explicit Totals(int64_t positions)
       : highest(static_cast<size_t>(positions), -INFINITY),
@@ -47,8 +48,8 @@ struct Totals {
   std::vector<int32_t> best;
 };
 
-// Raises the greatest logits seen so far by those of a tile (tokens, positions), whose first token is
-// `first`.
+// Updates the greatest logits so far with a tile (tokens, positions). first: the id of the tile's first
+// token.
 ATTENTION_BYPASS_VECTORIZED
 void raise(const float* logits, int64_t tokens, int64_t positions, int32_t first, float* highest,
            int32_t* best) {
@@ -64,7 +65,7 @@ void raise(const float* logits, int64_t tokens, int64_t positions, int32_t first
   }
 }
 
-// A logit times zero is zero unless it is NaN or infinite.
+// Adds logit * 0, which is 0 for finite logits and NaN otherwise.
 ATTENTION_BYPASS_VECTORIZED
 void add_doubt(const float* logits, int64_t tokens, int64_t positions, float* doubt) {
   for (int64_t token = 0; token < tokens; ++token) {
@@ -74,19 +75,19 @@ void add_doubt(const float* logits, int64_t tokens, int64_t positions, float* do
   }
 }
 
-// Adds a tile to sums that were taken relative to `before`, and are relative to `highest` afterwards.
+// Rescales the sums from the maximum `before` to the maximum `highest`, and adds a tile.
 ATTENTION_BYPASS_VECTORIZED
 void add_up(const float* logits, int64_t tokens, int64_t positions, const float* before, const float* highest,
             float* total, float* weighted) {
 #pragma omp simd
   for (int64_t position = 0; position < positions; ++position) {
-    // Before the first tile there is no greatest logit, and nothing to carry over.
+    // Before the first tile, the maximum is -infinity and the sums are 0.
     const float fall = total[position] > 0 ? before[position] - highest[position] : 0.0F;
     const float scale = exp_of_negative(fall);
     weighted[position] = scale * (weighted[position] + total[position] * fall);
     total[position] *= scale;
   }
-  // A tile's sums come first, so that small terms do not meet a large sum one by one.
+  // Sums the tile separately: adding small terms to a large sum one by one loses precision.
   float tile_total[tile_positions] = {};
   float tile_weighted[tile_positions] = {};
   for (int64_t token = 0; token < tokens; ++token) {
@@ -106,7 +107,7 @@ void add_up(const float* logits, int64_t tokens, int64_t positions, const float*
   }
 }
 
-// Whether libtorch's small products run on this processor for a dtype.
+// Returns whether libtorch's brgemm supports a dtype on this processor.
 bool has_small_products(at::ScalarType type) {
   const auto tried = [](auto example) {
     using Element = decltype(example);
@@ -126,8 +127,8 @@ bool has_small_products(at::ScalarType type) {
   return type == at::kFloat ? for_float : type == at::kBFloat16 && for_bfloat16;
 }
 
-// ProductPositions as the small products take them on their right side: in blocks of tile_positions, features
-// first, pairs of features side by side in half precision.
+// The hidden states of positions as the right operand of brgemm: blocks of tile_positions, (size, positions),
+// or (size / 2, positions, 2) in bfloat16.
 class ProductPositions {
  public:
   ProductPositions(const at::Tensor& normed, at::ScalarType type, bool paired)
@@ -146,7 +147,8 @@ class ProductPositions {
   int64_t width(int64_t block) const { return blocks_[static_cast<size_t>(block)].size(1); }
   int64_t padded() const { return count() == 0 ? 0 : (count() - 1) * tile_positions + width(count() - 1); }
 
-  // Logits (tokens, width) of a tile of the output embedding (tokens, size) at a block of positions.
+  // Computes logits (tokens, width) for a tile of the output embedding (tokens, size) and a block of
+  // positions.
   void product(const at::Tensor& tile, int64_t block, float* logits) const {
     const auto& right = blocks_[static_cast<size_t>(block)];
     const int64_t tokens = tile.size(0);
@@ -177,7 +179,7 @@ class Summary {
   Summary(const ProductPositions& positions, const std::vector<int64_t>& targets)
       : positions_(positions), targets_(targets) {}
 
-  // Takes in the tokens begin to end of a panel of the output embedding, whose first token is `first`.
+  // Adds tokens begin to end of a panel of the output embedding. first: the id of the panel's first token.
   void add(const at::Tensor& panel, int64_t begin, int64_t end, int64_t first, Totals& totals) const {
     std::vector<float> logits(tile_tokens * tile_positions);
     float before[tile_positions];
@@ -215,7 +217,7 @@ class Summary {
       const int64_t token = targets_[position] - first;
       if (token < 0 || token >= tokens) continue;
       auto& logit = logits[token * width + static_cast<int64_t>(position - begin)];
-      totals.target[position] = std::exchange(logit, out_of_sight);
+      totals.target[position] = std::exchange(logit, excluded_logit);
     }
   }
 
@@ -223,7 +225,7 @@ class Summary {
   const std::vector<int64_t>& targets_;
 };
 
-// Adds what another thread has seen of other tokens.
+// Adds the values of another thread, which are over other tokens.
 void merge(Totals& into, size_t at, const Totals& from, size_t place) {
   if (from.highest[place] > into.highest[at] ||
       (from.highest[place] == into.highest[at] && from.best[place] < into.best[at])) {

@@ -12,7 +12,7 @@ namespace attention_bypass {
 namespace {
 
 constexpr int64_t chunk_bytes = 32 << 20;
-// The output embedding is read once for so many positions.
+// The number of positions for which the output embedding is read once.
 constexpr int64_t positions_at_once = 4096;
 
 template <typename Value>
@@ -39,7 +39,7 @@ at::Tensor scheme_log_likelihood(const at::Tensor& logits, const at::Tensor& tar
   return likelihood.masked_fill(drawn.logical_not(), -INFINITY);
 }
 
-// Calls work with the logits of some positions after the other, whose first and number it is told.
+// Calls work(logits, begin, count) for consecutive chunks of positions.
 template <typename Work>
 void for_logits(const Model& model, const at::Tensor& hidden, Control& control, const Work& work) {
   const Operations operations(model.config());
@@ -88,8 +88,8 @@ TokenScores score_tokens(const Model& model, const at::Tensor& hidden, const std
 }
 
 std::optional<size_t> TokenScores::not_finite() const {
-  // Each is a sum over all logits, so that one that is not finite shows. Under the scheme a token may be
-  // impossible.
+  // Both are sums over all logits, so a logit that is not finite makes one of them not finite. The likelihood
+  // under the scheme is not checked: it is -infinity for tokens outside the top k.
   for (size_t position = 0; position < entropy.size(); ++position) {
     if (!std::isfinite(log_likelihood[position]) || !std::isfinite(entropy[position])) return position;
   }
@@ -107,7 +107,7 @@ BestTokens best_tokens(const Model& model, const at::Tensor& hidden, Control& co
   } else {
     for_logits(model, hidden, control, [&](const at::Tensor& logits, int64_t, int64_t) {
       append(best.tokens, logits.argmax(1));
-      // NaN and infinity show in the least or the greatest.
+      // If some logit is NaN or infinite, so is the minimum or the maximum.
       const auto [least, greatest] = logits.aminmax(1);
       append(doubts, (greatest - least) * 0);
     });

@@ -9,8 +9,8 @@
 
 namespace attention_bypass {
 
-// How tokens would be sampled: logits divided by the temperature, then the most probable top_k alone (0:
-// all).
+// The sampling settings under which likelihoods are computed: logits are divided by the temperature, then
+// only the top_k most probable tokens are kept (0: all).
 struct SamplingScheme {
   double temperature = 1;
   int64_t top_k = 0;
@@ -18,20 +18,20 @@ struct SamplingScheme {
   bool plain() const { return temperature == 1 && top_k == 0; }
 };
 
-// One value for each position, natural logarithms.
+// Scores of target tokens, one value for each position. Natural logarithms.
 struct TokenScores {
   std::vector<float> log_likelihood;         // log p(target)
   std::vector<float> entropy;                // of p
-  std::vector<float> scheme_log_likelihood;  // log p(target) under the scheme
-  std::vector<float> margin;                 // the target's logit less the greatest of the others
-  std::vector<int64_t> predicted;            // argmax p, the lowest id where several are as good
+  std::vector<float> scheme_log_likelihood;  // log p(target) under the sampling scheme
+  std::vector<float> margin;                 // the target's logit minus the greatest of the others
+  std::vector<int64_t> predicted;            // argmax p; the lowest id of equal ones
 
-  // The first position whose logits are NaN or infinite.
+  // Returns the first position whose logits are NaN or infinite.
   std::optional<size_t> not_finite() const;
 };
 
-// Scores targets (n) from the residual stream at the positions before them (n, hidden size). The vocabulary
-// is projected piece by piece, each reduced at once, so that n x vocabulary never exists.
+// Scores targets (n) from the residual stream at the positions before them (n, hidden size). Logits are
+// computed and reduced in chunks, so the tensor (n, vocabulary) is never allocated.
 TokenScores score_tokens(const Model& model, const at::Tensor& hidden, const std::vector<int64_t>& targets,
                          const SamplingScheme& scheme, Control& control);
 
@@ -40,7 +40,7 @@ struct BestTokens {
   std::optional<size_t> not_finite;  // the first position whose logits are NaN or infinite
 };
 
-// The most probable token after each position.
+// Returns the most probable token after each position.
 BestTokens best_tokens(const Model& model, const at::Tensor& hidden, Control& control);
 
 }  // namespace attention_bypass

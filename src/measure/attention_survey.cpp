@@ -14,13 +14,13 @@ namespace {
 
 constexpr int64_t tokens_at_once = 4096;
 
-// Sums over the tokens of some rows for one block.
+// Sums over tokens for one block.
 class Sums {
  public:
-  // valid (rows, length): where a row has a token.
+  // valid: (rows, length), false for padding.
   void add(const ForwardPass::Observation& seen, const at::Tensor& valid) {
     const auto weights = seen.weights->weights();
-    // Nothing is added to a stream of zeros either.
+    // If the stream is zero, so are the contributions; the minimum avoids 0 / 0.
     const auto stream_norms =
         seen.stream.to(at::kDouble).norm(2, {-1}).clamp_min(std::numeric_limits<double>::min());
     const auto over_tokens = [&](const at::Tensor& values) { return values.index({valid}).sum(0); };

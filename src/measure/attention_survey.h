@@ -8,18 +8,19 @@
 
 namespace attention_bypass {
 
-// The outputs of attention and MLP in each block, on average over all tokens of rows.
+// The outputs of attention and MLP of each block, averaged over all tokens of rows.
 struct AttentionSurvey {
   struct Block {
     double share;                  // |attention output| / |the residual stream after the block|
-    std::vector<double> heads;     // the same of each head, without the output projection's bias
-    std::vector<double> mean;      // the head outputs side by side, before the output projection
-    std::vector<double> mlp_mean;  // the MLP output
+    std::vector<double> heads;     // the share of each head, without the bias of the output projection
+    std::vector<double> mean;      // the mean head outputs before the output projection, (hidden size)
+    std::vector<double> mlp_mean;  // the mean MLP output, (hidden size)
   };
   std::vector<Block> blocks;
   int64_t tokens = 0;
 };
 
+// Throws NOT_FINITE.
 AttentionSurvey survey_attention(const Model& model, const std::vector<TokenRow>& rows, Control& control);
 
 }  // namespace attention_bypass

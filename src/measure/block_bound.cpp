@@ -10,9 +10,9 @@ namespace attention_bypass {
 
 namespace {
 
-// Beyond this, what attention turns to is anybody's guess, and exponentials are of no use.
+// If scores can change by more than this, the bound assumes that attention weights can have any value.
 constexpr double widest_score_change = 30;
-// What a square can lose where it is expanded, as a share of its terms.
+// The relative rounding error of |x - y|^2 computed as |x|^2 + |y|^2 - 2xy.
 constexpr double expansion_loss = 1e-13;
 
 }  // namespace
@@ -21,7 +21,7 @@ at::Tensor normalized_radius(const at::Tensor& stream, const at::Tensor& radius,
   const auto size = static_cast<double>(stream.size(-1));
   const auto centred = stream - stream.mean(-1, true);
   const auto lengths = (centred.square().sum(-1) + size * epsilon).sqrt().squeeze(0);
-  // The chord of the widest angle, and the diameter where the sphere's centre is within reach.
+  // The chord of the widest angle, or the diameter if the sphere's centre is within the radius.
   const auto sine = (radius / lengths).clamp_max(1);
   const auto chord = sine * (2 / (1 + (1 - sine.square()).sqrt())).sqrt();
   return std::sqrt(size) * at::where(radius < lengths, chord, 2);
@@ -34,8 +34,8 @@ BlockNorms::BlockNorms(const Block& block)
   values = product_spectral_norms(weights.output, weights.values * weights.attention_scale);
   queries = product_spectral_norms(identity, weights.queries * weights.attention_scale);
   keys = product_spectral_norms(identity, weights.keys * weights.attention_scale);
-  widen = spectral_norm(weights.widen * weights.mlp_scale);
-  narrow = spectral_norm(weights.narrow);
+  up = spectral_norm(weights.up * weights.mlp_scale);
+  down = spectral_norm(weights.down);
 }
 
 BlockBound::BlockBound(const Model& model, const Block& block, const BlockNorms& norms,
@@ -63,9 +63,9 @@ at::Tensor BlockBound::head_differences(const at::Tensor& moved) const {
 at::Tensor BlockBound::head_difference(int64_t head, const at::Tensor& moved) const {
   const auto hidden = visible_.logical_not();
   const auto of_queries = [](const at::Tensor& values) { return values.unsqueeze(1); };
-  const auto reach = norms_.values[head] * moved;  // of a value, as the output has it
+  const auto reach = norms_.values[head] * moved;  // how far a value can move after the output projection
 
-  // How far scores can move: lemma 2.
+  // How far scores can change: lemma 2.
   const auto query_moves = of_queries(norms_.queries[head] * moved);
   const auto key_moves = norms_.keys[head] * moved;
   const auto query_lengths = of_queries(queries_[head].norm(2, {-1}));
@@ -75,7 +75,7 @@ at::Tensor BlockBound::head_difference(int64_t head, const at::Tensor& moved) co
   const auto widest = moves.amax(-1);
   const auto move = moves.clamp_max(widest_score_change);
 
-  // How far attention can: lemma 3.
+  // How far attention weights can change: lemma 3.
   const auto& attention = attention_[head];
   const auto grown = attention * move.exp();
   const auto shrunk = attention * move.neg().exp();
@@ -88,7 +88,7 @@ at::Tensor BlockBound::head_difference(int64_t head, const at::Tensor& moved) co
   const auto shift = at::where(
       known, at::minimum((most - attention).clamp_min(0).sum(-1), (widest / 2).tanh()).clamp_max(1), 1);
 
-  // How far values can be from what they are mixed to: lemma 4.
+  // How far values can be from their weighted mean: lemma 4.
   const auto square = [&](const at::Tensor& vectors) {
     return (vectors.matmul(norms_.output_gram[head]) * vectors).sum(-1).clamp_min(0);
   };
@@ -116,7 +116,7 @@ at::Tensor BlockBound::attention(const AttentionBypass& bypass, const at::Tensor
   }
   const auto moved = normalized_radius(stream, radius, model_.config().norm_epsilon);
   const auto own_values_move = norms_.values.unsqueeze(1) * moved;  // (heads, length)
-  // What the bypassed heads lose is known except for what replaces them; the others move.
+  // The removed output is known. Its replacement and the other heads can change with the stream.
   auto bound = removed.norm(2, {-1}).squeeze(0);
   const bool short_circuit = bypass.mode == BypassMode::short_circuit;
   if (!bypass.attends()) return short_circuit ? bound + own_values_move.sum(0) : bound;
@@ -134,8 +134,8 @@ at::Tensor BlockBound::attention(const AttentionBypass& bypass, const at::Tensor
 at::Tensor BlockBound::mlp(const at::Tensor& stream, const at::Tensor& radius) const {
   const auto shape = activation_shape(model_.config().activation);
   const auto moved = normalized_radius(stream, radius, model_.config().norm_epsilon);
-  const auto scaled = weights_.widen * weights_.mlp_scale;
-  const auto before = at::linear(block_.mlp_norm(stream), weights_.widen, weights_.widen_bias).squeeze(0);
+  const auto scaled = weights_.up * weights_.mlp_scale;
+  const auto before = at::linear(block_.mlp_norm(stream), weights_.up, weights_.up_bias).squeeze(0);
   const auto after = block_.activate(before);
   const auto move = moved.unsqueeze(1) * scaled.norm(2, {1});  // (length, intermediate size)
   auto change = at::maximum((block_.activate(before + move) - after).abs(),
@@ -147,9 +147,9 @@ at::Tensor BlockBound::mlp(const at::Tensor& stream, const at::Tensor& radius) c
   }
   auto activated = change.norm(2, {1});
   if (std::isfinite(shape.steepest)) {
-    activated = at::minimum(activated, shape.steepest * norms_.widen * moved);
+    activated = at::minimum(activated, shape.steepest * norms_.up * moved);
   }
-  return norms_.narrow * activated;
+  return norms_.down * activated;
 }
 
 double BlockBound::any_attention() const {

@@ -7,39 +7,42 @@
 
 namespace attention_bypass {
 
-// Of a block's weights what its bounds need; norms are spectral norms.
+// The weights of a block with the spectral norms that its bounds use.
 struct BlockNorms {
   explicit BlockNorms(const Block& block);
 
   BlockWeights weights;
-  at::Tensor output_gram;    // (heads, head size, head size)
-  at::Tensor values;         // of output, values and the norm's scale together, (heads)
-  at::Tensor queries, keys;  // of these and the norm's scale, (heads)
-  double widen, narrow;      // of the MLP's matrices, the first with its norm's scale
+  at::Tensor output_gram;  // (heads, head size, head size)
+  at::Tensor values;       // norms of the product of output, values and the scale of the layer norm, (heads)
+  at::Tensor queries, keys;  // norms of their products with the scale of the layer norm, (heads)
+  double up, down;           // norms of the MLP's weights; up: with the scale of its layer norm
 };
 
-// How far one block can take the residual stream of a model with a bypass from that without. It knows the
-// block's weights, and what the unmodified model computes on a row of tokens; of the other model only that
-// its stream comes in within `radius` of that. docs/theory.md has the proofs; lemmas here are its. Everything
-// is float64, and of tensors the last axis but one, or the only one, is the row's tokens.
+// Bounds the distance between the residual streams of the unmodified model and of the model with a bypass,
+// for one block and one row of tokens. Uses the block's weights, the values of the unmodified model, and
+// `radius`: a bound, for each token, of the distance between the two streams that enter the block.
+// docs/theory.md has the lemmas and proofs. All tensors are float64; length is the number of tokens.
 class BlockBound {
  public:
-  // projections: of what the block's attention reads in the unmodified model. visible: (length, length),
+  // projections: of the block's attention in the unmodified model, one row. visible: (length, length),
   // whether a query may attend to a key.
   BlockBound(const Model& model, const Block& block, const BlockNorms& norms, const Projections& projections,
              const at::Tensor& visible);
 
-  // Of the difference of the attention outputs, (length). stream: what enters the block, (1, length, hidden
-  // size). removed: what the bypass takes from the attention output on that stream.
+  // Returns a bound of the difference of the attention outputs, (length). stream: the unmodified stream that
+  // enters the block, (1, length, hidden size). removed: the unmodified attention output minus the output
+  // with the bypass on that stream. radius: (length).
   at::Tensor attention(const AttentionBypass& bypass, const at::Tensor& stream, const at::Tensor& removed,
                        const at::Tensor& radius) const;
-  // Of the difference of the outputs of an MLP that is not bypassed, (length). stream: what its norm reads.
+  // Returns a bound of the difference of the MLP outputs if the MLP is not bypassed, (length). stream: the
+  // unmodified input of its norm. radius: (length), for that input.
   at::Tensor mlp(const at::Tensor& stream, const at::Tensor& radius) const;
-  // Of what attention adds on any input whatever, the paper's first theorem.
+  // Returns a bound of the norm of the attention output for any input: theorem 1 of the paper.
   double any_attention() const;
 
  private:
-  // Of what each head adds, (heads, length), and one of them. moved: how far normalized streams can be apart.
+  // Return bounds of the difference of the output of each head, (heads, length), and of one head, (length).
+  // moved: a bound of the distance of the normalized streams, (length).
   at::Tensor head_differences(const at::Tensor& moved) const;
   at::Tensor head_difference(int64_t head, const at::Tensor& moved) const;
 
@@ -52,8 +55,8 @@ class BlockBound {
   at::Tensor mixed_;                    // (heads, length, head size)
 };
 
-// How far normalized streams, before the norm's scale, can be apart where the streams are within a radius:
-// lemma 1.
+// Returns a bound of the distance of normalized streams, before the scale of the layer norm, if the distance
+// of the streams is at most `radius`: lemma 1.
 at::Tensor normalized_radius(const at::Tensor& stream, const at::Tensor& radius, double epsilon);
 
 }  // namespace attention_bypass

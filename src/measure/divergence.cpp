@@ -16,7 +16,7 @@ namespace attention_bypass {
 
 namespace {
 
-// Rounding in float64, with much to spare.
+// A relative margin for rounding in float64; the actual error is much smaller.
 constexpr double rounding = 1e-9;
 constexpr int64_t positions_at_once = 64;
 
@@ -45,14 +45,14 @@ bool finite(const Divergence& divergence) {
 // A row under a plan.
 struct Bypassed {
   const BypassPlan& plan;
-  size_t number;      // of the plan
-  at::Tensor stream;  // (1, length, hidden size)
-  at::Tensor radius;  // how far that can be from the unmodified model's, (length)
-  bool parted = false;
+  size_t number;         // the index of the plan
+  at::Tensor stream;     // (1, length, hidden size)
+  at::Tensor radius;     // (length), a bound of its distance from the unmodified stream
+  bool differs = false;  // whether some block so far has a bypass
   Divergence divergence;
 };
 
-// A row as the unmodified model computes it, and under each plan.
+// The state of a row in the unmodified model and under each plan.
 class Row {
  public:
   Row(const Model& model, const TokenRow& tokens, const Plans& plans)
@@ -69,10 +69,10 @@ class Row {
     }
   }
 
-  // norms: of the block, where a plan has parted from the unmodified model by then.
+  // Runs the block. norms: of the block, required if some plan has a bypass in this block or before.
   void pass(const Block& block, size_t index, const std::optional<BlockNorms>& norms);
-  // The next tokens, and what the distance of the streams can make of them: theorem 3. longest: the length of
-  // the longest row of the output embedding with the final norm's scale.
+  // Compares the next-token distributions and computes the bounds of theorem 3. longest: the norm of the
+  // longest row of the output embedding times the scale of the final norm.
   void compare_outputs(const at::Tensor& embedding, const at::Tensor& longest, Control& control);
 
   // Throws NOT_FINITE.
@@ -112,9 +112,9 @@ void Row::pass(const Block& block, size_t index, const std::optional<BlockNorms>
   std::optional<BlockBound> bound;
   for (auto& one : bypassed_) {
     const auto& bypass = one.plan[index];
-    one.parted = one.parted || !bypass.none();
+    one.differs = one.differs || !bypass.none();
     Divergence::Block result;
-    if (one.parted) {
+    if (one.differs) {
       const auto block_number = static_cast<int64_t>(index);
       const RowBypasses compiled(
           plans_.compiled.at(block_number, plans_.table.number(one.number, block_number)));
@@ -122,7 +122,7 @@ void Row::pass(const Block& block, size_t index, const std::optional<BlockNorms>
         bound.emplace(model_, block, norms.value(), step.projections(),
                       visible(length(), block.window(), model_.device()));
       }
-      // What the bypass makes of the unmodified stream.
+      // The block's outputs with the bypass on the unmodified stream.
       BlockStep::Parts instead;
       step.after(compiled, false, &instead);
       const auto removed = instead.attention.defined() ? own.attention - instead.attention : own.attention;
@@ -131,7 +131,7 @@ void Row::pass(const Block& block, size_t index, const std::optional<BlockNorms>
           bypass.mlp.mode == BypassMode::none
               ? bound->mlp(own.mlp_input, block.parallel() ? one.radius : reached)
               : (instead.mlp.defined() ? own.mlp - instead.mlp : own.mlp).norm(2, {-1}).squeeze(0);
-      // No distance that float64 holds is larger than its largest number, so that this still is a bound.
+      // No float64 distance is larger than the largest float64 number, so this is still a bound.
       one.radius = ((reached + mlp) * (1 + rounding)).clamp_max(std::numeric_limits<double>::max());
       if (bypass.attention.mode == BypassMode::zero && bypass.attention.heads.empty()) {
         result.contribution = to_vector(own.attention.norm(2, {-1}));
@@ -168,7 +168,7 @@ void Row::compare_outputs(const at::Tensor& embedding, const at::Tensor& longest
     const auto margin = best.select(-1, 0) - best.select(-1, -1);
     for (size_t index = 0; index < bypassed_.size(); ++index) {
       control.check();
-      auto& [plan, number, stream, radius, parted, divergence] = bypassed_[index];
+      auto& [plan, number, stream, radius, differs, divergence] = bypassed_[index];
       const auto theirs = logits(stream);
       const auto kl = (probable.exp() * (probable - theirs.log_softmax(-1))).sum(-1).clamp_min(0);
       const auto changed = ours.argmax(-1) != theirs.argmax(-1);
@@ -187,10 +187,10 @@ void Row::compare_outputs(const at::Tensor& embedding, const at::Tensor& longest
 std::vector<std::vector<Divergence>> diverge(const Model& model, const std::vector<TokenRow>& rows,
                                              const std::vector<BypassPlan>& plans, Control& control) {
   const c10::InferenceMode inference;
-  TORCH_INTERNAL_ASSERT(model.dtype() == at::kDouble, "divergence is measured in float64");
+  TORCH_INTERNAL_ASSERT(model.dtype() == at::kDouble, "expected a float64 model for divergence");
   double tokens = 0;
   for (const auto& row : rows) tokens += static_cast<double>(std::ssize(row));
-  // The bounds take a few times what a model does.
+  // An estimate: the bounds need several times the operations of the model.
   const double row_operations =
       Operations(model.config()).block() * static_cast<double>(1 + 5 * plans.size());
   control.expect(static_cast<double>(model.config().block_count) * row_operations * tokens);
@@ -199,12 +199,12 @@ std::vector<std::vector<Divergence>> diverge(const Model& model, const std::vect
   std::vector<Row> states;
   states.reserve(rows.size());
   for (const auto& row : rows) states.emplace_back(model, row, compiled);
-  bool parted = false;
+  bool bypassed = false;
   for (int64_t number = 0; number < model.config().block_count; ++number) {
     const auto index = static_cast<size_t>(number);
     const auto block = model.block(number);
-    for (const auto& plan : plans) parted = parted || !plan[index].none();
-    const auto norms = parted ? std::optional<BlockNorms>(*block) : std::nullopt;
+    for (const auto& plan : plans) bypassed = bypassed || !plan[index].none();
+    const auto norms = bypassed ? std::optional<BlockNorms>(*block) : std::nullopt;
     for (size_t row = 0; row < rows.size(); ++row) {
       control.check();
       states[row].pass(*block, index, norms);

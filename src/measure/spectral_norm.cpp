@@ -8,8 +8,8 @@ namespace {
 
 constexpr int steps_at_once = 30;
 constexpr double first_margin = 1e-3;
-// By how much float64 can miss the square of a product's norm, as a share of the squares of its factors'
-// norms.
+// A margin for the float64 error of the squared norm of a product, relative to the squared norms of its
+// factors.
 constexpr double eigenvalue_margin = 1e-12;
 
 at::Tensor gram(const at::Tensor& matrix) {
@@ -25,10 +25,11 @@ bool positive_definite(const at::Tensor& matrix) {
 double spectral_norm(const at::Tensor& matrix) {
   const auto symmetric = gram(matrix);
   const auto identity = at::eye(symmetric.size(0), symmetric.options());
-  // The trace is the sum of all eigenvalues, none below 0.
+  // The trace is an upper bound: it is the sum of the eigenvalues, which are at least 0.
   const double trace = symmetric.trace().item<double>();
   if (trace == 0) return 0;
-  // A start that is not orthogonal to what structured matrices have as their first direction.
+  // The start must not be orthogonal to the first eigenvector; a constant vector can be for structured
+  // matrices.
   auto vector = at::cos(at::arange(symmetric.size(0), symmetric.options()) + 1);
   for (double margin = first_margin;; margin *= 2) {
     for (int step = 0; step < steps_at_once; ++step) {

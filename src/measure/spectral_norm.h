@@ -4,15 +4,16 @@
 
 namespace attention_bypass {
 
-// Upper bounds of spectral norms, the largest singular values, in float64. They are above the norms by at
-// most a little, and never below, but for the rounding of float64.
+// Tight upper bounds of spectral norms (largest singular values) in float64. They are never below the norms,
+// except for float64 rounding.
 
-// Of a matrix (m, n), float64. Power iteration finds about the largest eigenvalue of the smaller of its Gram
-// matrices; that a Cholesky factorization of shift * 1 - Gram exists shows that the shift is above it.
+// Returns an upper bound for a matrix (m, n), float64. Power iteration estimates the largest eigenvalue of
+// the smaller Gram matrix. A Cholesky factorization of shift * 1 - Gram, if it exists, proves that the shift
+// is above that eigenvalue.
 double spectral_norm(const at::Tensor& matrix);
 
-// Of each product left[i] right[i] of matrices (count, m, k) and (count, k, n) with k much less than m and n,
-// (count). From the eigenvalues of a matrix (k, k).
+// Returns upper bounds for the products left[i] right[i], (count). left: (count, m, k), right: (count, k, n),
+// with k much smaller than m and n. Computed from the eigenvalues of matrices (k, k).
 at::Tensor product_spectral_norms(const at::Tensor& left, const at::Tensor& right);
 
 }  // namespace attention_bypass

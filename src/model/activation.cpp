@@ -17,7 +17,7 @@ struct Activation {
 };
 
 const std::map<std::string, Activation>& activations() {
-  // Slopes and least values are rounded outwards in the fourth digit.
+  // Slopes are rounded up and minima down in the fourth digit.
   static const Activation gelu = {"torch.gelu(x)", {1.1290, -0.1700, -0.7518}};
   static const Activation gelu_tanh = {"torch.gelu(x, approximate=\"tanh\")", {1.1290, -0.1701, -0.7525}};
   static const Activation silu = {"torch.silu(x)", {1.0999, -0.2785, -1.2785}};
@@ -52,8 +52,9 @@ std::string activation_expression(const std::string& name) {
   for (const auto& [known, activation] : activations()) supported += (supported.empty() ? "" : ", ") + known;
   constexpr size_t most_shown = 60;
   const std::string shown = name.size() > most_shown ? name.substr(0, most_shown) + "..." : name;
-  throw Error("ACTIVATION_UNSUPPORTED",
-              "expected an activation among " + supported + " in the config but received \"" + shown + "\"");
+  throw Error(
+      "ACTIVATION_UNSUPPORTED",
+      "expected one of " + supported + " for the activation in the config but received \"" + shown + "\"");
 }
 
 ActivationShape activation_shape(const std::string& name) { return activations().at(name).shape; }

@@ -4,15 +4,15 @@
 
 namespace attention_bypass {
 
-// An activation as an expression of x in TorchScript.
+// Returns an activation as a TorchScript expression of x. Throws ACTIVATION_UNSUPPORTED.
 std::string activation_expression(const std::string& name);
 
-// What bounds on an activation's differences need. All activations here fall to their least value, if they
-// have one, and rise from there on, or only rise.
+// Properties of an activation that bounds of its differences use. Every activation is either increasing, or
+// decreasing up to its minimum and increasing after it.
 struct ActivationShape {
-  double steepest;  // at least the greatest slope; infinite where there is none
-  double least;     // at most the least value; infinite where there is none and the activation only rises
-  double lowest;    // where that is, within 0.001
+  double steepest;  // an upper bound of the slope; infinite if there is none
+  double least;     // a lower bound of the minimum; infinite if the activation is increasing
+  double lowest;    // the x of the minimum, within 0.001
 };
 
 ActivationShape activation_shape(const std::string& name);

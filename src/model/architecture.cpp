@@ -24,7 +24,7 @@ ArchitectureBuilder::Matrix ArchitectureBuilder::matrix(const std::string& name,
   return {stored.read(dtype()).to(options.device()), std::nullopt};
 }
 
-torch::jit::Module ArchitectureBuilder::keep(torch::jit::Module module, Matrix matrix) {
+torch::jit::Module ArchitectureBuilder::register_offloaded(torch::jit::Module module, Matrix matrix) {
   if (matrix.stored) offloaded.emplace(module._ivalue().get(), std::move(*matrix.stored));
   return module;
 }
@@ -44,7 +44,7 @@ torch::jit::Module ArchitectureBuilder::embedding(const std::string& name, int64
 def forward(self, ids: Tensor) -> Tensor:
     return torch.to(torch.to(torch.embedding(self.weight, ids), self.dtype), self.stream_dtype)
 )");
-  return keep(module, std::move(weight));
+  return register_offloaded(module, std::move(weight));
 }
 
 torch::jit::Module ArchitectureBuilder::transposed_linear(const std::string& name, int64_t inputs,
@@ -58,7 +58,7 @@ torch::jit::Module ArchitectureBuilder::transposed_linear(const std::string& nam
 def forward(self, x: Tensor) -> Tensor:
     return torch.linear(x, self.weight.t(), self.bias)
 )");
-  return keep(module, std::move(weight));
+  return register_offloaded(module, std::move(weight));
 }
 
 torch::jit::Module ArchitectureBuilder::linear(const std::string& name, int64_t inputs, int64_t outputs,
@@ -70,14 +70,14 @@ torch::jit::Module ArchitectureBuilder::linear(const std::string& name, int64_t 
 def forward(self, x: Tensor) -> Tensor:
     return torch.linear(x, self.weight)
 )");
-    return keep(module, std::move(weight));
+    return register_offloaded(module, std::move(weight));
   }
   members.push_back(ScriptBuilder::parameter("bias", vector(name + ".bias", outputs, dtype())));
   const auto module = script.build("Linear", members, R"(
 def forward(self, x: Tensor) -> Tensor:
     return torch.linear(x, self.weight, self.bias)
 )");
-  return keep(module, std::move(weight));
+  return register_offloaded(module, std::move(weight));
 }
 
 torch::jit::Module ArchitectureBuilder::norm(const std::string& name) {
@@ -94,23 +94,22 @@ def forward(self, x: Tensor) -> Tensor:
 )");
 }
 
-torch::jit::Module ArchitectureBuilder::mlp(const std::string& name, const std::string& widen,
-                                            const std::string& narrow, bool transposed) {
+torch::jit::Module ArchitectureBuilder::mlp(const std::string& name, const std::string& up,
+                                            const std::string& down, bool transposed) {
   const auto layer = [&](const std::string& part, int64_t inputs, int64_t outputs) {
     return transposed ? transposed_linear(name + "." + part, inputs, outputs)
                       : linear(name + "." + part, inputs, outputs, true);
   };
-  const auto first = layer(widen, config.hidden_size, config.intermediate_size);
-  const auto second = layer(narrow, config.intermediate_size, config.hidden_size);
+  const auto first = layer(up, config.hidden_size, config.intermediate_size);
+  const auto second = layer(down, config.intermediate_size, config.hidden_size);
   const std::string as_linear = transposed ? ".t()" : "";
   return script.build(
-      "MLP", {ScriptBuilder::module(widen, first), ScriptBuilder::module(narrow, second)},
+      "MLP", {ScriptBuilder::module(up, first), ScriptBuilder::module(down, second)},
       "def activate(self, x: Tensor) -> Tensor:\n    return " + activation_expression(config.activation) +
-          "\n\ndef forward(self, hidden: Tensor) -> Tensor:\n    return self." + narrow +
-          ".forward(self.activate(self." + widen +
-          ".forward(hidden)))\n\ndef weights(self) -> Tuple[Tensor, Tensor, Tensor]:\n    return self." +
-          widen + ".weight" + as_linear + ", self." + widen + ".bias, self." + narrow + ".weight" +
-          as_linear + "\n");
+          "\n\ndef forward(self, hidden: Tensor) -> Tensor:\n    return self." + down +
+          ".forward(self.activate(self." + up +
+          ".forward(hidden)))\n\ndef weights(self) -> Tuple[Tensor, Tensor, Tensor]:\n    return self." + up +
+          ".weight" + as_linear + ", self." + up + ".bias, self." + down + ".weight" + as_linear + "\n");
 }
 
 torch::jit::Module ArchitectureBuilder::block(const std::string& class_name, const BlockNames& names,

@@ -13,25 +13,26 @@
 
 namespace attention_bypass {
 
-// A canonical model: an ordinary TorchScript module with Hugging Face's module tree, forward(input_ids) ->
-// logits, and these methods besides, which drive it part by part. T tokens, H heads, D = head size.
+// A model as a TorchScript module with Hugging Face's module tree and forward(input_ids) -> logits. These
+// methods run it part by part. R rows, T tokens, H heads, D = head size.
 //   root       embed(ids (R, T), positions (R, T)) -> residual stream (R, T, hidden size)
-//              rotation(positions (R, T)) -> what attention needs to know of positions
+//              rotation(positions (R, T)) -> what attention needs for positions
 //              unembed(residual stream) -> logits, final norm included
 //   attention  project(normed, rotation) -> queries, keys, values, each (R, H, T, D)
 //              mix(queries, keys, values, mask, causal) -> mixed values (R, T, hidden size)
 //              output(mixed values) -> contribution to the residual stream (R, T, hidden size)
 //              short_circuit(normed) -> contribution (R, T, hidden size)
+//              weights() -> weights of queries, keys, values (H, D, hidden size), their biases (H, D), the
+//              output's weight (H, hidden size, D) and bias (hidden size); zeros if there is no bias
 //   norms      forward(residual stream) -> normed
-//   mlp        forward(normed) -> contribution
-//              weights() -> queries', keys', values' (H, D, hidden size) and biases (H, D), the output's
-//              (H, hidden size, D) and bias (hidden size); zeros where there is no bias
-//   mlp        activate(x), between its matrices; weights() -> the first's, its bias, the second's
-// The residual stream and what norms hold are float32 in models of less: sums over many blocks would lose in
-// half precision what each block adds.
+//   mlp        forward(normed) -> contribution (R, T, hidden size)
+//              activate(x) -> the activation
+//              weights() -> the weight of the up-projection, its bias, the weight of the down-projection
+// In half-precision models, the residual stream and the weights of norms are float32: half precision would
+// round away part of what each block adds to the stream.
 struct Architecture {
   torch::jit::Module root, final_norm;
-  torch::jit::Module token_embedding, output_embedding;  // their weights: (vocabulary, hidden size)
+  torch::jit::Module token_embedding, output_embedding;  // their weights are (vocabulary, hidden size)
   struct Block {
     torch::jit::Module attention_norm, attention, mlp_norm, mlp;
   };
@@ -39,18 +40,19 @@ struct Architecture {
   OffloadedWeights offloaded;
 };
 
-// Where a model computes, and where its matrices stay.
+// Where a model computes and where its matrices are kept.
 struct Placement {
   at::TensorOptions options;  // the device and dtype of the arithmetic
-  // Matrices stay in the files, and each block's are read and copied to the device while the block works.
+  // Keep the matrices in their files and copy one block at a time to the device.
   bool offload = false;
 };
 
-// Builds the canonical modules of the config's family.
+// Builds the modules of a model of the config's family. Throws what reading weights throws, and
+// ACTIVATION_UNSUPPORTED.
 Architecture build_architecture(const ModelConfig& config, Checkpoint& checkpoint, const Placement& placement,
                                 Control& control);
 
-// The parts that the families share.
+// Builds the modules that all families use.
 class ArchitectureBuilder {
  public:
   ArchitectureBuilder(const ModelConfig& of, Checkpoint& from, const Placement& as)
@@ -58,26 +60,26 @@ class ArchitectureBuilder {
 
   at::ScalarType dtype() const { return c10::typeMetaToScalarType(options.dtype()); }
   at::ScalarType stream_dtype() const { return dtype() == at::kDouble ? at::kDouble : at::kFloat; }
-  // Where matrices are offloaded this one is too, unless it is to stay in memory.
+  // in_memory: load the weight even if matrices are offloaded.
   torch::jit::Module embedding(const std::string& name, int64_t count, bool in_memory);
   torch::jit::Module linear(const std::string& name, int64_t inputs, int64_t outputs, bool bias);
-  // A linear layer with a bias whose weight is stored as (inputs, outputs), Hugging Face's Conv1D.
+  // Hugging Face's Conv1D: a linear layer with a bias whose weight is stored as (inputs, outputs).
   torch::jit::Module transposed_linear(const std::string& name, int64_t inputs, int64_t outputs);
   torch::jit::Module norm(const std::string& name);
-  // transposed: its layers are stored as transposed_linear has them.
-  torch::jit::Module mlp(const std::string& name, const std::string& widen, const std::string& narrow,
+  // up, down: the names of the projections. transposed: build them with transposed_linear.
+  torch::jit::Module mlp(const std::string& name, const std::string& up, const std::string& down,
                          bool transposed = false);
-  // The names of a block's parts in Hugging Face's tree.
+  // The names of a block's parts in Hugging Face's module tree.
   struct BlockNames {
     std::string attention_norm, attention, mlp_norm, mlp;
   };
-  // A block's own forward(hidden, argument) in the archive, which adds its parts to the stream as
-  // forward/block_step.cpp does. attention: forward(normed, argument). argument: with its type, such as
-  // "rotation: Tensor".
+  // Builds a block with forward(hidden, argument), for the archive: the core uses forward/block_step.cpp,
+  // which computes the same. attention: a module with forward(normed, argument). argument: name and type,
+  // such as "rotation: Tensor".
   torch::jit::Module block(const std::string& class_name, const BlockNames& names,
                            const Architecture::Block& parts, const torch::jit::Module& attention,
                            const std::string& argument);
-  // A list of blocks as Hugging Face's tree has it, with the blocks' numbers as names.
+  // Builds Hugging Face's module list of blocks, with the indices of the blocks as names.
   torch::jit::Module stack(const std::string& class_name, const std::vector<torch::jit::Module>& blocks);
 
   const ModelConfig& config;
@@ -87,13 +89,14 @@ class ArchitectureBuilder {
   OffloadedWeights offloaded;
 
  private:
-  // A module's weight, which is empty for one that stays in its file; keep() remembers which that is.
+  // The weight of a module. If it is offloaded, `weight` is empty and `stored` is the tensor in the file.
   struct Matrix {
     at::Tensor weight;
     std::optional<StoredTensor> stored;
   };
   Matrix matrix(const std::string& name, at::IntArrayRef shape, bool in_memory);
-  torch::jit::Module keep(torch::jit::Module module, Matrix matrix);
+  // Adds the module to `offloaded` if its weight is. Returns the module.
+  torch::jit::Module register_offloaded(torch::jit::Module module, Matrix matrix);
   at::Tensor vector(const std::string& name, int64_t size, at::ScalarType type);
 
   bool offload_;

@@ -14,45 +14,46 @@ struct Projections {
   at::Tensor queries, keys, values;
 };
 
-// Which keys attention may read.
+// The keys that attention may read.
 struct KeyMask {
-  std::optional<at::Tensor> mask;  // (rows, 1, queries, keys), true where visible; none where all keys are
-  bool causal = false;             // the triangle of equal numbers of queries and keys, without a mask
+  std::optional<at::Tensor> mask;  // (rows, 1, queries, keys), true if visible; empty: see `causal`
+  bool causal = false;  // if there is no mask: true: a query reads the keys up to its own; false: all keys
 };
 
-// The weights of a block, in the model's dtype; those of norms in the residual stream's dtype.
+// The weights of a block in the model's dtype. The weights of norms have the dtype of the residual stream.
 struct BlockWeights {
   at::Tensor queries, keys, values;             // (heads, head size, hidden size)
   at::Tensor query_bias, key_bias, value_bias;  // (heads, head size)
   at::Tensor output, output_bias;               // (heads, hidden size, head size), (hidden size)
   at::Tensor attention_scale, attention_shift;  // of the norm before attention, (hidden size)
-  at::Tensor widen, widen_bias, narrow;         // of the MLP, as linear layers have them
+  at::Tensor up, up_bias, down;                 // of the MLP: (outputs, inputs), (outputs), (outputs, inputs)
   at::Tensor mlp_scale, mlp_shift;              // of the norm before the MLP, (hidden size)
 };
 
-// The parts of one block. How they are added to the residual stream is in forward/block_step.h.
+// The parts of one block. forward/block_step.h adds them to the residual stream.
 class Block {
  public:
-  // window: how many tokens back its attention sees, including the token itself; 0: all. parallel: attention
-  // and MLP both read the stream that enters the block; otherwise the MLP reads what attention has added to.
+  // window: the size of the attention window in tokens, including the query token; 0: all tokens. parallel:
+  // attention and MLP both read the stream that enters the block; otherwise the MLP reads the stream after
+  // attention.
   Block(const Architecture::Block& parts, int64_t window, bool parallel, OffloadedMatrices matrices);
 
-  // The norm before attention of the residual stream (rows, length, hidden size), in the model's dtype.
+  // Applies the norm before attention to the residual stream (rows, length, hidden size). Returns the model's
+  // dtype.
   at::Tensor attention_norm(const at::Tensor& stream) const { return call(attention_norm_, stream); }
-  // rotation: what the model makes of the positions of these tokens.
+  // rotation: Positions::rotation of these tokens.
   Projections project(const at::Tensor& normed, const at::Tensor& rotation) const;
-  // The head outputs, side by side: (rows, queries, hidden size).
+  // Returns the concatenated head outputs, (rows, queries, hidden size).
   at::Tensor mix(const Projections& projections, const KeyMask& visible) const;
-  // The attention output from head outputs.
+  // Returns the attention output for head outputs.
   at::Tensor output(const at::Tensor& mixed) const { return call(output_, mixed); }
-  // The attention output where each token attends only to itself.
+  // Returns the attention output if each token attends only to itself.
   at::Tensor short_circuit(const at::Tensor& normed) const { return call(short_circuit_, normed); }
-  // The MLP output from the residual stream, including its norm.
+  // Applies the norm and the MLP to the residual stream. Returns the MLP output.
   at::Tensor mlp(const at::Tensor& stream) const { return call(mlp_, mlp_norm(stream)); }
 
   at::Tensor mlp_norm(const at::Tensor& stream) const { return call(mlp_norm_, stream); }
-  // The activation of the MLP.
-  at::Tensor activate(const at::Tensor& widened) const { return call(activate_, widened); }
+  at::Tensor activate(const at::Tensor& values) const { return call(activate_, values); }
   BlockWeights weights() const;
 
   int64_t window() const { return window_; }
@@ -63,7 +64,7 @@ class Block {
 
   template <typename... Arguments>
   static at::Tensor call(const torch::jit::Method& method, Arguments&&... arguments) {
-    // Specializing the graphs for each shape costs more than it saves: the time is in the kernels.
+    // No specialized graphs: making them costs more than they save, since kernels take most of the time.
     const torch::jit::GraphOptimizerEnabledGuard interpret(false);
     return method({std::forward<Arguments>(arguments)...}).toTensor();
   }
@@ -75,7 +76,7 @@ class Block {
   OffloadedMatrices matrices_;
 };
 
-// A block whose weights are in memory for as long as this object lives.
+// Keeps the weights of a block in memory while this object exists.
 class LoadedBlock {
  public:
   explicit LoadedBlock(const Block& block) : block_(block) { block_.matrices_.load(); }

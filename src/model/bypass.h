@@ -5,34 +5,34 @@
 
 namespace attention_bypass {
 
-// What replaces the output of a part of a block.
+// What replaces the output of attention or MLP.
 enum class BypassMode {
   none,
-  zero,           // nothing is added to the residual stream, and nothing is computed
+  zero,           // zeros; the part is not computed
   short_circuit,  // attention only: each token attends only to itself
-  mean,           // a constant: a mean that was measured before
+  mean,           // a constant vector, the mean output that a survey measured
 };
 
 struct AttentionBypass {
   BypassMode mode = BypassMode::none;
-  // For each head, whether it is bypassed. Empty: the attention as a whole, with the bias of its output
-  // projection, which otherwise stays.
+  // For each head, whether it is bypassed. Empty: the whole attention, including the bias of its output
+  // projection. If only heads are bypassed, the bias is kept.
   std::vector<bool> heads;
-  std::vector<float> mean;  // of mode mean: the head outputs side by side, (hidden size)
+  std::vector<float> mean;  // for mode mean: the concatenated head outputs, (hidden size)
 
-  // Whether any head still attends.
+  // Whether attention weights are computed for some head.
   bool attends() const { return mode == BypassMode::none || !heads.empty(); }
   auto key() const { return std::tie(mode, heads, mean); }
 };
 
 struct MlpBypass {
   BypassMode mode = BypassMode::none;  // never short_circuit
-  std::vector<float> mean;             // of mode mean: the MLP's output, (hidden size)
+  std::vector<float> mean;             // for mode mean: the MLP output, (hidden size)
 
   auto key() const { return std::tie(mode, mean); }
 };
 
-// What a bypass changes in one block.
+// The bypass of one block.
 struct BlockBypass {
   AttentionBypass attention;
   MlpBypass mlp;
@@ -43,7 +43,7 @@ struct BlockBypass {
   }
 };
 
-// One for each block of the model.
+// A bypass for each block of the model.
 using BypassPlan = std::vector<BlockBypass>;
 
 }  // namespace attention_bypass

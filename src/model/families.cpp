@@ -15,7 +15,7 @@ const Family& find_family(const std::string& name) {
   const auto found = families.find(name);
   if (found == families.end()) {
     throw Error("ARCHITECTURE_UNSUPPORTED",
-                "expected a family of the registry but received \"" + name + "\"");
+                "expected a supported model family but received \"" + name + "\"");
   }
   return found->second;
 }

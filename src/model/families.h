@@ -6,14 +6,14 @@
 
 namespace attention_bypass {
 
-// What the core needs to know of a model family. docs/families.md says how to add one.
+// A model family. docs/families.md describes how to add one.
 struct Family {
-  std::string core;       // how the names of the stack's tensors begin, such as "gpt_neox."
-  std::string embedding;  // the name of the token embedding behind that, by which a checkpoint is known
+  std::string core;       // the prefix of the names of blocks and embeddings, such as "gpt_neox."
+  std::string embedding;  // the name of the token embedding after that prefix
   Architecture (*build)(ArchitectureBuilder& builder, Control& control);
 };
 
-// By the name that lib/families has for it.
+// Returns the family with this name from lib/families. Throws ARCHITECTURE_UNSUPPORTED.
 const Family& find_family(const std::string& name);
 
 }  // namespace attention_bypass

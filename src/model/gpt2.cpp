@@ -1,5 +1,5 @@
-// GPT-2: learned positions, one fused projection to queries, keys and values, weights stored transposed, a
-// serial residual stream, and an output embedding that is the token embedding.
+// GPT-2: learned position embeddings, one projection for queries, keys and values, transposed weights, serial
+// blocks, and tied embeddings.
 
 #include <string>
 

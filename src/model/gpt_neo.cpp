@@ -1,5 +1,5 @@
-// GPT-Neo: learned positions, attention that alternates between the whole context and a window, scores that
-// are not scaled, a serial residual stream.
+// GPT-Neo: learned position embeddings, blocks that attend to all tokens and blocks that attend to a window,
+// attention scores without scaling, serial blocks.
 
 #include <string>
 
@@ -60,7 +60,7 @@ Architecture build_gpt_neo(ArchitectureBuilder& builder, Control& control) {
   const auto wpe = builder.embedding("transformer.wpe", config.context_length, true);
 
   std::vector<torch::jit::Module> blocks;
-  std::string walk;
+  std::string calls;
   for (int64_t index = 0; index < config.block_count; ++index) {
     control.check();
     control.advance(1);
@@ -79,7 +79,7 @@ def forward(self, x: Tensor, mask: Optional[Tensor]) -> Tensor:
     const int64_t window = config.windows[static_cast<size_t>(index)];
     const std::string mask =
         window == 0 ? "None" : "self.local_mask(positions, " + std::to_string(window) + ")";
-    walk += "    hidden = getattr(self.transformer.h, \"" + number + "\").forward(hidden, " + mask + ")\n";
+    calls += "    hidden = getattr(self.transformer.h, \"" + number + "\").forward(hidden, " + mask + ")\n";
   }
 
   architecture.final_norm = builder.norm("transformer.ln_f");
@@ -119,7 +119,7 @@ def local_mask(self, positions: Tensor, window: int) -> Tensor:
 def forward(self, input_ids: Tensor) -> Tensor:
     positions = torch.arange(input_ids.size(1), device=input_ids.device).unsqueeze(0)
     hidden = self.embed(input_ids, positions)
-)" + walk + "    return self.unembed(hidden)\n");
+)" + calls + "    return self.unembed(hidden)\n");
   return architecture;
 }
 

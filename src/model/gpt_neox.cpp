@@ -1,5 +1,5 @@
-// GPT-NeoX, the architecture of Pythia: rotary position embedding on a part of each head, and a residual
-// stream to which attention and MLP either add side by side (parallel) or one after the other (serial).
+// GPT-NeoX, the architecture of Pythia: rotary position embeddings on part of each head, and parallel or
+// serial blocks.
 
 #include <string>
 
@@ -14,7 +14,7 @@ torch::jit::Module rotary_embedding(ArchitectureBuilder& builder) {
   const int64_t size = builder.config.rotary_size;
   const auto exponents = at::arange(0, size, 2, at::kFloat) / static_cast<double>(size);
   const auto inverse_frequencies = at::reciprocal(at::pow(builder.config.rotary_base, exponents)).to(stream);
-  // Angles stay float32 in half-precision models: positions beyond 2048 have no exact bfloat16.
+  // Angles are float32 in half-precision models: bfloat16 cannot represent every position above 256.
   return builder.script.build("RotaryEmbedding", {ScriptBuilder::buffer("inv_freq", inverse_frequencies)}, R"(
 def forward(self, positions: Tensor) -> Tensor:
     angles = positions.unsqueeze(-1) * self.inv_freq
@@ -29,7 +29,8 @@ torch::jit::Module attention(ArchitectureBuilder& builder, const std::string& na
                                               3 * config.hidden_size, config.attention_bias);
   const auto dense =
       builder.linear(name + ".dense", config.hidden_size, config.hidden_size, config.attention_bias);
-  // Rows of query_key_value stand head by head: a head's queries, its keys, its values.
+  // The rows of query_key_value are ordered by head: queries, keys and values of the first head, then the
+  // next.
   const std::string value_bias =
       config.attention_bias ? "self.query_key_value.bias.view([self.heads, 3, -1]).select(1, 2).flatten()"
                             : "None";
@@ -97,7 +98,7 @@ Architecture build_gpt_neox(ArchitectureBuilder& builder, Control& control) {
   const auto embed_in = builder.embedding("gpt_neox.embed_in", config.vocabulary_size, false);
 
   std::vector<torch::jit::Module> blocks;
-  std::string walk;
+  std::string calls;
   for (int64_t index = 0; index < config.block_count; ++index) {
     control.check();
     control.advance(1);
@@ -111,7 +112,7 @@ Architecture build_gpt_neox(ArchitectureBuilder& builder, Control& control) {
                                    {"input_layernorm", "attention", "post_attention_layernorm", "mlp"}, parts,
                                    parts.attention, "rotation: Tensor"));
     architecture.blocks.push_back(parts);
-    walk += "    hidden = getattr(self.gpt_neox.layers, \"" + number + "\").forward(hidden, rotation)\n";
+    calls += "    hidden = getattr(self.gpt_neox.layers, \"" + number + "\").forward(hidden, rotation)\n";
   }
 
   architecture.final_norm = builder.norm("gpt_neox.final_layer_norm");
@@ -124,7 +125,8 @@ Architecture build_gpt_neox(ArchitectureBuilder& builder, Control& control) {
                            "");
   std::vector<ScriptBuilder::Member> members = {ScriptBuilder::module("gpt_neox", core)};
   std::string output = "torch.linear(hidden, self.gpt_neox.embed_in.weight)";
-  // Checkpoint files say embed_out; state dictionaries and traces made with newer transformers say lm_head.
+  // The name is embed_out in checkpoint files, and lm_head in state dictionaries and traces of newer versions
+  // of transformers.
   const std::string stored = builder.checkpoint.has("lm_head.weight") ? "lm_head" : "embed_out";
   auto unembedding = embed_in;
   if (config.tied_embedding) {
@@ -151,7 +153,7 @@ def forward(self, input_ids: Tensor) -> Tensor:
     positions = torch.arange(input_ids.size(1), device=input_ids.device).unsqueeze(0)
     hidden = self.embed(input_ids, positions)
     rotation = self.rotation(positions)
-)" + walk + "    return self.unembed(hidden)\n");
+)" + calls + "    return self.unembed(hidden)\n");
   return architecture;
 }
 

@@ -24,7 +24,7 @@ StoredTensors open_tensors(const WeightSource& source) {
                         source.allow_non_finite};
     stored.validate();
     if (!tensors.emplace(given.name, std::move(stored)).second) {
-      throw Error("WEIGHTS_INVALID", "expected one tensor of the name " + given.name + " but found two");
+      throw Error("WEIGHTS_INVALID", "expected one tensor with the name " + given.name + " but found two");
     }
   }
   return tensors;
@@ -34,7 +34,7 @@ StoredTensors open_tensors(const WeightSource& source) {
 
 std::unique_ptr<Model> load_model(const ModelConfig& config, const WeightSource& source,
                                   const Placement& placement, Control& control) {
-  // Weights made under inference mode carry no version counters; this is a package that never trains.
+  // The package never trains, so autograd's bookkeeping is not needed.
   const c10::InferenceMode inference;
   control.expect(static_cast<double>(config.block_count));
   const auto& family = find_family(config.family);

@@ -8,7 +8,7 @@
 
 namespace attention_bypass {
 
-// Where a model's weights are.
+// The files and tensors of a model's weights.
 struct WeightSource {
   struct File {
     std::string path;
@@ -16,11 +16,11 @@ struct WeightSource {
   };
   struct Tensor {
     std::string name;
-    std::string dtype;  // as safetensors spells it: F32, BF16, F16, ...
+    std::string dtype;  // the name in safetensors: F32, BF16, F16, ...
     std::vector<int64_t> shape;
     std::vector<int64_t> strides;  // in elements
-    size_t file = 0;               // the index of its file
-    uint64_t begin = 0;            // of its bytes in the file
+    size_t file = 0;               // index into files
+    uint64_t begin = 0;            // byte range in the file
     uint64_t end = 0;
   };
   std::vector<File> files;
@@ -28,7 +28,7 @@ struct WeightSource {
   bool allow_non_finite = false;  // accept weights that are NaN or infinite
 };
 
-// Throws what opening and reading weights throws.
+// Throws what WeightFile, Checkpoint and StoredTensor throw.
 std::unique_ptr<Model> load_model(const ModelConfig& config, const WeightSource& source,
                                   const Placement& placement, Control& control);
 

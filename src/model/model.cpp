@@ -10,7 +10,7 @@ namespace attention_bypass {
 namespace {
 
 at::Tensor call(const torch::jit::Method& method, std::vector<c10::IValue> arguments) {
-  // Specializing the graphs for each shape costs more than it saves: the time is in the kernels.
+  // No specialized graphs: making them costs more than they save, since kernels take most of the time.
   const torch::jit::GraphOptimizerEnabledGuard interpret(false);
   return method(std::move(arguments)).toTensor();
 }
@@ -41,12 +41,12 @@ Model::Model(ModelConfig config, Architecture architecture, const Placement& pla
 at::Tensor Model::embed(const at::Tensor& ids, const at::Tensor& positions) const {
   const auto found = offloaded_.find(token_embedding_._ivalue().get());
   if (found == offloaded_.end()) return call(embed_, {ids, positions});
-  // Only the rows of the tokens that occur are read; ids become places among these.
-  const auto [tokens, places] = at::_unique(ids.to(at::kCPU), /*sorted=*/true, /*return_inverse=*/true);
+  // Reads only the rows of tokens that occur; ids become indices of these rows.
+  const auto [tokens, indices] = at::_unique(ids.to(at::kCPU), /*sorted=*/true, /*return_inverse=*/true);
   const auto* begin = tokens.const_data_ptr<int64_t>();
   auto module = token_embedding_;
   module.setattr("weight", found->second.read_rows({begin, begin + tokens.numel()}, dtype()).to(device()));
-  return call(embed_, {places.to(device()), positions});
+  return call(embed_, {indices.to(device()), positions});
 }
 
 Positions Model::positions(const at::Tensor& values) const { return {values, call(rotation_, {values})}; }

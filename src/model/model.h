@@ -12,39 +12,40 @@
 
 namespace attention_bypass {
 
-// Positions of tokens, and what attention needs to know of them.
+// The positions of tokens, and what attention needs for them.
 struct Positions {
-  at::Tensor values;    // (rows, length); one row where all rows agree
-  at::Tensor rotation;  // (rows, ...), as the family's attention takes it
+  at::Tensor values;    // (rows, length), or (1, length) if all rows have the same positions
+  at::Tensor rotation;  // (rows, ...), the argument `rotation` of the family's attention
 
-  // Those of some rows, given by an index tensor.
+  // Returns the positions of the rows in an index tensor.
   Positions of_rows(const at::Tensor& rows) const {
     return {values.index_select(0, rows), rotation.index_select(0, rows)};
   }
 };
 
-// A model as its parts: what is before the blocks, the blocks, and what is after them. How tokens go through
-// them is in forward/. Only one thread may use a model at a time.
+// The parts of a model: embeddings, blocks, final norm and output embedding. forward/ runs tokens through
+// them. Only one thread may use a model at a time.
 class Model {
  public:
   Model(ModelConfig config, Architecture architecture, const Placement& placement);
 
-  // The residual stream before the first block, (rows, length, hidden size), from (rows, length) each.
+  // Returns the residual stream before the first block, (rows, length, hidden size). ids, positions: (rows,
+  // length).
   at::Tensor embed(const at::Tensor& ids, const at::Tensor& positions) const;
-  // Of positions (rows, length).
+  // values: (rows, length).
   Positions positions(const at::Tensor& values) const;
   LoadedBlock block(int64_t index) const { return LoadedBlock(blocks_[static_cast<size_t>(index)]); }
-  // The residual stream as the output embedding takes it, (..., hidden size) in the model's dtype.
+  // Applies the final norm to the residual stream. Returns (..., hidden size) in the model's dtype.
   at::Tensor final_norm(const at::Tensor& stream) const;
-  // The scale of the final norm, (hidden size).
+  // The weight of the final norm, (hidden size).
   at::Tensor final_scale() const { return final_scale_; }
-  // Rows begin to begin + count of the output embedding, on the model's device and in its dtype.
+  // Returns rows begin to begin + count of the output embedding, on the model's device and in its dtype.
   at::Tensor output_embedding(int64_t begin, int64_t count) const;
-  // Logits in float32 from the residual stream, including the final norm: (..., hidden size) -> (...,
-  // vocabulary).
+  // Applies the final norm and the output embedding to the residual stream (..., hidden size). Returns logits
+  // (..., vocabulary) in float32.
   at::Tensor unembed(const at::Tensor& stream) const;
 
-  // Writes the module as a TorchScript archive, with these extra files in it. Throws DISK_FULL, WRITE_FAILED.
+  // Writes the module as a TorchScript archive with these extra files. Throws DISK_FULL, WRITE_FAILED.
   void save(const std::string& path, const std::map<std::string, std::string>& extra) const;
 
   const ModelConfig& config() const { return config_; }

@@ -9,8 +9,8 @@
 
 namespace attention_bypass {
 
-// Builds TorchScript modules from source text. Modules of one class share a type, so that a stack of
-// equal blocks is compiled once.
+// Builds TorchScript modules from source text. Modules with the same class name share a type, so the code of
+// a block is compiled once for all blocks.
 class ScriptBuilder {
  public:
   struct Member {
@@ -32,7 +32,8 @@ class ScriptBuilder {
     return {Member::Kind::module, name, value._ivalue()};
   }
 
-  // Members of modules of one class have the same names and types; source is compiled for the first of them.
+  // Returns a module. All modules of a class must have members with the same names and types. `source` is
+  // compiled only for the first module of a class.
   torch::jit::Module build(const std::string& class_name, const std::vector<Member>& members,
                            const std::string& source);
 

@@ -17,15 +17,15 @@ at::Tensor compute_logits(const Model& model, const std::vector<TokenRow>& rows,
   control.expect(pass.operations());
   auto logits = model.unembed(pass.run(control).front());
   control.check();
-  const auto ended = (inputs.inputs.key_positions == hidden_position).unsqueeze(2);
-  if (!inputs.inputs.even) logits.masked_fill_(ended, 0);
+  const auto padding = (inputs.inputs.key_positions == hidden_position).unsqueeze(2);
+  if (!inputs.inputs.even) logits.masked_fill_(padding, 0);
   if (!all_finite(logits)) {
     for (size_t row = 0; row < rows.size(); ++row) {
       if (all_finite(logits[static_cast<int64_t>(row)])) continue;
       throw_not_finite(model, rows[row], plan, "computing logits", control);
     }
   }
-  if (!inputs.inputs.even) logits.masked_fill_(ended, std::nan(""));
+  if (!inputs.inputs.even) logits.masked_fill_(padding, std::nan(""));
   return logits.to(at::kCPU).contiguous();
 }
 

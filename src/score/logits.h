@@ -11,8 +11,8 @@
 
 namespace attention_bypass {
 
-// The logits at every position of rows under a plan, (rows, longest row, vocabulary), float32 on the CPU. NaN
-// behind the end of shorter rows, where nothing was asked for. Throws NOT_FINITE.
+// Returns the logits at every position of rows under a plan, (rows, longest row, vocabulary), float32 on the
+// CPU. The padding of shorter rows is NaN. Throws NOT_FINITE.
 at::Tensor compute_logits(const Model& model, const std::vector<TokenRow>& rows, const BypassPlan& plan,
                           Control& control);
 

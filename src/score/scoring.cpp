@@ -13,10 +13,10 @@ namespace attention_bypass {
 
 namespace {
 
-// What a process with libtorch at work takes before the first row does.
-constexpr int64_t standing_bytes = int64_t{160} << 20;
+// The memory of libtorch itself during computation, without tensors.
+constexpr int64_t libtorch_bytes = int64_t{160} << 20;
 
-// What rows of a request take, at most, of memory.
+// Estimates the maximum memory that rows of a request need.
 class Memory {
  public:
   explicit Memory(const ScoringRequest& request) : decode_(request.decode) {
@@ -32,7 +32,7 @@ class Memory {
     }
   }
 
-  // How many rows fit under these plans; 0 where not even one does.
+  // Returns how many rows fit into the budget in bytes under these plans. May be 0.
   int64_t rows(const Model& model, const PlanTree& tree, int64_t budget) const {
     return std::max<int64_t>(0, budget - fixed(model)) / std::max<int64_t>(1, row_bytes(model, tree));
   }
@@ -41,15 +41,15 @@ class Memory {
   static int64_t hidden(const Model& model) { return model.config().hidden_size; }
 
   int64_t fixed(const Model& model) const {
-    // Beside a slice, the positions and the piece of the vocabulary that meet in the head.
-    return standing_bytes + ForwardPass::slice_bytes(model, length_) +
+    // A slice, and the positions and the part of the output embedding that logits are computed from.
+    return libtorch_bytes + ForwardPass::slice_bytes(model, length_) +
            int64_t{3} * 4096 * hidden(model) * static_cast<int64_t>(sizeof(float));
   }
 
   int64_t row_bytes(const Model& model, const PlanTree& tree) const {
     const auto element = static_cast<int64_t>(c10::elementSize(model.dtype()));
     const int64_t stream = hidden(model) * static_cast<int64_t>(sizeof(float));
-    // Two streams more, which a block writes before it frees what it read; and what is read of all.
+    // Two more streams, since a block writes its output before its input is freed, and the scored positions.
     const int64_t streams = ((tree.nodes() + 2) * length_ + tree.nodes() * scored_) * stream;
     if (!decode_) return streams;
     int64_t attending = 0;
@@ -65,17 +65,17 @@ class Memory {
   bool decode_;
 };
 
-// One row under one plan that greedy decoding goes on for.
+// A row under a plan whose greedy decoding continues.
 struct Decoded {
   int64_t node, row;
-  int64_t position;  // of the last token that is known
+  int64_t position;  // the index of the last known token
   int64_t end;       // the length of the sequence
-  int64_t first;     // the first token that is scored
-  int64_t* tokens;   // of the tokens from `first` on: up to `position` they are known
+  int64_t first;     // the index of the first scored token
+  int64_t* tokens;   // the tokens from `first` on; known up to `position`
   const TokenRow* sequence;
 };
 
-// A request's rows under plans that are scored together.
+// The rows of a request under the plans that are scored together.
 class PlanBatch {
  public:
   PlanBatch(const Model& model, const ScoringRequest& request, const Targets& targets, const PassRows& rows,
@@ -87,7 +87,7 @@ class PlanBatch {
         plans_(std::make_shared<const Plans>(model, plans)),
         pass_(model, *plans_, rows, request.decode ? cache_.get() : nullptr) {}
 
-  // At worst every row leaves the true tokens at once.
+  // Returns an upper bound of the operations: every row is decoded from its first scored token on.
   double operations() const {
     const Operations costs(model_.config());
     const auto scored =
@@ -96,12 +96,12 @@ class PlanBatch {
     return pass_.operations() + scored * (costs.head() + decoded);
   }
 
-  // left: what tells the control of the operations that are left of this batch.
-  template <typename Left>
-  std::vector<ScoringResult::Scores> run(Control& control, const Left& left) {
-    left(operations());
+  // set_left: called with the number of operations that are left in this batch.
+  template <typename SetLeft>
+  std::vector<ScoringResult::Scores> run(Control& control, const SetLeft& set_left) {
+    set_left(operations());
     auto nodes = score(pass_.run(control), control);
-    if (request_.decode) decode(diverged(nodes), control, left);
+    if (request_.decode) decode(diverged(nodes), control, set_left);
     std::vector<ScoringResult::Scores> plans;
     for (size_t plan = 0; plan < plans_->table.plans().size(); ++plan) {
       plans.push_back(nodes[static_cast<size_t>(plans_->tree.node_of(plan))]);
@@ -122,7 +122,7 @@ class PlanBatch {
       targets.insert(targets.end(), targets_.tokens.begin(), targets_.tokens.end());
     }
     const auto scores = score_tokens(model_, at::cat(read), targets, request_.scheme, control);
-    if (const auto position = scores.not_finite()) refuse(*position, control);
+    if (const auto position = scores.not_finite()) throw_not_finite_at(*position, control);
     std::vector<ScoringResult::Scores> nodes(read.size());
     const auto count = static_cast<std::ptrdiff_t>(targets_.tokens.size());
     for (size_t node = 0; node < nodes.size(); ++node) {
@@ -138,8 +138,8 @@ class PlanBatch {
     return nodes;
   }
 
-  // position: among the scored tokens of all nodes, of one whose logits are not finite.
-  [[noreturn]] void refuse(size_t position, Control& control) const {
+  // Throws NOT_FINITE. position: the index of a token among the scored tokens of all nodes.
+  [[noreturn]] void throw_not_finite_at(size_t position, Control& control) const {
     const auto node = static_cast<int64_t>(position / targets_.tokens.size());
     const auto place = static_cast<int64_t>(position % targets_.tokens.size());
     const auto after = std::upper_bound(targets_.offsets.begin(), targets_.offsets.end(), place);
@@ -147,8 +147,8 @@ class PlanBatch {
     throw_not_finite(model_, request_.scorable.sequences[sequence], plan_of(node), "scoring", control);
   }
 
-  // What is decoded begins as what was predicted; these rows go on from their first mismatch. Each row is of
-  // one sequence here.
+  // Sets the decoded tokens to the predicted tokens, which are correct up to and including the first
+  // mismatch. Returns the rows that have a mismatch. Requires one sequence for each row.
   std::vector<Decoded> diverged(std::vector<ScoringResult::Scores>& nodes) const {
     std::vector<Decoded> decoded;
     for (size_t node = 0; node < nodes.size(); ++node) {
@@ -162,60 +162,60 @@ class PlanBatch {
         while (position < end && tokens[position - first] == sequence[static_cast<size_t>(position)]) {
           ++position;
         }
-        // A mismatch at the last token leaves nothing to decode.
+        // After a mismatch at the last token, nothing is left to decode.
         if (position + 1 < end) {
           decoded.push_back({static_cast<int64_t>(node), static_cast<int64_t>(row), position, end, first,
                              tokens, &sequence});
         }
       }
     }
-    // Plans of one row next to each other: they read the same prompt.
+    // Sorted by row: the plans of a row read the same prompt.
     std::sort(decoded.begin(), decoded.end(), [](const Decoded& left, const Decoded& right) {
       return left.row != right.row ? left.row < right.row : left.node < right.node;
     });
     return decoded;
   }
 
-  template <typename Left>
-  void decode(std::vector<Decoded> going, Control& control, const Left& left) {
+  template <typename SetLeft>
+  void decode(std::vector<Decoded> active, Control& control, const SetLeft& set_left) {
     double operations = 0;
     int64_t most = 0;
-    for (const auto& one : going) {
+    for (const auto& one : active) {
       const int64_t tokens = one.end - 1 - one.position;
       operations += static_cast<double>(tokens) * Decoder::operations(model_, one.end);
       most = std::max(most, tokens);
     }
-    left(operations);
+    set_left(operations);
     Decoder decoder(model_);
-    decoder.reserve(std::ssize(going), most);
+    decoder.reserve(std::ssize(active), most);
     std::vector<int64_t> ids;
-    for (const auto& one : going) {
+    for (const auto& one : active) {
       ids.push_back(
           decoder.add({plans_, cache_, one.row, one.node, one.position, one.end - 1 - one.position, true}));
     }
-    while (!going.empty()) {
+    while (!active.empty()) {
       std::vector<int64_t> tokens;
-      for (const auto& one : going) tokens.push_back(one.tokens[one.position - one.first]);
+      for (const auto& one : active) tokens.push_back(one.tokens[one.position - one.first]);
       const auto best = best_tokens(model_, decoder.step(ids, tokens, control), control);
-      if (best.not_finite) refuse(going[*best.not_finite], control);
+      if (best.not_finite) throw_not_finite_at(active[*best.not_finite], control);
       size_t kept = 0;
-      for (size_t place = 0; place < going.size(); ++place) {
-        auto& one = going[place];
+      for (size_t place = 0; place < active.size(); ++place) {
+        auto& one = active[place];
         ++one.position;
         one.tokens[one.position - one.first] = best.tokens[place];
         if (one.position + 1 >= one.end) {
           decoder.remove(ids[place]);
           continue;
         }
-        going[kept] = one;
+        active[kept] = one;
         ids[kept++] = ids[place];
       }
-      going.resize(kept);
+      active.resize(kept);
       ids.resize(kept);
     }
   }
 
-  [[noreturn]] void refuse(const Decoded& one, Control& control) const {
+  [[noreturn]] void throw_not_finite_at(const Decoded& one, Control& control) const {
     TokenRow tokens(one.sequence->begin(), one.sequence->begin() + one.first);
     tokens.insert(tokens.end(), one.tokens, one.tokens + (one.position - one.first) + 1);
     throw_not_finite(model_, tokens, plan_of(one.node), "decoding", control);
@@ -236,7 +236,7 @@ int64_t groups_that_fit(const Model& model, const ScoringRequest& request) {
   const int64_t wanted = std::ssize(request.scorable.groups);
   const auto fitting =
       std::max<int64_t>(1, Memory(request).rows(model, PlanTree(PlanTable(*request.plans)), request.memory));
-  // Equal parts, so that none is left over that is too small for the machine.
+  // Parts of equal size, so that the last one is not small and slow.
   const int64_t parts = (wanted + fitting - 1) / fitting;
   return (wanted + parts - 1) / parts;
 }
@@ -258,19 +258,19 @@ ScoringResult score(const Model& model, const ScoringRequest& request, Control& 
   }
   TORCH_INTERNAL_ASSERT(
       !request.decode || request.scorable.groups.size() == request.scorable.sequences.size(),
-      "sequences that are decoded do not share rows");
+      "expected each decoded sequence in a row of its own");
   const Targets targets(request.scorable);
   const PassRows rows(targets.rows, targets.columns, model.device());
   std::vector<std::unique_ptr<PlanBatch>> batches;
-  double later = 0;
+  double later_operations = 0;
   for (size_t begin = 0; begin < plans.size(); begin += together) {
     batches.push_back(std::make_unique<PlanBatch>(model, request, targets, rows, group(begin, together)));
-    later += batches.back()->operations();
+    later_operations += batches.back()->operations();
   }
   ScoringResult result;
   for (auto& batch : batches) {
-    later -= batch->operations();
-    auto scores = batch->run(control, [&](double now) { control.expect(now + later); });
+    later_operations -= batch->operations();
+    auto scores = batch->run(control, [&](double left) { control.expect(left + later_operations); });
     std::move(scores.begin(), scores.end(), std::back_inserter(result.plans));
     batch.reset();
   }

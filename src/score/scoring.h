@@ -12,32 +12,31 @@ namespace attention_bypass {
 
 struct ScoringRequest {
   Scorable scorable;
-  bool decode = false;  // whether sequences are decoded too; then each has a row of its own
-  std::shared_ptr<const std::vector<BypassPlan>> plans;  // the same for all batches of a call
+  bool decode = false;  // whether sequences are also decoded; requires a row for each sequence
+  std::shared_ptr<const std::vector<BypassPlan>> plans;  // shared by all batches of a call
   SamplingScheme scheme;
-  int64_t memory = 0;  // bytes that the work may take in addition to the weights
+  int64_t memory = 0;  // the memory limit in bytes, without the weights
 };
 
-// Values of the scored tokens, one sequence after the other, for each plan.
+// Scores for each plan: the values of all scored tokens, sequence by sequence.
 struct ScoringResult {
-  struct Scores : TokenScores {  // given the true tokens before each
-    // What greedy decoding from the tokens before `first` gives, as many tokens as are scored. Empty where
-    // nothing is decoded.
+  struct Scores : TokenScores {  // given the true tokens before each scored token
+    // The result of greedy decoding from the tokens before `first`, one token for each scored token. Empty
+    // without decoding.
     std::vector<int64_t> decoded;
   };
   std::vector<Scores> plans;
   double operations = 0;
 };
 
-// How many groups of a request fit into its memory at once, from the first on: at least one, and fewer than
-// would fit if that makes parts of equal size.
+// Returns how many of the request's first groups to score at once: as many as fit into its memory but at
+// least one, or fewer to split the groups into parts of equal size.
 int64_t groups_that_fit(const Model& model, const ScoringRequest& request);
 
-// Scores sequences under all plans. One forward pass over the true tokens gives everything except what is
-// decoded;
-// greedy decoding agrees with a sequence up to its first mismatch by construction, so that it is run from
-// there on only, and only for those that have one. Where memory does not allow all plans, these go one group
-// after the other.
+// Scores sequences under all plans. One forward pass over the true tokens computes everything except the
+// decoded tokens. Up to the first mismatch, greedy decoding gives the true tokens, so decoding starts there,
+// only for sequences with a mismatch. If memory does not suffice for all plans, they are scored in groups.
+// Throws NOT_FINITE.
 ScoringResult score(const Model& model, const ScoringRequest& request, Control& control);
 
 }  // namespace attention_bypass

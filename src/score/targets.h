@@ -6,26 +6,28 @@
 
 namespace attention_bypass {
 
-// Sequences whose tokens from one on are scored, each from the model's prediction at the token before it.
+// Sequences with the tokens to score. Each token is scored from the model's prediction at the token before
+// it.
 struct Scorable {
   std::vector<TokenRow> sequences;
-  std::vector<int64_t> first;   // in each sequence, the first token that is scored; at least 1
-  std::vector<int64_t> groups;  // how many sequences after each other share a row
+  std::vector<int64_t> first;   // for each sequence, the index of its first scored token; at least 1
+  std::vector<int64_t> groups;  // sizes of the groups of consecutive sequences that share a row
 
   std::vector<PackedRow> packed() const;
-  // Removes all groups after the first `count`.
+  // Removes all groups except the first `count`.
   void keep_groups(int64_t count);
 };
 
-// The scored tokens of sequences, one sequence after the other.
+// The scored tokens of all sequences, sequence by sequence.
 struct Targets {
   explicit Targets(const Scorable& of);
 
   std::vector<PackedRow> rows;
-  std::vector<std::vector<int64_t>> columns;  // of each row, the places that predict a scored token
+  std::vector<std::vector<int64_t>>
+      columns;  // for each row, the indices of tokens that predict a scored token
   std::vector<int64_t> tokens;
-  std::vector<int64_t> places;   // of each token: where it is predicted in (rows, reads), flattened
-  std::vector<int64_t> offsets;  // of each sequence in tokens and places
+  std::vector<int64_t> places;   // for each token, the index of its prediction in (rows, reads), flattened
+  std::vector<int64_t> offsets;  // for each sequence, the index of its first token in tokens and places
 };
 
 }  // namespace attention_bypass

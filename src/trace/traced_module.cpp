@@ -16,11 +16,11 @@ namespace {
 void limit(decltype(RLIMIT_CPU) resource, rlim_t value) {
   const rlimit limits{value, value};
   if (setrlimit(resource, &limits) != 0) {
-    throw Error("TRACE_FAILED", "expected to limit the process for a traced module but the system refuses");
+    throw Error("TRACE_FAILED", "the operating system refused to limit its process");
   }
 }
 
-// Bytes of data that the process has, or of all that it has where the system does not tell.
+// Returns the size of the process's data in bytes, or its peak resident size if /proc is not available.
 uint64_t data_bytes() {
   std::ifstream status("/proc/self/status");
   for (std::string name; status >> name;) {
@@ -42,7 +42,7 @@ void limit_process(const ProcessLimits& limits) {
 
 std::string one_line(const std::string& text) {
   const auto end = text.find_last_not_of('\n');
-  if (end == std::string::npos) return "it says nothing";
+  if (end == std::string::npos) return "it failed without a message";
   const auto begin = text.find_last_of('\n', end);
   return begin == std::string::npos ? text.substr(0, end + 1) : text.substr(begin + 1, end - begin);
 }

@@ -9,21 +9,21 @@
 
 namespace attention_bypass {
 
-// What a process that runs a stranger's code may still take.
+// Resource limits for a process that runs untrusted code.
 struct ProcessLimits {
-  uint64_t memory = 0;   // bytes, beside what the process has now
-  uint64_t seconds = 0;  // of processor time
+  uint64_t memory = 0;   // bytes in addition to the current size of the process
+  uint64_t seconds = 0;  // CPU time
 };
 
-// A TorchScript module by somebody else, whose code may do anything: it is only loaded in a process of its
-// own.
+// An untrusted TorchScript module, whose code may do anything. Load it only in a separate process.
 class TracedModule {
  public:
-  // Reads the archive, limits the process for good, so that it can neither open a file nor write to one, and
-  // then loads the module. Throws WEIGHTS_MISSING, TRACE_FAILED.
+  // Reads the archive, limits the process permanently, and then loads the module. After that, the process can
+  // neither open files nor write to them. Throws WEIGHTS_MISSING, TRACE_FAILED.
   TracedModule(const std::string& path, const ProcessLimits& limits);
 
-  // The logits for one row of tokens, float32. Throws TRACE_FAILED if the module fails or returns none.
+  // Returns the logits for one row of tokens, float32. Throws TRACE_FAILED if the module fails or returns
+  // none.
   at::Tensor logits(const TokenRow& tokens);
 
  private:

@@ -25,7 +25,7 @@ std::string text_of(const Value& value) {
   return out.str();
 }
 
-// Whether a name ends with one of these, from a dot or the beginning on.
+// Returns whether a name is one of these or ends with "." and one of these.
 bool is_buffer(const std::string& name) {
   static constexpr std::array<std::string_view, 10> buffers = {"attn.bias",
                                                                "attn.masked_bias",
@@ -75,7 +75,7 @@ StoredTensor Checkpoint::take(const std::string& name, at::IntArrayRef shape) {
   weights_.erase(found);
   if (at::IntArrayRef(tensor.shape) != shape) {
     throw Error("TENSOR_SHAPE", "expected tensor " + stored + " to have the shape " + text_of(shape) +
-                                    " that the config asks for but received " +
+                                    " from the config but received " +
                                     text_of(at::IntArrayRef(tensor.shape)));
   }
   if (!c10::isFloatingType(tensor.type)) {
@@ -92,7 +92,7 @@ void Checkpoint::finish() const {
   std::string unexpected;
   size_t count = 0;
   for (const auto& [name, tensor] : weights_) {
-    // A wrapper may hold more than the model; only what stands beside the model's own names is judged.
+    // A wrapper module may hold other tensors too, so only names with the model's prefix are checked.
     if (!begins_with(name, outer_) || is_buffer(name)) continue;
     if (++count <= 3) unexpected += (count > 1 ? ", " : "") + name;
   }

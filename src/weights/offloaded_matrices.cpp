@@ -27,7 +27,7 @@ void OffloadedMatrices::load() const {
   const bool on_cpu = options_.device().is_cpu();
   for (size_t index = 0; index < matrices_.size(); ++index) {
     auto [owner, stored] = matrices_[index];
-    // A device converts faster than the CPU does, and gets fewer bytes of a smaller dtype.
+    // A GPU converts faster than the CPU, and a smaller stored dtype means fewer bytes to copy.
     const auto read_as = on_cpu ? as : stored.type;
     if (index == buffers_->size()) buffers_->emplace_back();
     auto& buffer = (*buffers_)[index];

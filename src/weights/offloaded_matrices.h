@@ -10,21 +10,21 @@
 
 namespace attention_bypass {
 
-// The weights that stay in their files, by the modules that they belong to.
+// Weights that stay in their files, by module.
 using OffloadedWeights = std::map<const c10::ivalue::Object*, StoredTensor>;
 
-// Memory that blocks read their matrices into, one block after the other.
+// Memory for the matrices of one block. All blocks share it.
 using MatrixBuffers = std::vector<at::Tensor>;
 
-// The matrices of a block's modules that stay in files, and are read and copied to the device while the block
-// works.
+// The matrices of a block that stay in files. They are read and copied to the device only while the block
+// computes.
 class OffloadedMatrices {
  public:
-  OffloadedMatrices() = default;  // of a block whose weights are in memory
+  OffloadedMatrices() = default;  // for a block whose weights are in memory
   OffloadedMatrices(const std::vector<torch::jit::Module>& modules, const OffloadedWeights& offloaded,
                     const at::TensorOptions& options, std::shared_ptr<MatrixBuffers> buffers);
 
-  // Throws what reading a stored tensor throws.
+  // Reads the matrices. Throws what StoredTensor::read throws.
   void load() const;
   void release() const;
 

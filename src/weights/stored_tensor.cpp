@@ -14,9 +14,9 @@ namespace attention_bypass {
 
 namespace {
 
-// More than any tensor of a model has; some of libtorch's functions take a time that is quadratic in them.
+// The limit on dimensions. Models have fewer, and some of libtorch's functions take quadratic time in them.
 constexpr size_t most_dimensions = 8;
-// Read, converted and checked together, so that they are still near the processor.
+// Elements that are read, converted and checked together. They fit into the processor's cache.
 constexpr int64_t elements_at_once = 1 << 18;
 
 std::string name_of(at::ScalarType type) {
@@ -32,7 +32,7 @@ std::string name_of(at::ScalarType type) {
   }
 }
 
-// Large pages make the first touch of fresh memory quick.
+// With large pages, the first write to new memory causes fewer page faults.
 void advise_large_pages(const at::Tensor& tensor) {
   static const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   void* begin = tensor.data_ptr();
@@ -50,21 +50,21 @@ at::ScalarType scalar_type(const std::string& dtype, const std::string& tensor) 
   };
   const auto found = types.find(dtype);
   if (found != types.end()) return found->second;
-  throw Error("TENSOR_DTYPE", "expected tensor " + tensor +
-                                  " to be of a dtype such as F32, F16 or BF16 but received " + dtype);
+  throw Error("TENSOR_DTYPE",
+              "expected a dtype such as F32, F16 or BF16 for tensor " + tensor + " but received " + dtype);
 }
 
 void StoredTensor::validate() const {
   const auto refuse = [this](const std::string& reason) {
-    throw Error("TENSOR_SHAPE", "expected the shape of tensor " + name + " in " + file->path() +
-                                    " to be one that its bytes hold but " + reason);
+    throw Error("TENSOR_SHAPE", "expected the shape, strides and byte range of tensor " + name + " in " +
+                                    file->path() + " to match but " + reason);
   };
   if (shape.size() > most_dimensions || shape.size() != strides.size()) {
     refuse("it has " + std::to_string(shape.size()) + " dimensions and " + std::to_string(strides.size()) +
            " strides");
   }
-  if (end < begin || end > file->size()) refuse("these lie outside the file");
-  // Elements from the first to the last, both included.
+  if (end < begin || end > file->size()) refuse("its bytes are outside the file");
+  // The number of elements from the first to the last, including both.
   uint64_t extent = 1;
   for (size_t axis = 0; axis < shape.size(); ++axis) {
     if (shape[axis] < 0 || strides[axis] < 0) refuse("a size or stride is negative");
@@ -72,24 +72,24 @@ void StoredTensor::validate() const {
     if (__builtin_mul_overflow(static_cast<uint64_t>(std::max<int64_t>(0, shape[axis] - 1)),
                                static_cast<uint64_t>(strides[axis]), &steps) ||
         __builtin_add_overflow(extent, steps, &extent) || extent > INT64_MAX / sizeof(double)) {
-      refuse("no file is that large");
+      refuse("it is larger than any file");
     }
   }
   const bool empty = std::find(shape.begin(), shape.end(), 0) != shape.end();
   const uint64_t needed = empty ? 0 : extent * c10::elementSize(type);
   if (needed > end - begin) {
-    refuse("it takes " + std::to_string(needed) + " bytes of " + std::to_string(end - begin));
+    refuse("it needs " + std::to_string(needed) + " bytes and has " + std::to_string(end - begin));
   }
   // libtorch multiplies the other sizes of an empty tensor too, and fails if the product overflows.
   uint64_t count = 1;
   for (const auto size : shape) {
     if (__builtin_mul_overflow(count, static_cast<uint64_t>(std::max<int64_t>(1, size)), &count) ||
         count > INT64_MAX / sizeof(double)) {
-      refuse("no file is that large");
+      refuse("it is larger than any file");
     }
   }
-  // Elements that share bytes would let a small file stand for any amount of memory.
-  if (!empty && count > extent) refuse("elements overlap");
+  // With overlapping elements, a small file could describe a tensor of any size.
+  if (!empty && count > extent) refuse("its elements overlap");
 }
 
 int64_t StoredTensor::elements() const {
@@ -122,8 +122,8 @@ void StoredTensor::require_finite(const void* stored, const void* converted, int
                                   " but some overflow; load the model in bfloat16 or float32");
   }
   throw Error("NOT_FINITE", "expected finite numbers in " + where +
-                                " but some are NaN or infinite; the checkpoint is damaged, and the option "
-                                "allowNonFinite loads it all the same");
+                                " but some are NaN or infinite; the checkpoint is damaged, set the option "
+                                "allowNonFinite to load it anyway");
 }
 
 void StoredTensor::read_elements(uint64_t first, int64_t count, at::ScalarType as, void* to) const {

@@ -15,7 +15,7 @@ namespace attention_bypass {
 
 namespace {
 
-// More than this in one call is cut off by the system.
+// Linux reads at most about 2 GiB in one call.
 constexpr uint64_t bytes_at_once = 1 << 30;
 
 std::string reason(int number) { return std::generic_category().message(number); }
@@ -25,7 +25,7 @@ std::string reason(int number) { return std::generic_category().message(number);
 WeightFile::WeightFile(std::string path, const Identity& expected)
     : path_(std::move(path)),
       expected_(expected),
-      // Without O_NONBLOCK opening a pipe would wait for its writer.
+      // Without O_NONBLOCK, opening a named pipe would wait for a writer.
       descriptor_(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
   if (descriptor_ < 0) {
     throw Error("WEIGHTS_MISSING", "expected a file " + path_ + " but it can't be opened: " + reason(errno));
@@ -75,13 +75,13 @@ void WeightFile::require_unchanged() const {
   }
   Identity now{found.st_dev, found.st_ino, static_cast<uint64_t>(found.st_size),
                int64_t{found.st_mtim.tv_sec} * 1'000'000'000 + found.st_mtim.tv_nsec};
-  // Some hosts, such as Deno, tell times in whole milliseconds only.
+  // Some hosts, such as Deno, report times in whole milliseconds.
   constexpr int64_t millisecond = 1'000'000;
   if (expected_.modified % millisecond == 0) now.modified -= now.modified % millisecond;
   if (now == expected_) return;
-  throw Error(
-      "WEIGHTS_CHANGED",
-      "expected " + path_ + " as it was when the model was opened but it has changed; load the model again");
+  throw Error("WEIGHTS_CHANGED",
+              "expected " + path_ +
+                  " to be unchanged since the model was opened but it has changed; load the model again");
 }
 
 }  // namespace attention_bypass

@@ -5,11 +5,11 @@
 
 namespace attention_bypass {
 
-// A file with weights, open for as long as this lives. It is read by position and never mapped: whatever
-// happens to the file meanwhile can fail a read, and can do no more.
+// A file with weights, which this object keeps open. It is read with pread and never mapped into memory: if
+// another process truncates a mapped file, access to it ends the process, while a read returns an error.
 class WeightFile {
  public:
-  // What a file was when its header was read.
+  // Identifies a version of a file. Taken when its header is read.
   struct Identity {
     uint64_t device = 0, inode = 0, size = 0;
     int64_t modified = 0;  // nanoseconds since 1970
@@ -26,10 +26,10 @@ class WeightFile {
   const std::string& path() const noexcept { return path_; }
   uint64_t size() const noexcept { return expected_.size; }
 
-  // Reads bytes begin to begin + length. Safe on several threads. Throws WEIGHTS_TRUNCATED, WEIGHTS_INVALID.
+  // Reads bytes begin to begin + length. Thread-safe. Throws WEIGHTS_TRUNCATED, WEIGHTS_INVALID.
   void read(uint64_t begin, uint64_t length, void* to) const;
 
-  // Throws WEIGHTS_CHANGED if the file has been written to. Called after a read that counts.
+  // Throws WEIGHTS_CHANGED if the file has changed. Called after the bytes of a tensor were read.
   void require_unchanged() const;
 
  private:
