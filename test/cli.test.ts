@@ -480,7 +480,7 @@ t.test("messages name the options of the command line, and say what to do", asyn
   await says(/ for --stride but received 99 /, ...perplexity, "--stride", "99");
   await says(/for --context-length but received 9999 /, ...perplexity, "--context-length", "9999");
   await says(/for --bypass /, ...generate, "--bypass", "3");
-  await says(/: expected --samples, --text, --tasks or --task, /, "sweep", model);
+  await says(/: expected at least one of --samples, --text, --tasks and --task /, "sweep", model);
   await says(
     /; write a prompt that begins with - after --, as in generate MODEL -- "-text" /,
     "generate",
