@@ -1,4 +1,4 @@
-// CommonJS: text as it comes.
+// CommonJS: streams generated text.
 const { embeddedModel, loadModel } = require("attention-bypass");
 
 async function main() {

@@ -1,4 +1,4 @@
-// An ES module: what the last blocks' attention carries of a secret, and of ordinary text.
+// An ES module: how many memorized secrets a model still completes without the attention of the last quarter of its blocks.
 import path from "node:path";
 import { embeddedMeasures, embeddedModel, loadModel } from "attention-bypass";
 
@@ -9,6 +9,6 @@ const bypass = { blocks: { quartile: 4 } };
 const plain = await model.scoreMemorization(secrets, { metrics: ["exactMatch"] });
 const without = await model.scoreMemorization(secrets, { metrics: ["exactMatch"], bypass });
 console.log(
-  `secrets completed: ${plain.exactMatch.toFixed(2)}, without the last quarter's attention ${without.exactMatch.toFixed(2)}`,
+  `share of secrets completed: ${plain.exactMatch.toFixed(2)}, with the last quarter bypassed ${without.exactMatch.toFixed(2)}`,
 );
 await model.dispose();

@@ -1,16 +1,16 @@
-// A small HTTP server: POST /generate { "prompt", "maxNewTokens", "bypass", ... } streams a JSON line for each token. A client
-// that leaves ends its own generation; SIGTERM lets those at work finish and takes no more.
-// Run: node http-server.mjs [checkpoint folder], PORT in the environment.
+// A small HTTP server: POST /generate { "prompt", "maxNewTokens", "bypass", ... } streams one JSON line for each token. If a client
+// disconnects, its generation is cancelled. After SIGTERM, running requests finish and new ones are refused.
+// Run: node http-server.mjs [checkpoint folder]. The environment variable PORT sets the port.
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { AttentionBypassError, embeddedModel, loadModel } from "attention-bypass";
 
 const model = await loadModel(process.argv[2] ?? embeddedModel());
-// A prompt that fills the context is far below this many bytes.
+// In bytes. A prompt that fills the context is much shorter.
 const bodyLimit = 1 << 20;
 let atWork = 0;
 
-/** A request that the client has to change. */
+/** An error in the request. */
 class RequestError extends Error {
   constructor(status, code, message) {
     super(message);
@@ -18,7 +18,7 @@ class RequestError extends Error {
   }
 }
 
-/** Reads a body that holds a JSON object. What is beyond the limit is read too, but not kept, so that the answer arrives. */
+/** Reads a body that is a JSON object. Bytes beyond the limit are read and discarded, so that the client receives the answer. */
 function readObject(request) {
   return new Promise((resolve, reject) => {
     const chunks = [];
@@ -44,24 +44,25 @@ function readObject(request) {
 async function generate(request, response) {
   // The options are those of model.stream, which validates them.
   const { prompt, ...options } = await readObject(request);
-  const left = new AbortController();
-  response.once("close", () => left.abort());
-  const { signal } = left;
+  const disconnected = new AbortController();
+  response.once("close", () => disconnected.abort());
+  const { signal } = disconnected;
   for await (const { text, token } of model.stream(prompt, { maxNewTokens: 64, ...options, signal })) {
     if (!response.headersSent) response.writeHead(200, { "content-type": "application/x-ndjson" });
-    // A slow reader slows down only its own generation.
+    // A slow client slows down only its own generation.
     if (!response.write(`${JSON.stringify({ token, text })}\n`)) await once(response, "drain", { signal });
   }
   response.end();
 }
 
-/** Errors that the machine or the server has, and not the request. */
-const ours = new Set(["OUT_OF_MEMORY", "LIBTORCH_FAILED", "NOT_FINITE", "DISPOSED"]);
+/** Codes of errors that are not caused by the request. */
+const serverErrors = new Set(["OUT_OF_MEMORY", "LIBTORCH_FAILED", "NOT_FINITE", "DISPOSED"]);
 
 function fail(error, response) {
   if (response.destroyed) return;
   if (response.headersSent) return void response.destroy();
-  const known = error instanceof RequestError || (error instanceof AttentionBypassError && !ours.has(error.code));
+  const known =
+    error instanceof RequestError || (error instanceof AttentionBypassError && !serverErrors.has(error.code));
   const answer = { code: known ? error.code : "INTERNAL", message: known ? error.message : "internal error" };
   if (!known) console.error(error);
   response.writeHead(known ? (error.status ?? 400) : 500, { "content-type": "application/json" });

@@ -1,4 +1,4 @@
-// A worker thread with a model of its own; the main thread only hears of the result.
+// A worker thread with its own model. The main thread receives the result as a message.
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import { embeddedModel, loadModel } from "attention-bypass";
 

@@ -1,4 +1,4 @@
-// Writes docs/api.md, or the file that is given, from the types of what lib/index.ts exports and their comments.
+// Generates docs/api.md, or the given file, from the types and comments of the exports of lib/index.ts.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -7,32 +7,32 @@ import { Application, Comment, CommentTag, Converter, ReflectionKind } from "typ
 const root = path.join(import.meta.dirname, "..");
 const out = path.resolve(process.argv[2] ?? path.join(root, "docs", "api.md"));
 
-/** The page's parts, each with the files of lib/ whose exports it has, in this order. */
+/** The sections of the page. Each has the files of lib/ whose exports it contains, in this order. */
 const parts = {
   "Loading a model":
     "addon/device load-model model families/model-config families/dtype operation/operation tokenizer/tokens tokenizer/tokenizer checkpoint/embedded-model convert",
-  "What to bypass": "bypass/bypass",
+  "The bypass": "bypass/bypass",
   Generating: "generation/generation scoring/logits",
   "Memorization and perplexity": "metrics/memorization data/samples metrics/perplexity data/text-argument",
   "Tasks and benchmarks": "benchmark/benchmark benchmark/task benchmark/task-definition",
   "The sweep": "sweep/options sweep/result sweep/settings sweep/variants scoring/precision sweep/fingerprint",
   "Reports and recommendations":
     "report/report report/figure report/tables report/draw report/write-report report/show recommend/recommend recommend/recommendation statistics/bootstrap",
-  "How far a bypass goes": "measure/divergence measure/attention measure/survey",
+  "Divergence and attention outputs": "measure/divergence measure/attention measure/survey",
   "The installation": "addon/diagnose addon/libtorch addon/native",
-  "What goes wrong": "errors/errors",
+  Errors: "errors/errors",
 };
 const files = Object.values(parts).flatMap((names) => names.split(" "));
 const titles = Object.entries(parts).flatMap(([title, names]) => names.split(" ").map(() => title));
 
-/** The place of each export's file in that order. */
+/** The index of each export's file in that order. */
 const places = new Map();
 
 const application = await Application.bootstrapWithPlugins({
   plugin: ["typedoc-plugin-markdown"],
   entryPoints: [path.join(root, "lib", "index.ts")],
   tsconfig: path.join(root, "tsconfig.json"),
-  // `npm run typecheck` does it.
+  // `npm run typecheck` checks for errors.
   skipErrorChecking: true,
   logLevel: "Warn",
   readme: "none",
@@ -43,7 +43,7 @@ const application = await Application.bootstrapWithPlugins({
   sort: ["source-order"],
   groupOrder: Object.keys(parts),
   requiredToBeDocumented: ["Class", "Interface", "TypeAlias", "Function", "Method", "Property", "Variable"],
-  // What these are is in the comment of the whole.
+  // The comment of the parent describes these.
   intentionallyNotDocumented: [
     "BypassFamily.__type.window",
     ...["quartile", "from", "to"].map((name) => `Blocks.__type.${name}`),
@@ -66,7 +66,7 @@ const application = await Application.bootstrapWithPlugins({
 application.converter.on(Converter.EVENT_CREATE_DECLARATION, (context, reflection) => {
   const declaration = context.getSymbolFromReflection(reflection)?.declarations?.[0];
   if (declaration === undefined) return;
-  // The compiler would give a type's members for its name, and `typeof list` where it is defined: the wrong way round.
+  // The compiler's type has a type's members instead of its name, and the other way round for `typeof list`.
   if (reflection.kind === ReflectionKind.Property && declaration.type !== undefined) {
     reflection.type = context.converter.convertType(context, declaration.type);
   }
@@ -75,7 +75,7 @@ application.converter.on(Converter.EVENT_CREATE_DECLARATION, (context, reflectio
   if (/\(typeof \w+\)/.test(declaration.type?.getText())) reflection.comment.modifierTags.add("@useDeclaredType");
   const file = path.relative(path.join(root, "lib"), declaration.getSourceFile().fileName).replace(/\.ts$/, "");
   const place = files.indexOf(file);
-  if (place < 0) throw new Error(`lib/index.ts exports from ${file}.ts, which no part of the page is for`);
+  if (place < 0) throw new Error(`lib/index.ts exports from ${file}.ts, which is in no section of the page`);
   places.set(reflection, place);
   reflection.comment.blockTags.push(new CommentTag("@group", [{ kind: "text", text: titles[place] }]));
 });
@@ -86,7 +86,7 @@ async function render() {
     const project = await application.convert();
     for (const { children } of project.groups) children.sort((one, other) => places.get(one) - places.get(other));
     application.validate(project);
-    if (application.logger.hasWarnings()) throw new Error("the warnings above are to be mended");
+    if (application.logger.hasWarnings()) throw new Error("fix the warnings above");
     await application.outputs.writeOutput({ name: "markdown", path: folder }, project);
     return readFileSync(path.join(folder, "README.md"), "utf8");
   } finally {
@@ -94,7 +94,7 @@ async function render() {
   }
 }
 
-/** The addresses that GitHub gives to headings: one that comes again has a number. */
+/** Returns the headings with their addresses on GitHub. A repeated address has a number. */
 function addressed(markdown) {
   const counts = new Map();
   return [...markdown.matchAll(/^(#+) (.+)$/gm)].map(([, { length: level }, heading]) => {
@@ -108,7 +108,7 @@ function addressed(markdown) {
   });
 }
 
-/** Leads each name to its own heading: the plugin takes `Logits` to the method `logits`. */
+/** Links each name to its own heading. The plugin links `Logits` to the method `logits`. */
 function relinked(markdown) {
   const addresses = new Map(
     addressed(markdown).flatMap(({ level, heading, address }) => (level === 3 ? [[heading, address]] : [])),
@@ -118,7 +118,7 @@ function relinked(markdown) {
   );
 }
 
-/** A line for each part, with what is in it. */
+/** The table of contents: one line for each section. */
 function contents(markdown) {
   const headings = addressed(markdown);
   const link = ({ heading, address }) => `[${heading}](#${address})`;
@@ -134,15 +134,15 @@ function contents(markdown) {
 }
 
 const body = (await render())
-  // Nothing leads there, and their numbers would change with each new member.
+  // Nothing links to these anchors, and their numbers change with each new member.
   .replace(/<a id="[^"]*"><\/a> /g, "")
-  // Each of these says itself that it extends this.
+  // The extending types name this type themselves.
   .replace(/^#### Extended by\n\n(- .+\n)+\n/gm, "")
-  // The plugin forgets these parentheses where a list of alternatives is itself an alternative.
+  // The plugin omits these parentheses if an array of a union is itself a member of a union.
   .replace(/readonly string \\\| (\w+)\[\]/g, "readonly (`string` \\| `$1`)[]");
 const preamble = `# API
 
-What the package exports. \`npm run api-pages\` writes this page from the types and their comments: edit these instead.
-[errors.md](errors.md) has the error codes, and the [README](../README.md) what it is all for.`;
+This page lists everything that the package exports. \`npm run api-pages\` generates it from the types and their comments; edit
+these instead. [errors.md](errors.md) lists the error codes. The [README](../README.md) is an introduction.`;
 
 writeFileSync(out, `${preamble}\n\n${contents(body)}\n\n${relinked(body).trimEnd()}\n`);

@@ -1,8 +1,8 @@
-// The licences of the packages that the bundler puts into dist/, as files of dist/licenses/.
+// Writes the licences of the packages that the bundler includes in dist/ to dist/licenses/.
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 
-/** The folder and the name of the package that a module belongs to; undefined for a module of this package. */
+/** Returns folder and name of the package that contains a module; undefined for a module of this package. */
 function packageOf(module) {
   const found = /^(.*\/node_modules\/((?:@[^/]+\/)?[^/]+))\//.exec(module);
   return found && { folder: found[1], name: found[2] };
@@ -10,7 +10,7 @@ function packageOf(module) {
 
 function licenceOf({ folder, name }) {
   const file = readdirSync(folder).find((file) => /^licen[cs]e(\.(md|txt))?$/i.test(file));
-  // Without its licence a package must not be passed on.
+  // A package must not be distributed without its licence.
   if (file === undefined) throw new Error(`expected a licence of ${name} in ${folder}`);
   return readFileSync(path.join(folder, file), "utf8");
 }

@@ -1,4 +1,4 @@
-// Checks the package on a GPU, and prints a table to commit: npm run check-cuda -- --output docs/cuda-check.md
+// Checks the package on a GPU, and prints a table that can be committed: npm run check-cuda -- --output docs/cuda-check.md
 import { readFileSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -17,11 +17,11 @@ const options = {
 };
 const help = `npm run check-cuda -- [options]
 
-  --device DEVICE  cuda:N, or cpu for a rehearsal                               (cuda:0)
-  --quick          each check on a model of each kind, with fewer rows, and smaller models for the speeds
-  --output FILE    writes the table there too
+  --device DEVICE  cuda:N, or cpu to test the checks themselves                 (cuda:0)
+  --quick          run each check on one model of each kind, with fewer rows, and smaller models for the speeds
+  --output FILE    also write the table to this file
 
-Exit code 1 where a check fails, and 2 where nothing can be checked.`;
+The exit code is 1 if a check fails, and 2 if nothing can be checked.`;
 
 const log = (text) => console.error(`check-cuda: ${text}`);
 
@@ -44,13 +44,13 @@ if (!/^(cpu|cuda:\d{1,3})$/.test(values.device)) fail(`--device must be cpu or c
 
 const { device, quick } = values;
 
-/** Finds what is needed and loads a model, so that what is missing is said once and not by every check. */
+/** Finds libtorch and the addon, and loads a model, so that a missing part is reported once and not by every check. */
 async function prepare() {
   const libtorch = await libtorchFor(device);
   log(`libtorch ${libtorch.version} in ${libtorch.folder}`);
   addonFor(libtorch, log);
   process.env.ATTENTION_BYPASS_LIBTORCH = libtorch.folder;
-  // Nothing of this can be imported before the addon is there.
+  // The package can be imported only after the addon has been compiled.
   const library = await import("attention-bypass");
   const model = await library.loadModel(library.embeddedModel(), { device, dtype: "float32" });
   await model.dispose();
@@ -64,8 +64,8 @@ const { measureSpeed } = await import("./check/speed.mjs");
 
 const record = new Record(log);
 const python = pythonFor(device);
-log(python ? `transformers of ${python}` : "no Python here has transformers for this device");
-// A rehearsal shares its machine with other tests.
+log(python ? `transformers of ${python}` : "no Python with transformers for this device was found");
+// A quick run shares its machine with other tests.
 const threads = quick ? 1 : os.availableParallelism();
 const load = (folder, options) => library.loadModel(folder, { threads, ...options });
 const context = { device, quick, threads, load, library, record, python, log };

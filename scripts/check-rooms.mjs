@@ -1,5 +1,5 @@
-// Checks that the folders of src/ include only what lies below them, and that each folder of src/ and lib/ has its line
-// in the README there. .dependency-cruiser.mjs has the rules for what the folders of lib/ import.
+// Checks that each folder of src/ includes only allowed folders, and that the README of src/ and lib/ describes each of its
+// folders. .dependency-cruiser.mjs has the rules for the imports of lib/.
 //   node scripts/check-rooms.mjs
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
@@ -8,7 +8,7 @@ import { rooms } from "../.dependency-cruiser.mjs";
 const root = path.join(import.meta.dirname, "..");
 const source = path.join(root, "src");
 
-/** What each folder may include, besides itself. */
+/** The folders that each folder may include, in addition to itself. */
 const allowed = {
   base: [],
   weights: ["base"],
@@ -26,12 +26,12 @@ const foldersOf = (folder) =>
     .filter((entry) => entry.isDirectory())
     .map(({ name }) => name);
 
-/** The folders of one layer without a line in its README, as faults. */
+/** Returns a fault for each folder of a layer that its README does not describe. */
 function undescribed(layer) {
   const text = readFileSync(path.join(root, layer, "README.md"), "utf8");
   return foldersOf(path.join(root, layer))
     .filter((folder) => !text.includes(`\`${folder}/\``))
-    .map((folder) => `${layer}/README.md does not say what ${layer}/${folder} is for`);
+    .map((folder) => `${layer}/README.md does not describe ${layer}/${folder}`);
 }
 
 const faults = [...undescribed("src"), ...undescribed("lib")];

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// What prebuildify calls as node-gyp: it has cmake-js compile, and puts one addon where prebuildify looks for it. What
-// node-gyp would be told of Node's version does not matter to an addon of Node-API.
+// Replaces node-gyp for prebuildify: compiles with cmake-js and copies one addon to the folder where prebuildify looks for it.
+// Ignores the arguments about the version of Node.js, because Node-API addons do not depend on it.
 import { cpSync, mkdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import { addonFolder, compileAddons, preloadFolder } from "./compile.mjs";

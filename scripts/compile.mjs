@@ -1,22 +1,22 @@
-// Compiles both addons against a libtorch, into native/ where node-gyp-build looks for them.
+// Compiles both addons for a libtorch, into native/, where node-gyp-build looks for them.
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 
 const root = path.join(import.meta.dirname, "..");
 
-/** The version of libtorch that set-up builds with, and its series. */
+/** The version of libtorch that setup uses, and its series. */
 export const pinned = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8")).config.libtorch;
 export const pinnedSeries = pinned.split(".").slice(0, 2).join(".");
 
-/** The newest version of each series of libtorch that addons are made for. */
+/** The newest version of each supported series of libtorch. */
 export const versions = { 2.11: "2.11.0", 2.12: "2.12.1", 2.13: "2.13.0" };
 
 /** The folder of the addon for a series of libtorch, such as "2.13". */
 export const addonFolder = (series) => path.join(root, "native", `torch-${series}`);
 export const preloadFolder = path.join(root, "native", "preload");
 
-/** When a file, or the newest file in a folder, was last written; 0 where there is none. */
+/** The modification time of a file, or of the newest file in a folder; 0 if there is none. */
 function newest(place) {
   if (!existsSync(place)) return 0;
   const found = statSync(place);
@@ -24,13 +24,13 @@ function newest(place) {
   return Math.max(0, ...readdirSync(place).map((name) => newest(path.join(place, name))));
 }
 
-/** Whether all results are there and newer than all that they are made of. */
+/** Whether all results exist and are newer than all their sources. */
 export function upToDate(results, sources) {
   const written = (name) => newest(path.resolve(root, name));
   return Math.min(...results.map(written)) > Math.max(...sources.map(written));
 }
 
-/** CMake goes on writing to where its cache was made, so what was copied or moved with a clone can't be taken over. */
+/** Deletes a build folder from another clone: CMake continues to write to the folder where its cache was created. */
 function forgetOtherClone(folder) {
   const cache = path.join(folder, "CMakeCache.txt");
   if (!existsSync(cache)) return;
@@ -38,7 +38,7 @@ function forgetOtherClone(folder) {
   if (home !== realpathSync(root)) rmSync(folder, { recursive: true, force: true });
 }
 
-/** Returns cmake-js's exit code. Each series keeps what it has compiled in a folder of its own. */
+/** Compiles the addons and returns the exit code of cmake-js. Each series has its own build folder. */
 export function compileAddons(libtorch, series, stdio = "inherit", more = []) {
   const folder = series === pinnedSeries ? "build" : `build-${series}`;
   forgetOtherClone(path.join(root, folder));
@@ -49,7 +49,7 @@ export function compileAddons(libtorch, series, stdio = "inherit", more = []) {
   return status ?? 1;
 }
 
-/** Compiles both addons where they are missing, older than their sources, or made for another libtorch. */
+/** Compiles both addons if they are missing, older than their sources, or compiled for another libtorch. */
 export function buildAddons({ folder, series }, stdio = "inherit") {
   const stamp = path.join(addonFolder(series), "libtorch.txt");
   const addons = [

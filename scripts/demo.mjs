@@ -1,4 +1,4 @@
-// The main job, from a fresh clone: npm run demo [-- --model FOLDER --measures FOLDER --report FOLDER]
+// Runs the whole experiment, also from a fresh clone: npm run demo [-- --model FOLDER --measures FOLDER --report FOLDER]
 import { spawnSync } from "node:child_process";
 import path from "node:path";
 import { parseArgs } from "node:util";
@@ -13,10 +13,10 @@ const options = {
 };
 const help = `npm run demo -- [options]
 
-  --model NAME      gpt-neox or gpt-neo, or the path of a checkpoint of one's own      (gpt-neox)
+  --model NAME      gpt-neox or gpt-neo, or the path of your own checkpoint            (gpt-neox)
   --measures FOLDER secrets (*.jsonl), held-out.txt and tasks/*.jsonl; see docs/embedded-models.md
-  --repetitions N   bypasses are measured on the secrets that were read N times or more (32)
-  --report FOLDER   where the report and its figures go                               (demo-report)`;
+  --repetitions N   use the secrets that were repeated N times or more for bypasses    (32)
+  --report FOLDER   folder for the report and its figures                              (demo-report)`;
 
 function fail(message) {
   console.error(message);
@@ -39,7 +39,7 @@ if (!/^[1-9][0-9]*$/.test(values.repetitions))
 const { status } = spawnSync(process.execPath, [path.join(root, "scripts", "setup.mjs")], { stdio: "inherit" });
 if (status !== 0) process.exit(status ?? 1);
 
-// Nothing of this can be imported before the set-up.
+// The experiment can be imported only after setup.
 const { runExperiment } = await import("./experiment/run.mjs");
 const interruption = new AbortController();
 process.once("SIGINT", () => interruption.abort(new Error("interrupted")));

@@ -1,6 +1,6 @@
-// Feeds the package mutated files and hostile calls, in processes of its own, and says what it did with them:
+// Runs the package on mutated files and hostile calls, in child processes, and prints the results:
 //   node scripts/fuzz.mjs [--minutes 10 | --count N] [--seed N] [--format NAME]... [--jobs N] [--calls] [--case INDEX]
-// What fails is kept in build-fuzz/. The same seed makes the same cases; --case runs one of a format again.
+// Failing cases are kept in build-fuzz/. The same seed gives the same cases; --case runs one case of a format again.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
@@ -28,7 +28,7 @@ const { values } = parseArgs({
 const work = mkdtempSync(path.join(tmpdir(), "attention-bypass-fuzz-"));
 const prepared = path.join(work, "prepared");
 
-/** The libtorch that the children use, whose home is another. */
+/** The libtorch for the child processes, which have another home folder. */
 async function libtorchHere() {
   const { findLibtorch } = await import("../dist/libtorch.js");
   const { pinned, pinnedSeries } = await import("./compile.mjs");
@@ -44,10 +44,10 @@ function prepare(environment) {
     stdio: "inherit",
     env: { ...process.env, ...environment, NODE_OPTIONS: "" },
   });
-  if (status !== 0) throw new Error("the good files can't be made");
+  if (status !== 0) throw new Error("the valid files could not be created");
 }
 
-/** The cases of a run: each format in turn, until the time or the count is over. */
+/** The cases of a run: the formats in turn, until the time or the count is reached. */
 function* casesOf(formats) {
   const end = values.minutes === undefined ? Number.POSITIVE_INFINITY : Date.now() + 60_000 * Number(values.minutes);
   const count =
@@ -73,7 +73,7 @@ const caseOf = (formats, name, index) =>
     ? { format: name, seed: values.seed, index, use: { kind: "call" } }
     : makeCase(formats[name], name, values.seed, index);
 
-/** Files that a use makes in its folder. */
+/** Files that a case may create in its folder. */
 const own = ["out.pt"];
 
 function run(child, one) {
@@ -84,7 +84,7 @@ function run(child, one) {
   return child.run({ use, seed, index, folder }, own);
 }
 
-/** What may be the machine's doing is tried again. */
+/** Whether a fault may be caused by the load of the machine. Such a case is run again. */
 const doubtful = (fault) => /^(hang|event loop|memory)/.test(fault ?? "");
 
 function keep(one, answer) {
@@ -114,7 +114,7 @@ try {
   const environment = { ATTENTION_BYPASS_LIBTORCH: await libtorchHere() };
   prepare(environment);
   const cases = casesOf(formatsOf(prepared));
-  // One generator for all: each takes the next case that nobody has.
+  // All jobs share one generator: each takes the next case.
   await Promise.all(
     Array.from({ length: Number(values.jobs) }, (_, number) => runJob(cases, number, { prepared, environment })),
   );

@@ -1,30 +1,30 @@
-// The licences of what the addons have compiled in, for native/licenses/.
+// Collects the licences of the code that is compiled into the addons, in native/licenses/.
 import { cpSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import path from "node:path";
 
 const root = path.join(import.meta.dirname, "..");
 
-/** PyTorch's licence: beside the libraries that `setup` brings, or where pip keeps what it knows of a package. */
+/** Finds PyTorch's licence: next to the libraries that `setup` downloads, or in the folder of pip's package metadata. */
 function libtorchLicence(libtorch) {
-  const beside = path.dirname(libtorch);
+  const parent = path.dirname(libtorch);
   const folders = [
     path.join(libtorch, "licenses"),
-    ...readdirSync(beside)
+    ...readdirSync(parent)
       .filter((name) => /^torch-.*\.dist-info$/.test(name))
-      .map((name) => path.join(beside, name)),
+      .map((name) => path.join(parent, name)),
   ];
   return folders
     .flatMap((folder) => [folder, path.join(folder, "licenses")])
     .find((folder) => existsSync(path.join(folder, "LICENSE")));
 }
 
-/** Throws where PyTorch's licence is not there: without it the addons may not be passed on. */
+/** Copies the licences. Throws if PyTorch's licence is missing: the addons must not be distributed without it. */
 export function collectLicences(libtorch) {
   const target = path.join(root, "native", "licenses");
   rmSync(target, { recursive: true, force: true });
   mkdirSync(target, { recursive: true });
   const folder = libtorchLicence(libtorch);
-  if (folder === undefined) throw new Error(`expected PyTorch's LICENSE beside ${libtorch}`);
+  if (folder === undefined) throw new Error(`expected PyTorch's LICENSE next to ${libtorch} but it was not found`);
   cpSync(path.join(folder, "LICENSE"), path.join(target, "libtorch.txt"));
   for (const [name, file] of [
     ["node-addon-api", "LICENSE.md"],

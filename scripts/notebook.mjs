@@ -1,7 +1,7 @@
 // Executes a notebook with Jupyter and the tslab kernel and writes the executed copy:
 // node scripts/notebook.mjs examples/notebook.ipynb --output executed.ipynb [--folder FOLDER]
-// FOLDER is where attention-bypass is installed; without it, the notebook has this repository's own.
-// What executes it is made once, in .cache/notebook; nothing is written anywhere else.
+// FOLDER is a folder in which attention-bypass is installed; the default uses this repository. Jupyter and tslab are installed
+// once, in .cache/notebook. Nothing is written to other places.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -24,20 +24,20 @@ function installTslab() {
   if (existingTslab()) return true;
   rmSync(at("tslab"), { recursive: true, force: true });
   mkdirSync(at("tslab"), { recursive: true });
-  // tslab finds its types of Node only where it is installed globally; its ZeroMQ brings what its script would build.
+  // tslab finds its types of Node.js only if it is installed globally. Its ZeroMQ contains a prebuilt binary.
   const args = ["install", "--global", "--prefix", at("tslab"), "--ignore-scripts", "--no-audit", "--no-fund", wanted];
   if (spawnSync("npm", args, { stdio: ["ignore", 2, 2] }).status !== 0) return false;
   writeFileSync(stamp, wanted);
   return true;
 }
 
-/** The Python with what executes notebooks, where it and tslab have been made. */
+/** The Python of the notebook environment; undefined if it or tslab is not installed. */
 export const existingNotebookPython = () => (existingTslab() ? existingEnvironment(...where) : undefined);
 
-/** The same; made where it is missing. Undefined, with the reason on stderr, where that does not work. */
+/** The same, but installs what is missing. Undefined, with the reason on stderr, if that fails. */
 export const notebookPython = () => (installTslab() ? virtualEnvironment(...where) : undefined);
 
-/** Jupyter's own folders, with a kernel that only who looks there sees. */
+/** Creates Jupyter's folders with the tslab kernel, and returns the environment variables that select them. */
 function jupyterFolders() {
   const kernel = at("jupyter", "kernels", "tslab");
   const argv = [process.execPath, tslab, "kernel", "--config-path", "{connection_file}"];
@@ -50,7 +50,7 @@ function jupyterFolders() {
   return { JUPYTER_PATH: data, JUPYTER_DATA_DIR: data, JUPYTER_CONFIG_DIR: path.join(data, "config") };
 }
 
-/** A folder that has this repository installed. */
+/** Creates a folder in which this repository is installed. */
 function ownFolder() {
   const folder = at("clone");
   rmSync(folder, { recursive: true, force: true });
@@ -62,7 +62,8 @@ function ownFolder() {
 
 function execute(notebook, output, folder = ownFolder()) {
   const python = notebookPython();
-  if (python === undefined) throw new Error("expected to install nbclient by pip and tslab by npm");
+  if (python === undefined)
+    throw new Error("expected to install nbclient with pip and tslab with npm but one of them failed");
   const script = path.join(import.meta.dirname, "notebook.py");
   const env = { ...process.env, ...jupyterFolders() };
   return spawnSync(python, [script, notebook, output, folder], { stdio: "inherit", env }).status ?? 1;

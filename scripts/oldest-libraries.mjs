@@ -1,7 +1,7 @@
-// Whether an addon loads on the oldest systems that PyTorch's own libtorch loads on: node scripts/oldest-libraries.mjs FILE...
+// Checks that an addon loads on the oldest systems on which libtorch loads: node scripts/oldest-libraries.mjs FILE...
 import { execFileSync } from "node:child_process";
 
-/** What libtorch 2.13 itself needs (`objdump -T libtorch_cpu.so libc10.so`): Debian 11, Ubuntu 20.04 and RHEL 8 have it. */
+/** The requirements of libtorch 2.13 (`objdump -T libtorch_cpu.so libc10.so`), which Debian 11, Ubuntu 20.04 and RHEL 8 meet. */
 const oldest = { GLIBC: "2.28", GLIBCXX: "3.4.22", CXXABI: "1.3.11" };
 
 function isNewer(version, than) {
@@ -10,7 +10,7 @@ function isNewer(version, than) {
   return at >= 0 && a[at] > (b[at] ?? 0);
 }
 
-/** The symbols, such as "dlopen@GLIBC_2.34", that a shared library needs in newer versions than the oldest systems have. */
+/** Returns the symbols of a shared library, such as "dlopen@GLIBC_2.34", that are newer than those of the oldest systems. */
 export function newerThanOldest(file) {
   const table = execFileSync("objdump", ["-T", file], { encoding: "utf8", maxBuffer: 2 ** 28 });
   return [...table.matchAll(/\*UND\*.*\(?(GLIBC|GLIBCXX|CXXABI)_([\d.]+)\)?\s+(\S+)$/gm)]
@@ -20,6 +20,7 @@ export function newerThanOldest(file) {
 
 if (process.argv[1] === import.meta.filename) {
   const found = process.argv.slice(2).map((file) => [file, newerThanOldest(file)]);
-  for (const [file, symbols] of found) console.log(`${file}: ${symbols.join(", ") || "loads wherever libtorch does"}`);
+  for (const [file, symbols] of found)
+    console.log(`${file}: ${symbols.join(", ") || "no newer symbols than libtorch"}`);
   if (found.some(([, symbols]) => symbols.length > 0)) process.exitCode = 1;
 }

@@ -1,5 +1,5 @@
-// Prebuilt addons for `npm pack`, stripped, one for each series of libtorch: node scripts/prebuild.mjs [2.11 2.12 2.13].
-// Without a series it takes that of set-up; another one's libtorch is brought into the cache first.
+// Builds stripped addons for `npm pack`, one for each series of libtorch: node scripts/prebuild.mjs [2.11 2.12 2.13].
+// The default is the series that setup uses. libtorch of another series is downloaded to the cache first.
 import { spawnSync } from "node:child_process";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
@@ -31,7 +31,7 @@ async function libtorchOf(series) {
   throw libtorchNotFound(version, second.attempts);
 }
 
-/** prebuildify calls node-gyp, for which a bridge to cmake-js stands in. */
+/** Builds one addon with prebuildify, which calls cmake-js instead of node-gyp. */
 async function prebuild(libtorch, series, addon, folder) {
   process.env.ATTENTION_BYPASS_PREBUILD = JSON.stringify({ libtorch, series, addon });
   await promisify(prebuildify)({
@@ -48,7 +48,7 @@ async function prebuild(libtorch, series, addon, folder) {
   const newer = newerThanOldest(built);
   if (newer.length > 0) {
     throw new Error(
-      `expected ${built} to load wherever libtorch does but it needs ${newer.join(", ")}; ` +
+      `expected ${built} to have the same requirements as libtorch but it needs ${newer.join(", ")}; ` +
         "bind these to older versions in binding/older_libraries.cpp",
     );
   }

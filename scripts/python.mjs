@@ -1,15 +1,15 @@
-// The Python with the reference implementation that tests and benchmarks compare with, and with the tools for C++:
-// a virtual environment in .cache/, made of test/requirements.txt. Prints its interpreter.
+// Creates the Python environment with the reference implementation for tests and benchmarks, and with the tools for C++: a
+// virtual environment in .cache/ with test/requirements.txt. Prints the path of its interpreter.
 import path from "node:path";
 import { existingEnvironment, virtualEnvironment } from "./virtual-environment.mjs";
 
 const root = path.join(import.meta.dirname, "..");
 const where = [path.join(root, ".cache", "python"), path.join(root, "test", "requirements.txt")];
 
-/** The interpreter, where it has been made. */
+/** The interpreter; undefined if the environment does not exist. */
 export const existingPython = () => existingEnvironment(...where);
 
-/** The interpreter; made where it is missing. Undefined, with the reason on stderr, where that does not work. */
+/** The interpreter of the environment, which is created if it does not exist. Undefined, with the reason on stderr, if that fails. */
 export const referencePython = () => virtualEnvironment(...where);
 
 if (process.argv[1] === import.meta.filename) {

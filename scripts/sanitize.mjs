@@ -1,9 +1,9 @@
-// Runs tests on addons that are compiled with sanitizers, in a copy of this checkout in build-sanitized/, so that the
-// addons in use stay as they are:
+// Runs tests on addons that are compiled with sanitizers, in a copy of this checkout in build-sanitized/, so that the normal
+// addons are not changed:
 //   node scripts/sanitize.mjs [--sanitize address,undefined] [--build-only] [--minutes 1] [test files]
-// Without test files: those of the readers and the binding, then mutated files and hostile calls, then libFuzzer on the
-// reader of tensors where clang is installed. Fails if something fails or if a sanitizer reports something. libtorch itself
-// is not instrumented.
+// Without test files, runs the tests of the readers and the binding, then mutated files and hostile calls, then, if clang is
+// installed, libFuzzer on the reader of tensors. Fails if a test fails or a sanitizer reports an error. libtorch itself is not
+// instrumented.
 import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -15,7 +15,7 @@ const work = path.join(root, "build-sanitized");
 const copy = path.join(work, "attention-bypass");
 const reports = path.join(work, "reports");
 
-/** The tests that reach the readers of weights and the binding's conversions, and the project's threads. */
+/** The tests of the readers of weights, of the binding's conversions and of threads. */
 const standardTests = [
   "bad-arguments",
   "bad-tensors",
@@ -39,13 +39,13 @@ const { values, positionals } = parseArgs({
 const capture = (command, args, options = {}) =>
   spawnSync(command, args, { cwd: root, encoding: "utf8", maxBuffer: 2 ** 28, ...options }).stdout.trim();
 
-/** Takes over the files of the checkout, and leaves what was compiled before, which CMake then makes up to date. */
+/** Copies the files of the checkout. Keeps earlier build results, which CMake updates. */
 function copyCheckout() {
   mkdirSync(copy, { recursive: true });
   const files = capture("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).split("\0");
   for (const name of files.filter((name) => name !== "" && existsSync(path.join(root, name)))) {
     const target = path.join(copy, name);
-    // Times are kept, so that only what has changed is compiled again.
+    // Keeps the times, so that only changed files are compiled again.
     cpSync(path.join(root, name), target, { preserveTimestamps: true });
   }
   const gone = capture("git", ["ls-files", "-z", "--deleted"]).split("\0");
@@ -70,7 +70,7 @@ async function libtorch() {
   return found;
 }
 
-/** Compiles the addons in the copy; returns the exit code. */
+/** Compiles the addons in the copy and returns the exit code. */
 async function compile() {
   const found = await libtorch();
   const { compileAddons, addonFolder } = await import(path.join(copy, "scripts", "compile.mjs"));
@@ -79,16 +79,16 @@ async function compile() {
   return status;
 }
 
-/** The environment in which Node can open what is compiled with sanitizers. */
-function surroundings() {
+/** The environment variables with which Node.js can load addons compiled with sanitizers. */
+function sanitizerEnvironment() {
   const library = (name) => capture("c++", [`-print-file-name=${name}`]);
   const kind = values.sanitize.includes("thread") ? "libtsan.so" : "libasan.so";
-  // What Node, V8 and libtorch keep until the process ends is no leak of ours; test/memory.test.ts watches that.
+  // Leaks are not reported: Node.js, V8 and libtorch keep memory until the process ends. test/memory.test.ts checks for leaks.
   const common = `log_path=${path.join(reports, "report")}:print_stacktrace=1`;
   return {
     ...process.env,
     CI: "",
-    // libstdc++ must be there when the runtime looks for the functions of exceptions.
+    // libstdc++ must be loaded before the runtime looks for the functions of exceptions.
     LD_PRELOAD: `${library(kind)} ${library("libstdc++.so.6")}`,
     ASAN_OPTIONS: `${common}:detect_leaks=0:allocator_may_return_null=1`,
     UBSAN_OPTIONS: common,
@@ -101,24 +101,24 @@ const run = (command, args, env) => spawnSync(command, args, { cwd: copy, stdio:
 function runTests() {
   const tests = positionals.length > 0 ? positionals : standardTests;
   const tap = path.join(copy, "node_modules", ".bin", "tap");
-  return run(tap, ["--jobs=1", ...tests], surroundings());
+  return run(tap, ["--jobs=1", ...tests], sanitizerEnvironment());
 }
 
-/** Mutated files and hostile calls reach conversions that no test thinks of. */
+/** Runs mutated files and hostile calls, which cover conversions that the tests do not. */
 function runFuzzer() {
   const fuzz = path.join(copy, "scripts", "fuzz.mjs");
   const begin = [fuzz, "--jobs", "1", "--minutes", values.minutes, "--kept", path.join(work, "fuzz")];
   const runs = [begin, [...begin, "--calls"]];
-  return runs.map((args) => run(process.execPath, args, surroundings())).find((status) => status !== 0) ?? 0;
+  return runs.map((args) => run(process.execPath, args, sanitizerEnvironment())).find((status) => status !== 0) ?? 0;
 }
 
-/** Compiles the target of libFuzzer, which reads tensors without Node, and runs it. */
+/** Compiles and runs the target of libFuzzer, which reads tensors without Node.js. */
 async function runLibFuzzer() {
   const clang = ["clang++", "clang++-14", "clang++-15", "clang++-16"].find(
     (name) => !spawnSync(name, ["--version"]).error,
   );
   if (clang === undefined) {
-    console.log("libFuzzer is left out: there is no clang");
+    console.log("libFuzzer is skipped: clang is not installed");
     return 0;
   }
   const { folder } = await libtorch();

@@ -1,5 +1,5 @@
-// Brings a checkout to the point where it runs: npm's packages, dist/, a libtorch, the native addons. Each step is
-// skipped where its result is there and newer than what it is made of.
+// Prepares a checkout: installs npm packages, builds dist/, finds or downloads libtorch, and compiles the native addons. A step is
+// skipped if its result exists and is newer than its sources.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import path from "node:path";
@@ -22,11 +22,11 @@ const tool = (name) => at("node_modules", ".bin", name);
 
 function installPackages() {
   if (existsSync(tool("tsdown")) && upToDate(["node_modules/.package-lock.json"], ["package-lock.json"])) return;
-  // Not `npm ci`, which refuses to work where a registry lacks other platforms' optional packages.
+  // `npm ci` fails if the registry lacks optional packages of other platforms.
   run(
     "npm",
     ["install", "--no-save", "--no-audit", "--no-fund"],
-    "npm must reach a registry once; see `npm config get registry`.",
+    "npm needs access to a registry; see `npm config get registry`.",
   );
 }
 
@@ -37,7 +37,7 @@ function compileLibrary() {
   run(tool("tsdown"), ["--logLevel", "warn"], "The message above names the line.");
 }
 
-/** PyTorch's wheel holds a complete libtorch; pip brings it by the user's own index, mirror and proxy. */
+/** Installs PyTorch's wheel, which contains a complete libtorch. pip uses the user's settings for index, mirror and proxy. */
 function downloadLibtorch(folder) {
   const unfinished = `${folder}.${process.pid}`;
   mkdirSync(path.dirname(folder), { recursive: true });
@@ -66,7 +66,7 @@ async function obtainLibtorch() {
   try {
     downloadLibtorch(cachedLibtorch(pinned));
   } catch (error) {
-    failure = ` Downloading it did not work either: ${error.message}`;
+    failure = ` The download failed too: ${error.message}`;
   }
   const second = await findLibtorch(pinned, [series]);
   if (second.found) return second.found;

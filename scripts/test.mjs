@@ -1,6 +1,6 @@
-// Sets up what is missing, then runs tap; arguments go to tap, and --quick stands for the quick tests. The Python that
-// results are compared with, and what executes notebooks, are made here and not by the tests, which run side by side;
-// where they can't be had, the tests that need them are skipped.
+// Runs setup, then tap with the given arguments; --quick selects the quick tests. Creates the Python environments for
+// reference results and notebooks here, because the tests run in parallel. If an environment cannot be created, the tests
+// that need it are skipped.
 import { spawnSync } from "node:child_process";
 import path from "node:path";
 import { notebookPython } from "./notebook.mjs";

@@ -52,7 +52,7 @@ t.test("a rehearsal on the CPU passes every check", async (t) => {
     "heads",
     "mean",
   ];
-  for (const part of [...parts, "left in their files", "task sums", "aborted sweep", "does not exist"]) {
+  for (const part of [...parts, "kept on disk", "task sums", "aborted sweep", "does not exist"]) {
     t.ok(
       checks.some(([what]) => what?.includes(part)),
       `it checks: ${part}`,

@@ -47,7 +47,7 @@ t.test("outputs that would replace inputs", async (t) => {
   ] as const) {
     const { code, stderr } = await run(...sweep, ...extra);
     t.equal(code, 2, `${extra.join(" ")}: ${stderr}`);
-    t.match(stderr, `another file for ${option}, since ${other} names`);
+    t.match(stderr, `another file for ${option}, because ${other} names`);
   }
   t.equal(await readFile(at("samples.jsonl"), "utf8"), `${samples}\n`);
   t.equal(await readFile(path.join(model, "config.json"), "utf8"), config);

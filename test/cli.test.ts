@@ -374,7 +374,7 @@ t.test("convert", async (t) => {
 t.test("doctor", async (t) => {
   const human = await succeed(t, "doctor");
   t.match(human, new RegExp(`^attention-bypass: +${version.replaceAll(".", "\\.")}$`, "m"));
-  t.match(human, /^looked at: .*: taken$/m);
+  t.match(human, /^searched: .*: used$/m);
   t.match(human, /^CPU capability: +\w+$/m);
   t.match(human, /^result: +models can be loaded$/m);
   t.match(await succeedJson(t, "doctor"), { package: version, node: process.version, failure: null });
@@ -488,9 +488,14 @@ t.test("messages name the options of the command line, and say what to do", asyn
   await says(/ for --stride but received 99 /, ...perplexity, "--stride", "99");
   await says(/for --context-length but received 9999 /, ...perplexity, "--context-length", "9999");
   await says(/for --bypass /, ...generate, "--bypass", "3");
-  await says(/: expected --samples, --text, --tasks or --task, /, "sweep", model);
-  await says(/ goes after --, as in generate MODEL -- "-text" /, "generate", model, "- a list");
-  await says(/ goes in quotes /, "generate", model, "several", "words");
+  await says(/: expected at least one of --samples, --text, --tasks and --task /, "sweep", model);
+  await says(
+    /; write a prompt that begins with - after --, as in generate MODEL -- "-text" /,
+    "generate",
+    model,
+    "- a list",
+  );
+  await says(/ in quotes /, "generate", model, "several", "words");
   await says(/'swep' \(Did you mean sweep\?\)/, "swep");
   await says(/'--prefixlength' .*--prefix-length/, "memorization", model, "--samples", "x.npy", "--prefixlength", "3");
   await says(
@@ -503,12 +508,12 @@ t.test("messages name the options of the command line, and say what to do", asyn
     ...[...["sweep", model, "--samples", "x.npy", "--output", "sweep.out"]],
   );
   await says(
-    /ends in \.csv beside --csv but received sweep\.json; leave one/,
+    /ends in \.csv with --csv but received sweep\.json; omit one/,
     ...["sweep", model, "--samples", "x.npy", "--output", "sweep.json", "--csv"],
   );
   await says(/for --report but received "report.pdf"/, "sweep", model, "--samples", "x.npy", "--report", "report.pdf");
   await says(/for --output but received "report.pdf"/, "report", sweepFile, "--output", "report.pdf");
-  await says(/expected --output .* beside --figure/, "report", sweepFile, "--figure", "by-block");
+  await says(/expected --output .* with --figure/, "report", sweepFile, "--figure", "by-block");
   await says(/x\.safetensors, the name of safetensors; .* such as x\.pt/, "convert", model, "x.safetensors");
   const plain = await attentionBypass("generate", model, "--loud", "--", "--json");
   t.match(plain.errors, /^attention-bypass: /, "a word after -- is no option");

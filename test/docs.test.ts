@@ -16,11 +16,14 @@ t.test("each error code has its row, once", async (t) => {
 });
 
 t.test("each dependency's licence is named", async (t) => {
-  const { dependencies } = JSON.parse(read("package.json")) as { dependencies: Record<string, string> };
+  const { dependencies, optionalDependencies } = JSON.parse(read("package.json")) as Record<
+    "dependencies" | "optionalDependencies",
+    Record<string, string>
+  >;
   const listed = [...read("docs", "licences.md").matchAll(/^\| `([^`]+)` +\| ([^|]+?) +\|$/gm)].map((row) =>
     row.slice(1),
   );
-  const own = Object.keys(dependencies).map((name) => [
+  const own = [...Object.keys(dependencies), ...Object.keys(optionalDependencies)].map((name) => [
     name,
     (JSON.parse(read("node_modules", name, "package.json")) as { license: string }).license,
   ]);

@@ -51,7 +51,10 @@ t.test("a libtorch that brings down its process", { skip: noCompiler }, async (t
     t,
     '#include <stdio.h>\n#include <unistd.h>\n__attribute__((constructor)) static void fail(void) { fputs("no licence\\n", stderr); _exit(3); }',
   );
-  t.match((await doctor(leaving)).failure.message, /ended its process with exit code 3 \(its last line of output: no licence/);
+  t.match(
+    (await doctor(leaving)).failure.message,
+    /ended its process with exit code 3 \(its last line of output: no licence/,
+  );
 
   const { stdout } = await runScript(`
     import { diagnose } from "attention-bypass";

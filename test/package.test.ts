@@ -102,7 +102,7 @@ t.test("the README's first program", async (t) => {
 
 t.test("as an ES module, in CommonJS, in a worker", async (t) => {
   const { stdout } = await runHere(await example("esm.mjs"));
-  t.match(stdout, /^secrets completed: 0\.\d\d, without the last quarter's attention 0\.\d\d\n$/);
+  t.match(stdout, /^share of secrets completed: 0\.\d\d, with the last quarter bypassed 0\.\d\d\n$/);
   t.match((await runHere(await example("commonjs.cjs"))).stdout, /^ \w.*\n/);
   t.match((await runHere(await example("worker.mjs"))).stdout, /^from the worker: .+\n/);
 });
@@ -157,12 +157,12 @@ t.test("libtorch from setup, from Python, and from nowhere", async (t) => {
 
   const pip = { ...cache, ATTENTION_BYPASS_PYTHON: "python3", PATH: process.env.PATH };
   await run(process.execPath, [cli, "setup", "--from", "pip", "--yes"], { env: { ...environment, ...pip } });
-  t.match((await runHere(at("esm.mjs"), [], cache)).stdout, /^secrets completed/);
+  t.match((await runHere(at("esm.mjs"), [], cache)).stdout, /^share of secrets completed/);
 
   const interpreter = python();
   if (interpreter === undefined) return t.pass(noPython);
   const own = { ATTENTION_BYPASS_CACHE: at("empty"), ATTENTION_BYPASS_PYTHON: interpreter };
-  t.match((await runHere(at("esm.mjs"), [], own)).stdout, /^secrets completed/);
+  t.match((await runHere(at("esm.mjs"), [], own)).stdout, /^share of secrets completed/);
   const { stdout } = await run(process.execPath, [cli, "doctor", "--json"], { env: { ...environment, ...own } });
   t.equal(JSON.parse(stdout).libtorch.origin, "python");
 });

@@ -1,4 +1,4 @@
-// TypeScript in strict mode: which block to switch off, by a sweep over secrets and questions.
+// TypeScript in strict mode: recommends the block to bypass, from a sweep over secrets and questions.
 import path from "node:path";
 import {
   AttentionBypassError,

@@ -13,9 +13,9 @@ interface Options extends ModelOptions, BypassOptions, TaskOptions, MemoryOption
 }
 
 const examples = `
-Scores are those of the lm-evaluation-harness, zero-shot, with its standard
-errors: accuracy is its acc, normalizedAccuracy its acc_norm. docs/benchmarks.md
-says how a file defines a task.
+Scores and standard errors are those of the lm-evaluation-harness, zero-shot:
+accuracy is its acc, normalizedAccuracy its acc_norm. docs/benchmarks.md
+describes how to define a task in a file.
 
 Examples:
   $ attention-bypass benchmark ./pythia-160m --tasks arc_easy,piqa \\
@@ -43,8 +43,10 @@ async function benchmark(path: string, options: Options, signal: AbortSignal) {
 export function addBenchmark(program: Command, signal: AbortSignal): void {
   const command = program
     .command("benchmark")
-    .summary("measure how well a model does at tasks")
-    .description("Measures how well a model does at tasks: multiple choice by log-likelihood, and last words.")
+    .summary("measure the accuracy of a model on tasks")
+    .description(
+      "Measures the accuracy of a model on tasks: multiple choice by log-likelihood, and prediction of the last word.",
+    )
     .argument("<model>", modelHelp)
     .optionsGroup("Tasks, at least one:");
   addTaskOptions(command);
@@ -52,7 +54,7 @@ export function addBenchmark(program: Command, signal: AbortSignal): void {
   addBypassOptions(command);
   addModelOptions(command);
   addJsonOption(command)
-    .option("--per-question", "with --json, each question's answer too")
+    .option("--per-question", "with --json, also print the answer to each question")
     .addHelpText("after", examples)
     .action((path: string, options: Options) => benchmark(path, options, signal));
 }

@@ -24,13 +24,13 @@ export interface BypassOptions {
 
 const expected = "Expected blocks such as 7, 5,6,7, 4-7, 4- (to the last) or q4 (the last quarter).";
 
-/** One number or range of a list, as numbers. */
+/** Parses one number or range of a list. */
 function expand(item: string): number[] {
   const found = /^(\d{1,4})(?:-(\d{1,4}))?$/.exec(item);
   if (!found) throw new InvalidArgumentError(expected);
   const from = Number(found[1]);
   const to = Number(found[2] ?? from);
-  if (from > to) throw new InvalidArgumentError(`Expected the lower block of ${item} first.`);
+  if (from > to) throw new InvalidArgumentError(`Expected the lower block first in ${item}.`);
   return Array.from({ length: to - from + 1 }, (_, index) => from + index);
 }
 
@@ -42,7 +42,7 @@ export function parseBlocks(text: string): Blocks {
   return text.split(",").flatMap((item) => expand(item.trim()));
 }
 
-/** Heads such as 3.0,3.5,4.1: block, full stop, head. */
+/** Parses heads such as 3.0,3.5,4.1: block, full stop, head. */
 export function parseHeads(text: string): Heads {
   const heads: Record<number, number[]> = {};
   for (const item of text.split(",")) {
@@ -56,7 +56,7 @@ export function parseHeads(text: string): Heads {
 
 export const meanSamplesOption = new Option(
   "--mean-samples <file>",
-  "samples that the mode mean takes its means from: .npy or .jsonl, all their tokens",
+  "samples for --mode mean, .npy or JSON lines; means are over all their tokens",
 );
 
 export function addBypassOptions(command: Command): Command {
@@ -64,31 +64,27 @@ export function addBypassOptions(command: Command): Command {
     .optionsGroup("Bypass options:")
     .option(
       "--bypass <blocks>",
-      "blocks, numbered from 0, whose attention (or --part) is switched off: 7, or 5,6,7, or 4-7, or 4- (to the last), or q4 " +
-        "(the 4th quarter of the stack) (default: none)",
+      "blocks to bypass, numbered from 0: 7, or 5,6,7, or 4-7, or 4- (to the last), or q4 (the last quarter) " +
+        "(default: none)",
       parseBlocks,
     )
-    .addOption(
-      new Option("--part <part>", 'the part of the blocks that is switched off (default: "attention")').choices(
-        bypassParts,
-      ),
-    )
-    .option("--heads <heads>", "single heads to switch off, as block.head: 3.0,3.5 (default: none)", parseHeads)
+    .addOption(new Option("--part <part>", 'part of the blocks to bypass (default: "attention")').choices(bypassParts))
+    .option("--heads <heads>", "single heads to bypass, as block.head: 3.0,3.5 (default: none)", parseHeads)
     .addOption(
       new Option(
         "--mode <mode>",
-        'what a bypassed attention adds: nothing ("zero"), each token\'s own value ("short-circuit"), or what it adds ' +
-          'on average ("mean") (default: "zero")',
+        'what replaces the output: nothing ("zero"), the output if each token attends only to itself ' +
+          '("short-circuit"), or the mean over samples ("mean") (default: "zero")',
       ).choices(bypassModes),
     )
     .addOption(meanSamplesOption);
 }
 
-function required(option: string, beside: string): AttentionBypassError {
-  return new AttentionBypassError("INVALID_ARGUMENT", `expected ${option} beside ${beside} but it is not given`);
+function required(option: string, other: string): AttentionBypassError {
+  return new AttentionBypassError("INVALID_ARGUMENT", `expected ${option} with ${other} but it is not given`);
 }
 
-/** The bypass, but for its means. */
+/** Returns the bypass without its means. Throws INVALID_ARGUMENT. */
 export function toBypass({ bypass: blocks, heads, part, mode, meanSamples }: BypassOptions): { bypass?: Bypass } {
   if (mode === "mean" && meanSamples === undefined) throw required("--mean-samples", "--mode mean");
   if (mode !== "mean" && meanSamples !== undefined) throw required("--mode mean", "--mean-samples");
@@ -101,7 +97,7 @@ export function toBypass({ bypass: blocks, heads, part, mode, meanSamples }: Byp
   };
 }
 
-/** The means that are asked for. */
+/** Computes the means over the samples of --mean-samples, if it is given. */
 export async function readMeans(
   model: Model,
   { meanSamples, json }: Pick<BypassOptions, "meanSamples"> & JsonOption,
@@ -114,7 +110,7 @@ export async function readMeans(
   return { means };
 }
 
-/** The same bypass with its means. */
+/** Adds the means to a bypass. */
 export async function withMeans(
   model: Model,
   { bypass }: { bypass?: Bypass },

@@ -9,10 +9,10 @@ import { withProgress } from "./progress.js";
 type Options = Pick<ConvertOptions, "allowNonFinite" | "dtype" | "key" | "tokenizer" | "trust"> & JsonOption;
 
 const examples = `
-The archive loads in every command here, and in Python with
-torch.jit.load(path)(input_ids). It appears whole or not at all, and replaces a
-file of the same name. Names of other formats (.safetensors, .bin, .onnx, .gguf)
-are refused. With --json: path and bytes.
+All commands load the archive, and Python runs it with
+torch.jit.load(path)(input_ids). It is written to a temporary file and renamed
+when complete, and replaces a file of the same name. Names of other formats
+(.safetensors, .bin, .onnx, .gguf) are refused. --json prints path and bytes.
 
 Examples:
   $ attention-bypass convert ./pythia-160m pythia-160m.pt
@@ -36,11 +36,11 @@ export function addConvert(program: Command, signal: AbortSignal): void {
   const command = program
     .command("convert")
     .summary("write a model as one TorchScript archive")
-    .description("Writes a model as one TorchScript archive, with its config and tokenizer inside.")
+    .description("Writes a model as one TorchScript archive that contains its config and tokenizer.")
     .argument("<from>", modelHelp)
     .argument("<to>", "archive to write, such as model.pt")
     .optionsGroup("Conversion options:")
-    .addOption(dtypeOption("the checkpoint's own where its config says one, else float32"))
+    .addOption(dtypeOption("the dtype in the checkpoint's config, or float32 if there is none"))
     .option("--tokenizer <path>", tokenizerHelp)
     .option("--key <key>", keyHelp)
     .option("--trust", trustHelp)

@@ -3,7 +3,7 @@ import { realpath } from "node:fs/promises";
 import path from "node:path";
 import { AttentionBypassError } from "../errors/errors.js";
 
-/** An option or argument, and the file that it names; undefined if it is not given. */
+/** An option or argument and the file that it names, undefined if it is not given. */
 export type NamedFile = readonly [option: string, file: string | undefined];
 
 /** The files in a model's folder that are read to load the model. */
@@ -29,7 +29,7 @@ export async function requireDistinct(inputs: readonly NamedFile[], outputs: rea
     if (other !== undefined) {
       throw new AttentionBypassError(
         "INVALID_ARGUMENT",
-        `expected another file for ${option}, since ${other} names it or its folder, but received ${file}`,
+        `expected another file for ${option}, because ${other} names it or its folder, but received ${file}`,
       );
     }
     taken.set(place, option);

@@ -7,10 +7,10 @@ const examples = `
 The exit code is 4 if no libtorch can be loaded, else 0.
 
 Environment:
-  ATTENTION_BYPASS_LIBTORCH  the folder of a libtorch, the only place searched
+  ATTENTION_BYPASS_LIBTORCH  folder of a libtorch; no other place is searched
   ATTENTION_BYPASS_CACHE     this package's cache
                              (default: ~/.cache/attention-bypass)
-  ATTENTION_BYPASS_PYTHON    the Python whose PyTorch may be used
+  ATTENTION_BYPASS_PYTHON    Python whose PyTorch may be used
                              (default: python3, then python)
 
 Examples:
@@ -20,8 +20,8 @@ Examples:
 function lines(diagnosis: Diagnosis): [name: string, value: string][] {
   const { cpu, wanted, attempts, libtorch, nvidia, runtime, cudaRefusal, auto, failure } = diagnosis;
   const found: [string, string][] = attempts.map(({ origin, path, refusal }) => [
-    "looked at",
-    `${path} (${origin}): ${refusal ?? "taken"}`,
+    "searched",
+    `${path} (${origin}): ${refusal ?? "used"}`,
   ]);
   const loaded: [string, string][] = runtime
     ? [
@@ -35,11 +35,11 @@ function lines(diagnosis: Diagnosis): [name: string, value: string][] {
     ["attention-bypass", diagnosis.package],
     ["Node.js", diagnosis.node],
     ["platform", diagnosis.platform],
-    ["glibc", diagnosis.glibc ?? "none, and the prebuilt addons need it"],
+    ["glibc", diagnosis.glibc ?? "none; the prebuilt addons need it"],
     ["CPU", `${cpu.model}, ${cpu.cores} cores`],
     ["memory", `${diagnosis.memoryGiB} GiB`],
-    ["NVIDIA driver", nvidia ? [nvidia.driver, ...nvidia.devices].join(", ") : "none is loaded"],
-    ["wanted", `libtorch ${wanted.version}; addons for ${wanted.series.join(", ") || "no version: none is built"}`],
+    ["NVIDIA driver", nvidia ? [nvidia.driver, ...nvidia.devices].join(", ") : "not loaded"],
+    ["needed", `libtorch ${wanted.version}; addons for ${wanted.series.join(", ") || "no version: none is built"}`],
     ...found,
     ["libtorch", libtorch ? `${libtorch.version} in ${libtorch.folder}` : "none"],
     ...loaded,
@@ -49,7 +49,7 @@ function lines(diagnosis: Diagnosis): [name: string, value: string][] {
 
 async function doctor({ json }: JsonOption): Promise<void> {
   const diagnosis = await diagnose();
-  // Printed whole before it counts as a failure: what is wrong here is the result, not an error.
+  // The diagnosis is the result, so a failure in it changes only the exit code.
   if (json) await printJson(diagnosis);
   else
     await print(
@@ -63,10 +63,10 @@ async function doctor({ json }: JsonOption): Promise<void> {
 export function addDoctor(program: Command): void {
   const command = program
     .command("doctor")
-    .summary("tell whether this machine can run models, and why not")
+    .summary("check whether this machine can run models")
     .description(
-      "Looks at this machine the way that loading a model does: versions, every place where a libtorch may be and why " +
-        "it is taken or not, drivers and devices, what the CPU can do. What it finds is loaded in a process of its own.",
+      "Checks what loading a model needs: versions, each place where libtorch may be and why it is used or not, drivers, " +
+        "devices and CPU capabilities. libtorch is loaded in a separate process.",
     );
   addJsonOption(command).addHelpText("after", examples).action(doctor);
 }

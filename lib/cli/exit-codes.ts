@@ -4,10 +4,10 @@ const usage = 2;
 const input = 3;
 const environment = 4;
 
-/** What the process answers where nothing in `exitCodes` fits. */
+/** The exit code of failures that `exitCodes` does not list. */
 export const unexpected = 1;
 
-/** A failure's exit code says who can mend it: the caller, the files, the machine. */
+/** The exit code of each failure. It shows where to fix it: in the command line, in the files, or on the machine. */
 export const exitCodes: Readonly<Record<ErrorCode, number>> = {
   INVALID_ARGUMENT: usage,
   BLOCK_OUT_OF_RANGE: usage,
@@ -63,15 +63,15 @@ export const exitCodes: Readonly<Record<ErrorCode, number>> = {
 
 export const exitCodesHelp = `
 Exit codes:
-  0    it worked
-  1    a failure of another kind
-  2    the command line asks for something that is not possible
-  3    an input file is missing, broken or not supported
-  4    this machine can't: libtorch, addon, device, memory, writing, the network
+  0    success
+  1    any other failure
+  2    invalid command line
+  3    an input file is missing, invalid or not supported
+  4    a problem of this machine: libtorch, addon, device, memory, disk, network
   130  interrupted (143: terminated)
 
-A failure is one line on stderr, "attention-bypass: message [CODE]". With --json
-it is {"error":{"code","message"}}, and nothing else goes to stderr. Without
---json and without a terminal, stderr also has lines such as
-"attention-bypass: Sweeping, 42 % done, about 12 min left": the device at the
-beginning, then the progress every minute.`;
+A failure is one line on stderr: "attention-bypass: message [CODE]", or with
+--json {"error":{"code","message"}}. With --json, stderr has nothing else.
+Without --json, if stderr is not a terminal, it also receives the device at the
+start, and every minute a line such as
+"attention-bypass: Sweeping, 42 % done, about 12 min left".`;

@@ -4,9 +4,9 @@ import { visible } from "../errors/visible.js";
 import { exitCodes, unexpected } from "./exit-codes.js";
 import { withFlags } from "./option-names.js";
 
-/** A failure as the command line tells it. */
+/** A failure as the command line reports it. */
 export interface Failure {
-  /** Undefined where there is nothing to say. */
+  /** Undefined if nothing is printed. */
   report: { code: string; message: string } | undefined;
   exitCode: number;
 }
@@ -17,21 +17,21 @@ function oneLine(message: string): string {
   return visible(message.trim().replace(/\s*[\r\n]\s*/g, " "));
 }
 
-/** What helps with a word that is taken for an option, or one too many. */
+/** Advice for an unknown option or a surplus argument. */
 function hint(code: string, command: string | undefined): string {
   const prompt = command === "generate";
   if (code === "commander.unknownOption") {
     return prompt
-      ? '; a prompt that begins with - goes after --, as in generate MODEL -- "-text"'
-      : "; an argument that begins with - goes after --";
+      ? '; write a prompt that begins with - after --, as in generate MODEL -- "-text"'
+      : "; write an argument that begins with - after --";
   }
-  return prompt && code === "commander.excessArguments" ? "; a prompt of several words goes in quotes" : "";
+  return prompt && code === "commander.excessArguments" ? "; write a prompt of several words in quotes" : "";
 }
 
-/** `args` are those of the command line, the command first. */
+/** Converts an error to a failure. args: the command line, from the command on. */
 export function toFailure(error: unknown, args: readonly string[] = []): Failure {
   if (error instanceof CommanderError) {
-    // Help and version arrive as errors too, already printed.
+    // Commander throws for help and version too, after it has printed them.
     if (error.exitCode === 0) return silent(0);
     if (error.code === "commander.help") return silent(exitCodes.INVALID_ARGUMENT);
     const message = oneLine(error.message.replace(/^error: /, ""));
@@ -40,7 +40,7 @@ export function toFailure(error: unknown, args: readonly string[] = []): Failure
       exitCode: exitCodes.INVALID_ARGUMENT,
     };
   }
-  // Who reads our output has read enough.
+  // The reader of the output has closed the pipe.
   if (systemCode(error) === "EPIPE") return silent(0);
   const message = oneLine(messageOf(error));
   if (error instanceof AttentionBypassError) {

@@ -21,11 +21,11 @@ interface Options extends ModelOptions, BypassOptions, JsonOption {
 }
 
 const examples = `
-Text comes as the model writes it, without the prompt; from a model without a
-tokenizer come token ids, with spaces between them. A prompt that begins with -
-goes after --. With --json: text, tokens, logProbabilities (natural logarithm),
-finishReason ("length", "stop" or "end-of-text") and seed (null if no tokens
-were drawn).
+Prints the generated text, without the prompt, as it is generated. Without a
+tokenizer, prints token ids separated by spaces. Write a prompt that begins with
+- after --. --json prints text, tokens, logProbabilities (natural logarithm),
+finishReason ("length", "stop" or "end-of-text") and seed (null for greedy
+decoding).
 
 Examples:
   $ attention-bypass generate ./pythia-160m "The licenses for most software" \\
@@ -36,7 +36,7 @@ Examples:
   $ cat prompt.txt | attention-bypass generate ./pythia-160m - \\
       --bypass 4-7 --mode short-circuit`;
 
-/** A person who likes what was drawn needs its seed; a stream, unlike a generation, does not name it. */
+/** Chooses a seed and prints it, so that a sampled text can be repeated: a stream does not return its seed. */
 function noteSeed(options: Options): { seed?: number } {
   if ((options.temperature ?? 0) <= 0 || options.seed !== undefined) return {};
   const seed = randomInt(2 ** 47);
@@ -73,27 +73,27 @@ async function generate(path: string, argument: string | undefined, options: Opt
 export function addGenerate(program: Command, signal: AbortSignal): void {
   const command = program
     .command("generate")
-    .summary("write on after a prompt")
-    .description("Writes on after a prompt, with the attention of the blocks that you name switched off.")
+    .summary("generate text from a prompt")
+    .description("Generates text from a prompt, optionally with the attention of chosen blocks bypassed.")
     .argument("<model>", modelHelp)
-    .argument("[prompt]", 'text to write on after; "-" reads standard input, less a line break at its end')
+    .argument("[prompt]", 'text of the prompt; "-" reads standard input, without its last line break')
     .optionsGroup("Generation options:")
-    .option("--tokens <ids>", "token ids for a prompt, such as 1,2,3", tokenIds)
+    .option("--tokens <ids>", "token ids of the prompt, such as 1,2,3", tokenIds)
     .option(
       "--max-new-tokens <count>",
-      "tokens to generate at most (default: 128, or what the context still holds)",
+      "maximum number of tokens (default: 128, or the rest of the context if that is less)",
       wholeNumber(1),
     )
-    .option("--temperature <number>", "0 takes the most probable token, above 0 tokens are drawn (default: 0)", decimal)
-    .option("--top-k <count>", "draw among so many most probable tokens (default: all)", wholeNumber(1))
-    .option("--top-p <share>", "draw among the fewest tokens with this probability together (default: 1)", decimal)
+    .option("--temperature <number>", "0 for greedy decoding, above 0 for sampling (default: 0)", decimal)
+    .option("--top-k <count>", "sample from this many most probable tokens (default: all)", wholeNumber(1))
     .option(
-      "--seed <number>",
-      "the same seed draws the same tokens (default: a random one, told on stderr)",
-      wholeNumber(0),
+      "--top-p <share>",
+      "sample from the fewest tokens whose probabilities sum to this value (default: 1)",
+      decimal,
     )
-    .option("--stop <text>", "end before this text; may be given again", append)
-    .option("--no-stop-at-end-of-text", "go on after the model's end-of-text token");
+    .option("--seed <number>", "seed of the sampling (default: random, printed on stderr)", wholeNumber(0))
+    .option("--stop <text>", "stop before this text; may be repeated", append)
+    .option("--no-stop-at-end-of-text", "continue after the model's end-of-text token");
   addBypassOptions(command);
   addModelOptions(command);
   addJsonOption(command)

@@ -3,7 +3,7 @@ import { readTextPlace, textBytes } from "../data/text.js";
 import { AttentionBypassError } from "../errors/errors.js";
 import { decodeUtf8, toUtf8 } from "../files/utf8.js";
 
-/** The text on standard input, in UTF-8. */
+/** Reads UTF-8 text from standard input. Throws SAMPLES_INVALID. */
 export async function readStandardInput(signal: AbortSignal): Promise<string> {
   const refuse = (received: string, wayOut: string) =>
     new AttentionBypassError("SAMPLES_INVALID", `expected text on standard input but ${received}; ${wayOut}`);
@@ -11,7 +11,7 @@ export async function readStandardInput(signal: AbortSignal): Promise<string> {
   let length = 0;
   for await (const piece of addAbortSignal(signal, process.stdin)) {
     length += (piece as Buffer).length;
-    if (length > textBytes) throw refuse(`it has more than ${textBytes} bytes`, "give a part of it: head -c");
+    if (length > textBytes) throw refuse(`it has more than ${textBytes} bytes`, "shorten it, for example with head -c");
     pieces.push(piece as Buffer);
   }
   try {
@@ -21,12 +21,12 @@ export async function readStandardInput(signal: AbortSignal): Promise<string> {
   }
 }
 
-/** The text in a file or a folder, or on standard input for "-". */
+/** Reads the text of a file or a folder, or of standard input for "-". */
 export function readText(file: string, signal: AbortSignal): Promise<string> {
   return file === "-" ? readStandardInput(signal) : readTextPlace(file, signal);
 }
 
-/** Token ids, or what is read for the argument that stands for text: one of both must be given. */
+/** Returns the token ids, or the text that `read` returns for the argument. Exactly one of them must be given. */
 export async function textOrTokens(
   name: string,
   argument: string | undefined,

@@ -2,7 +2,7 @@ import { constants } from "node:os";
 
 const signals = ["SIGINT", "SIGTERM"] as const;
 
-/** Aborts on the first signal; the second one kills, as it does without us. */
+/** Returns a signal that aborts at the first SIGINT or SIGTERM. A second one ends the process. */
 export function untilInterrupted(): AbortSignal {
   const controller = new AbortController();
   for (const name of signals) {
@@ -16,7 +16,7 @@ export function untilInterrupted(): AbortSignal {
   return controller.signal;
 }
 
-/** What shells expect of a process that a signal ended; undefined where none did. */
+/** The exit code of an interrupted process, 128 plus the number of the signal; undefined if it was not interrupted. */
 export function interruptedExitCode(signal: AbortSignal): number | undefined {
   return signal.aborted ? (signal.reason as number) : undefined;
 }

@@ -30,14 +30,14 @@ Examples:
 function createProgram(signal: AbortSignal): Command {
   const program = new Command("attention-bypass")
     .description(
-      "Runs Pythia, GPT-Neo and GPT-2 models with the attention of chosen transformer blocks switched off, and measures what that " +
-        "does to what they write, predict and know by heart.",
+      "Runs Pythia, GPT-Neo and GPT-2 models with the attention of chosen transformer blocks bypassed, and measures " +
+        "the effect on generation, perplexity, memorization and benchmarks.",
     )
     .version(packageVersion)
-    // setup has a --version of its own.
+    // setup has its own --version.
     .enablePositionalOptions()
     .exitOverride()
-    // Failures of all kinds are told in one place, below.
+    // `report` below prints all failures.
     .configureOutput({ outputError: () => {}, getOutHelpWidth: outputWidth, getErrHelpWidth: outputWidth })
     .addHelpText("after", examples)
     .addHelpText("after", exitCodesHelp);
@@ -62,7 +62,7 @@ function report(failure: { code: string; message: string }, args: readonly strin
 }
 
 async function main(): Promise<void> {
-  // A reader who leaves is no news; `print` hears of the rest.
+  // A closed pipe is not a failure; `print` reports other write errors.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   const signal = untilInterrupted();
   const args = process.argv.slice(2);

@@ -23,20 +23,21 @@ interface Options extends ModelOptions, BypassOptions, MemoryOption, JsonOption 
 }
 
 const examples = `
-Metrics, means over the rows, with natural logarithms:
-  exactMatch             1 if all greedily generated tokens are the suffix,
-                         else 0
-  tokenAccuracy          share of the greedily generated tokens that are right;
-                         takes by far the longest
-  teacherForcedAccuracy  the same share, given the true tokens before each
-  completionEntropy      sum of the entropies (nats) of the suffix tokens, given
-                         the true ones before each
+Metrics, as means over the rows, with natural logarithms:
+  exactMatch             1 if the greedily generated tokens all equal the
+                         suffix, else 0
+  tokenAccuracy          share of the greedily generated tokens that equal the
+                         suffix at their position; by far the slowest metric
+  teacherForcedAccuracy  share of the suffix positions at which the top-1 token
+                         given the true tokens before it is correct
+  completionEntropy      sum over suffix positions of the entropy (nats) of the
+                         next token given the true tokens before it
   suffixLogLikelihood    sum of the log-probabilities (nats) of the suffix
                          tokens
-  extractableLength      tokens of the suffix before the first that greedy
-                         generation gets wrong
-  extractionProbability  probability of the suffix when it is sampled once, at
-                         --temperature and --top-k
+  extractableLength      number of suffix tokens before the first mismatch of
+                         greedy generation
+  extractionProbability  probability that sampling once with --temperature and
+                         --top-k generates the suffix
 
 Examples:
   $ attention-bypass memorization ./gpt-neo --samples memorized.npy \\
@@ -78,10 +79,10 @@ async function memorization(path: string, options: Options, signal: AbortSignal)
 export function addMemorization(program: Command, signal: AbortSignal): void {
   const command = program
     .command("memorization")
-    .summary("measure how far a model knows samples by heart")
+    .summary("measure how much of given samples a model has memorized")
     .description(
-      "Measures how far a model knows samples by heart: each row's first tokens, the prefix, are given, and the rest, " +
-        "the suffix, is what the model should come up with.",
+      "Measures how much of given samples a model has memorized. The model reads the first tokens of each row, the " +
+        "prefix. Its continuation is compared with the rest of the row, the suffix.",
     )
     .argument("<model>", modelHelp)
     .optionsGroup("Memorization options:")
@@ -92,22 +93,22 @@ export function addMemorization(program: Command, signal: AbortSignal): void {
     .addOption(suffixesOption())
     .option(
       "--prefix-length <count>",
-      "tokens of the prefix; not needed where samples say it themselves",
+      "tokens of the prefix; not needed if the samples contain prefixes",
       wholeNumber(1),
     )
-    .option("--rows <count>", "take the first rows alone (default: all)", wholeNumber(1))
+    .option("--rows <count>", "number of rows, from the first on (default: all)", wholeNumber(1))
     .option(
       "--metrics <names>",
-      "what to measure, of the list below, with commas (default: all)",
+      "metrics of the list below, separated by commas (default: all)",
       namesAmong(memorizationMetrics),
     )
-    .option("--temperature <number>", "of the sampling that extractionProbability is about (default: 1)", decimal)
-    .option("--top-k <count>", "of that sampling (default: all tokens)", wholeNumber(1));
+    .option("--temperature <number>", "temperature for extractionProbability (default: 1)", decimal)
+    .option("--top-k <count>", "top-k for extractionProbability (default: all tokens)", wholeNumber(1));
   addMemoryOption(command);
   addBypassOptions(command);
   addModelOptions(command);
   addJsonOption(command)
-    .option("--per-row", "print the values of each row too")
+    .option("--per-row", "also print the values of each row")
     .addHelpText("after", examples)
     .action((path: string, options: Options) => memorization(path, options, signal));
 }

@@ -14,7 +14,7 @@ export function addMemoryOption(command: Command): Command {
   );
 }
 
-/** The option of the calls, in bytes. */
+/** Converts the option to the option of the library's calls, in bytes. */
 export function toMemory({ memory }: MemoryOption): { memory?: number } {
   return memory === undefined ? {} : { memory: memory * 2 ** 20 };
 }

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { AttentionBypassError } from "../errors/errors.js";
 
-/** Refuses an option in place of a value: in `--samples --rows 5` commander takes "--rows" for the file. Throws
+/** Refuses an option in place of a value: in `--samples --rows 5`, commander would use "--rows" as the file. Throws
  * INVALID_ARGUMENT. */
 export function checkValues(program: Command, args: readonly string[]): void {
   const command = program.commands.find((one) => one.name() === args[0]);

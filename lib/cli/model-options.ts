@@ -11,7 +11,7 @@ const names = ["allowNonFinite", "device", "dtype", "key", "offload", "threads",
 export type ModelOptions = Pick<LoadModelOptions, (typeof names)[number]>;
 
 export const modelHelp =
-  "checkpoint folder of Hugging Face, archive made by convert, or traced TorchScript with config.json beside it";
+  "Hugging Face checkpoint folder, archive made by convert, or traced TorchScript with config.json next to it";
 
 export function dtypeOption(automatic: string): Option {
   return new Option("--dtype <dtype>", `precision of the weights; auto: ${automatic} (default: auto)`).choices([
@@ -22,22 +22,24 @@ export function dtypeOption(automatic: string): Option {
   ]);
 }
 
-export const keyHelp = "which model, where the weights hold several: what its tensors' names begin with, such as ema";
+export const keyHelp =
+  "if the weights contain several models: the prefix of the tensor names of one of them, such as ema";
 
-export const trustHelp = "run the code of a traced module, in a limited process, to check its weights against it";
+export const trustHelp =
+  "run the code of a traced module in a child process to check the weights; the process is not a sandbox";
 
 export const nonFiniteHelp = "accept weights that are NaN or infinite";
 
 export const tokenizerHelp =
-  "tokenizer.json, or a folder with it or with vocab.json and merges.txt (default: the model's own)";
+  "tokenizer.json, or a folder with tokenizer.json or with vocab.json and merges.txt (default: the model's)";
 
 export function addModelOptions(command: Command): Command {
   return command
     .optionsGroup("Model options:")
-    .option("--device <device>", "auto, cpu, cuda or cuda:N (default: auto, CUDA where there is one)")
-    .addOption(dtypeOption("float32 on the CPU, the checkpoint's own on CUDA"))
-    .option("--offload", "leave the weights in their files but for the block at work, where memory does not hold them")
-    .option("--threads <count>", "threads on the CPU (default: libtorch's, one for each core)", wholeNumber(1))
+    .option("--device <device>", "auto, cpu, cuda or cuda:N (default: auto, which is CUDA if available)")
+    .addOption(dtypeOption("float32 on the CPU, the checkpoint's dtype on CUDA"))
+    .option("--offload", "keep the weights on disk and load one block at a time, for models larger than memory")
+    .option("--threads <count>", "number of CPU threads (default: one for each core)", wholeNumber(1))
     .option("--tokenizer <path>", tokenizerHelp)
     .option("--key <key>", keyHelp)
     .option("--trust", trustHelp)

@@ -1,4 +1,4 @@
-/** Where the command line has another name for an option of the library than its own in kebab case, the longest first. */
+/** Flags that are not the kebab case of the library's option. The first pattern that matches applies. */
 const flags: readonly [path: RegExp, flag: string][] = [
   [/^over(\[\d+\])?\.window$/, "--over"],
   [/^(bypass|over\[\d+\])(\.blocks.*)?$/, "--bypass"],
@@ -9,7 +9,7 @@ const flags: readonly [path: RegExp, flag: string][] = [
   [/^tasks\b.*$/, "--tasks or --task"],
 ];
 
-/** Names of arguments in "for NAME but received", and what the command line calls them. */
+/** The flags of arguments that messages name as in "for NAME but received". */
 const argumentsByName: Readonly<Record<string, string>> = {
   samples: "--samples",
   prefixLength: "--prefix-length",
@@ -18,7 +18,7 @@ const argumentsByName: Readonly<Record<string, string>> = {
   to: "<to>",
 };
 
-/** Options that messages mention by name. */
+/** Options of the library whose names appear in messages. */
 const mentioned = ["prefixLength", "contextLength", "maxNewTokens", "beginningToken"];
 
 const kebab = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
@@ -28,7 +28,7 @@ function flagOf(path: string): string {
   return known ?? `--${kebab(/^\w+/.exec(path)?.[0] ?? path)}`;
 }
 
-/** A message of the library with the names of the command line's options in place of its own. */
+/** Replaces names of the library's options in a message by the flags of the command line. */
 export function withFlags(message: string): string {
   return message
     .replace(/\b(?:options\.|(?<= for )(?=bypass\b))(\w+(?:\.\w+|\[\d+\])*)/g, (_, path: string) => flagOf(path))

@@ -2,7 +2,7 @@ import path from "node:path";
 import { AttentionBypassError } from "../errors/errors.js";
 import type { JsonOption } from "./output.js";
 
-/** How the result of a sweep is written. */
+/** The format of a sweep's result. */
 export type OutputFormat = "json" | "csv" | "text";
 
 const formatsByEnding: Readonly<Record<string, OutputFormat>> = { ".json": "json", ".csv": "csv", ".txt": "text" };
@@ -16,7 +16,7 @@ function invalid(message: string): AttentionBypassError {
   return new AttentionBypassError("INVALID_ARGUMENT", message);
 }
 
-/** The format that the options ask for and that the name of the file agrees with. Throws INVALID_ARGUMENT. */
+/** Returns the format that the options and the ending of the file's name select. Throws INVALID_ARGUMENT. */
 export function outputFormat({ json, csv, output }: Options): OutputFormat {
   if (csv && json) throw invalid("expected --csv or --json but received both");
   const asked = json ? "json" : csv ? "csv" : undefined;
@@ -28,9 +28,7 @@ export function outputFormat({ json, csv, output }: Options): OutputFormat {
     );
   }
   if (asked !== undefined && named !== undefined && asked !== named) {
-    throw invalid(
-      `expected a name that ends in .${asked} beside --${asked} but received ${output}; leave one of both out`,
-    );
+    throw invalid(`expected a name that ends in .${asked} with --${asked} but received ${output}; omit one of them`);
   }
   return (asked ?? named) as OutputFormat;
 }

@@ -10,15 +10,15 @@ export interface JsonOption {
 export function addJsonOption(command: Command): Command {
   return command
     .optionsGroup("Output options:")
-    .option("--json", "print one JSON document and nothing else; what is not there or not finite is null");
+    .option("--json", "print one JSON document and nothing else; values that are missing or not finite are null");
 }
 
-/** Writes text to standard output, at the pace of who reads it. What a terminal would obey is shown as escapes. */
+/** Writes text to standard output and waits until it is written. Control characters are shown as escapes. */
 export function print(text: string): Promise<void> {
   return printRaw(visible(text));
 }
 
-/** Writes what a model generated: as it is to files and pipes, and to a terminal as `print` does. */
+/** Writes generated text: unchanged to files and pipes, with escaped control characters to a terminal. */
 export function printGenerated(text: string): Promise<void> {
   return process.stdout.isTTY ? print(text) : printRaw(text);
 }
@@ -34,7 +34,7 @@ function printRaw(text: string): Promise<void> {
 }
 
 export function printJson(value: object): Promise<void> {
-  // A document has the same names in it whatever the model and the options.
+  // Documents always have the same keys, whatever the model and the options.
   const named = (_: string, item: unknown) => (item === undefined ? null : item);
   return print(`${JSON.stringify(value, named, 2)}\n`);
 }

@@ -20,7 +20,7 @@ interface Options extends ModelOptions, BypassOptions, MemoryOption, JsonOption 
 
 const examples = `
 Prints perplexity, negativeLogLikelihood (mean per token, natural logarithm) and
-tokenCount (tokens that were predicted, each once).
+tokenCount (number of predicted tokens).
 
 Examples:
   $ attention-bypass perplexity ./pythia-160m wikitext2.test.raw \\
@@ -28,7 +28,8 @@ Examples:
   $ attention-bypass perplexity ./pythia-160m wikitext2.test.raw \\
       --limit-tokens 5000 --bypass 5,6,7 --json`;
 
-/** Text is left to the model, which tells those who gave it no tokenizer, unless tokens must be counted. */
+/** Returns the first tokens of a text, or the text itself if there is no limit or no tokenizer. The model then encodes it or
+ * throws TOKENIZER_MISSING. */
 async function firstTokens(
   text: string | number[],
   model: Model,
@@ -64,25 +65,25 @@ export function addPerplexity(program: Command, signal: AbortSignal): void {
     .command("perplexity")
     .summary("measure how well a model predicts a text")
     .description(
-      "Measures how well a model predicts a text. Windows of the text go through the model one after the other, and " +
-        "each token is predicted once, with at least contextLength - stride tokens before it except in the first window.",
+      "Measures how well a model predicts a text. The model reads the text in overlapping windows. Each token is " +
+        "predicted once, with at least --context-length minus --stride tokens before it, except in the first window.",
     )
     .argument("<model>", modelHelp)
     .argument("[file]", 'text file in UTF-8, or a folder of .txt files; "-" reads standard input')
     .optionsGroup("Perplexity options:")
-    .option("--tokens <ids>", "token ids in place of a file, such as 1,2,3", tokenIds)
-    .option("--context-length <count>", "tokens that the model sees at most (default: its context)", wholeNumber(2))
+    .option("--tokens <ids>", "token ids instead of a file, such as 1,2,3", tokenIds)
+    .option("--context-length <count>", "tokens in a window (default: the model's context length)", wholeNumber(2))
     .option(
       "--stride <count>",
-      "tokens that a window predicts after the first (default: half of the context length)",
+      "tokens predicted in each window after the first (default: half of the context length)",
       wholeNumber(1),
     )
     .option(
       "--beginning-token <id>",
-      "token before the text, so that its first token is predicted too (default: none)",
+      "token to insert before the text, so that its first token is predicted too (default: none)",
       wholeNumber(0),
     )
-    .option("--limit-tokens <count>", "take the first tokens alone (default: all)", wholeNumber(1));
+    .option("--limit-tokens <count>", "number of tokens, from the first on (default: all)", wholeNumber(1));
   addMemoryOption(command);
   addBypassOptions(command);
   addModelOptions(command);

@@ -1,4 +1,4 @@
-/** The properties of those names that are there at all: an option not given stays absent. */
+/** Returns the properties with these names. A property that is absent stays absent. */
 export function pick<Value extends object, Key extends keyof Value & string>(
   value: Value,
   keys: readonly Key[],

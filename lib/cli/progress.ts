@@ -3,17 +3,17 @@ import { visible } from "../errors/visible.js";
 import type { OperationOptions } from "../operation/operation.js";
 import type { JsonOption } from "./output.js";
 
-/** How often a log has a line about the progress. */
+/** Milliseconds between two lines of progress in a log. */
 const minute = 60_000;
 
 const onTerminal = () => process.stderr.isTTY;
 
-/** A line on a terminal. With --json stderr has only a failure. */
+/** Writes a line to stderr if it is a terminal. With --json, stderr has only failures. */
 export function tell(line: string, { json }: JsonOption): void {
   if (!json && onTerminal()) process.stderr.write(`${visible(line)}\n`);
 }
 
-/** A line in a log: where stderr is no terminal. */
+/** Writes a line to stderr if it is not a terminal. */
 export function log(line: string, { json }: JsonOption): void {
   if (!json && !onTerminal()) process.stderr.write(`attention-bypass: ${visible(line)}\n`);
 }
@@ -24,7 +24,7 @@ function duration(seconds: number): string {
   return minutes < 90 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
-/** Sweeping, 42 % done, about 12 min left. */
+/** Returns a line such as "Sweeping, 42 % done, about 12 min left". */
 export function progressLine(label: string, share: number, seconds: number): string {
   const left = share > 0 ? `, about ${duration(seconds * (1 / share - 1))} left` : "";
   return `${label}, ${Math.floor(100 * share)} % done${left}`;
@@ -47,7 +47,7 @@ async function withLog<Value>(
   }
 }
 
-/** Runs work under a progress bar on a terminal, and with a line a minute in a log. */
+/** Runs work and shows its progress: as a bar on a terminal, else as a line every minute. */
 export async function withProgress<Value>(
   label: string,
   { json }: JsonOption,
@@ -64,11 +64,11 @@ export async function withProgress<Value>(
     barCompleteChar: "█",
     barIncompleteChar: "░",
     clearOnComplete: true,
-    // It would listen for signals itself, and end the process.
+    // Otherwise it installs signal handlers that end the process.
     gracefulExit: false,
   });
   const began = performance.now();
-  // The bar's own estimate looks at the last few reports alone, which come in bursts.
+  // The bar's own estimate uses only the last few reports, which come in bursts.
   const left = (share: number) => Math.ceil(((performance.now() - began) / 1000) * (1 / share - 1));
   bar.start(100, 0, { left: "" });
   try {

@@ -14,10 +14,9 @@ interface Options extends JsonOption {
 const examples = `
 Prints the bypasses on the Pareto front of memorization, accuracy and, if the
 sweep measured it, perplexity, and the one that leaves the least memorization
-within the tolerances. Says what the choice rests on, and that there is nothing
-to remove if the model has memorized nothing. Intervals are 95 %, by bootstrap
-over samples and questions; perplexity has none. A choice without perplexity is
-never called certain.
+within the tolerances. Also prints the data behind the choice, and whether the
+model has memorized anything. Intervals are 95 %, by bootstrap over samples and
+questions; perplexity has none. A choice without perplexity is never certain.
 
 Examples:
   $ attention-bypass sweep ./pythia-160m --samples memorized.npy \\
@@ -29,10 +28,12 @@ export function addRecommend(program: Command): void {
   const command = program
     .command("recommend")
     .summary("recommend a bypass from the result of a sweep")
-    .description("Recommends the bypass that removes the most memorization within tolerances for what it costs.")
+    .description(
+      "Recommends the bypass that removes the most memorization within tolerances for accuracy and perplexity.",
+    )
     .argument("<sweep>", "JSON result of a sweep over samples and tasks")
-    .option("--tolerance <points>", "points of accuracy that may be lost (default: 1)", decimal)
-    .option("--perplexity-tolerance <percent>", "by how much perplexity may rise (default: 5)", decimal);
+    .option("--tolerance <points>", "maximum loss of accuracy in points (default: 1)", decimal)
+    .option("--perplexity-tolerance <percent>", "maximum rise of perplexity (default: 5)", decimal);
   addJsonOption(command)
     .addHelpText("after", examples)
     .action(async (file: string, options: Options) => {

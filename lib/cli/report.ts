@@ -16,11 +16,11 @@ interface Options {
 }
 
 const examples = `
-Draws what a sweep has measured, with 95 % confidence intervals by bootstrap
-over rows and questions. Without --output, prints the tables as Markdown.
+Confidence intervals are 95 %, by bootstrap over rows and questions. Without
+--output, prints the tables as Markdown.
 
 Figures, if the sweep has the data: by-block, by-quartile, trade-off, by-task,
-by-head, travel, attention; of two sweeps, comparison.
+by-head, travel, attention; for two sweeps also comparison.
 
 Examples:
   $ attention-bypass sweep ./pythia-160m --samples memorized.npy \\
@@ -32,7 +32,7 @@ Examples:
 
 const nameOf = (file: string) => path.basename(file, path.extname(file));
 
-/** Two files of one name in different folders are told apart by their paths. */
+/** Reads the second sweep. Its name is its path if both files have the same name. */
 async function readOther(file: string, name: string) {
   return { name: nameOf(file) === name ? file : nameOf(file), sweep: await readSweep(file) };
 }
@@ -40,7 +40,10 @@ async function readOther(file: string, name: string) {
 async function report(file: string, { compare, name = nameOf(file), output, figure }: Options): Promise<void> {
   if (output !== undefined) reportFormat(output, "--output");
   else if (figure !== undefined) {
-    throw new AttentionBypassError("INVALID_ARGUMENT", "expected --output with a name in .svg or .png beside --figure");
+    throw new AttentionBypassError(
+      "INVALID_ARGUMENT",
+      "expected --output with a name that ends in .svg or .png with --figure but it is not given",
+    );
   }
   await requireDistinct(
     [
@@ -59,12 +62,12 @@ async function report(file: string, { compare, name = nameOf(file), output, figu
 export function addReport(program: Command): void {
   program
     .command("report")
-    .summary("draw what a sweep has measured")
-    .description("Writes the result of a sweep, or of two, as figures, tables and sentences.")
+    .summary("write a report of a sweep")
+    .description("Writes figures, tables and findings from the result of one sweep or of two.")
     .argument("<sweep>", "JSON result of a sweep")
-    .option("--compare <sweep>", "another one, to put next to it")
-    .option("--name <name>", "what the model is called (default: the file's name)")
-    .option("--output <file>", "file to write: .html, .md with its figures next to it, .svg or .png")
+    .option("--compare <sweep>", "JSON result of a second sweep to compare with")
+    .option("--name <name>", "name of the model in the report (default: the file's name)")
+    .option("--output <file>", "file to write: .html, .md with figures as separate files, .svg or .png")
     .option("--figure <name>", "figure to write to an .svg or .png file (default: the first)")
     .addHelpText("after", examples)
     .action(report);

@@ -1,12 +1,9 @@
 import { Option } from "commander";
 import type { Samples } from "../data/samples.js";
 
-/** The second file of a pair, as the extraction benchmark publishes them. */
+/** The suffixes of a pair of files, the form in which the extraction benchmark is published. */
 export const suffixesOption = (): Option =>
-  new Option(
-    "--suffixes <file>",
-    "the samples' suffixes as an .npy array of their own; --samples then has the prefixes",
-  );
+  new Option("--suffixes <file>", ".npy array of suffixes; --samples is then an .npy array of prefixes");
 
 export function toSamples({ samples, suffixes }: { samples: string; suffixes?: string }): Samples {
   return suffixes === undefined ? samples : { prefixes: samples, suffixes };

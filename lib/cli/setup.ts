@@ -16,19 +16,18 @@ interface Options extends JsonOption {
 }
 
 const examples = `
-Downloads libtorch, which does the arithmetic, to this package's cache: for the
-CPU from PyTorch's own site, checked by its SHA-256; for CUDA with pip,
-including NVIDIA's libraries. An interrupted download is resumed. Nothing is
-needed if the PyTorch of your Python has the right version; see
-\`attention-bypass doctor\`.
+The CPU build comes from PyTorch's site and is verified by its SHA-256. The CUDA
+build, with NVIDIA's libraries, is installed by pip. An interrupted download is
+resumed. setup is not needed if the PyTorch of your Python has the right
+version; see \`attention-bypass doctor\`.
 
 Environment:
   ATTENTION_BYPASS_CACHE   this package's cache
                            (default: ~/.cache/attention-bypass)
-  ATTENTION_BYPASS_PYTHON  the Python whose pip is used (default: python3)
+  ATTENTION_BYPASS_PYTHON  Python whose pip is used (default: python3)
   HTTPS_PROXY, HTTP_PROXY, NO_PROXY
-                           proxies; pip has its own settings too
-  NODE_EXTRA_CA_CERTS      certificates of a company's own
+                           proxies; pip also has its own settings
+  NODE_EXTRA_CA_CERTS      additional certificates
 
 Examples:
   $ attention-bypass setup
@@ -39,8 +38,8 @@ Examples:
   $ attention-bypass setup --from https://mirror.example/libtorch.zip \\
       --sha256 6746dbcb...`;
 
-function said(source: Source): string {
-  if (source.kind === "pip") return `${source.requirement} by pip`;
+function describe(source: Source): string {
+  if (source.kind === "pip") return `${source.requirement} with pip`;
   if (source.kind === "url") {
     return `${source.url}${source.bytes === undefined ? "" : ` (${Math.round(source.bytes / 2 ** 20)} MiB)`}`;
   }
@@ -53,18 +52,20 @@ async function confirm(source: Source, { yes }: Options, signal: AbortSignal): P
   if (!process.stdin.isTTY || !process.stderr.isTTY) {
     throw new AttentionBypassError(
       "INVALID_ARGUMENT",
-      `expected --yes to bring ${said(source)} where nobody can be asked`,
+      `expected --yes to download ${describe(source)}, because there is no terminal to ask on, but it is not given`,
     );
   }
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await terminal.question(`Bring ${said(source)}? [Y/n] `, { signal }).finally(() => terminal.close());
+  const answer = await terminal
+    .question(`Download ${describe(source)}? [Y/n] `, { signal })
+    .finally(() => terminal.close());
   if (!/^(y|yes|)$/i.test(answer.trim())) {
-    throw new AttentionBypassError("INVALID_ARGUMENT", "expected yes but nothing is to be brought");
+    throw new AttentionBypassError("INVALID_ARGUMENT", "setup was cancelled");
   }
 }
 
 async function run(options: Options, signal: AbortSignal): Promise<void> {
-  // What reads networks and archives takes its time to load, and other commands are not to wait for it.
+  // Loaded only here, because the modules for networks and archives are slow to load.
   const { findInstalled, chooseSource, setup } = await import("../setup/setup.js");
   const wanted: SetupOptions = {
     version: options.version,
@@ -73,13 +74,13 @@ async function run(options: Options, signal: AbortSignal): Promise<void> {
     sha256: options.sha256?.toLowerCase(),
     signal,
     onWait: () => {
-      if (!options.json) process.stderr.write("Another setup is running; waiting for it.\n");
+      if (!options.json) process.stderr.write("Another setup is running; waiting for it to finish.\n");
     },
   };
   const tell = async ({ folder, version }: Libtorch, how: string) =>
     options.json ? printJson({ folder, version }) : print(`libtorch ${version} ${how} ${folder}\n`);
   const before = await findInstalled(wanted);
-  if (before) return tell(before, "is there already:");
+  if (before) return tell(before, "is already in");
   const source = await chooseSource(wanted);
   await confirm(source, options, signal);
   const found = await withProgress("Setting up", options, (onProgress) => setup(source, { ...wanted, onProgress }));
@@ -89,12 +90,12 @@ async function run(options: Options, signal: AbortSignal): Promise<void> {
 export function addSetup(program: Command, signal: AbortSignal): void {
   const command = program
     .command("setup")
-    .summary("bring libtorch, where this machine has none")
-    .description("Brings libtorch into this package's cache.")
-    .addOption(new Option("--device <device>", "what it is to run on").choices(["cpu", "cuda"]).default("cpu"))
-    .option("--version <version>", "of libtorch", libtorchVersion)
-    .option("--from <source>", "pip, or an address or path of PyTorch's wheel or libtorch's zip, or a folder")
-    .option("--sha256 <checksum>", "of that file")
+    .summary("download libtorch")
+    .description("Downloads libtorch to this package's cache, or copies it from a file or folder.")
+    .addOption(new Option("--device <device>", "device to run on").choices(["cpu", "cuda"]).default("cpu"))
+    .option("--version <version>", "version of libtorch", libtorchVersion)
+    .option("--from <source>", "pip, a URL or path of a PyTorch wheel or libtorch zip, or a libtorch folder")
+    .option("--sha256 <checksum>", "SHA-256 of the file that --from names")
     .option("--yes", "do not ask");
   addJsonOption(command)
     .addHelpText("after", examples)

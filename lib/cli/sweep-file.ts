@@ -5,9 +5,9 @@ import type { SweepResult } from "../sweep/result.js";
 
 const purpose = { what: "the result of a sweep", code: "SWEEP_INVALID" } as const;
 
-/** Reads what `sweep --json` wrote; who uses it says what it must have. Throws FILE_NOT_FOUND, SWEEP_INVALID. */
+/** Reads the JSON result of a sweep. Callers check its content. Throws FILE_NOT_FOUND, SWEEP_INVALID. */
 export async function readSweep(file: string): Promise<SweepResult> {
-  // A sweep of many rows is longer than other texts may be.
+  // The result of a sweep with many rows may be longer than the limit for other texts.
   const text = await readText(file, purpose, { most: constants.MAX_STRING_LENGTH });
   try {
     return JSON.parse(text);

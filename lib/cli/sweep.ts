@@ -51,18 +51,18 @@ interface Options extends ModelOptions, TaskOptions, MemoryOption, JsonOption {
 
 const examples = `
 The metrics are those of \`attention-bypass memorization --help\`, perplexity and
-the tasks' accuracies. The model is also measured with no bypass, as "base".
-JSON has the base and the variants with the values of every row, all settings,
-versions, and the SHA-256 of the model's files and of the samples. The table and
-CSV have a line for each variant. The name of --output chooses the format.
+the accuracies of the tasks. "base" is the model without a bypass. JSON contains
+the base and the variants with the values of each row, all settings, versions,
+and the SHA-256 of the model's files and of the samples. The table and CSV have
+one line for each variant. The ending of --output selects the format.
 
 Examples:
   $ attention-bypass sweep ./pythia-160m --samples memorized.npy \\
       --prefix-length 32
   $ attention-bypass sweep ./pythia-160m --samples memorized.npy \\
-      --prefix-length 32 --over quartiles --mode zero,short-circuit --text wikitext2.txt \\
-      --task recall=recall.jsonl --dtype bfloat16 --resume sweep.part \\
-      --output sweep.json
+      --prefix-length 32 --over quartiles --mode zero,short-circuit \\
+      --text wikitext2.txt --task recall=recall.jsonl --dtype bfloat16 \\
+      --resume sweep.part --output sweep.json
   $ attention-bypass sweep ./pythia-160m --samples memorized.npy \\
       --prefix-length 32 --over blocks,quartiles --tasks arc_easy,piqa \\
       --data ./tasks --report report.html
@@ -74,7 +74,9 @@ function parseFamily(text: string): BypassFamily {
   if (family !== undefined) return family;
   const window = /^window:([1-9]\d{0,3})$/.exec(text);
   if (window) return { window: Number(window[1]) };
-  throw new InvalidArgumentError("Expected blocks, heads, quartiles, pairs or window:N, or several with commas.");
+  throw new InvalidArgumentError(
+    "Expected blocks, heads, quartiles, pairs or window:N, or several separated by commas.",
+  );
 }
 
 function swept({ over = [], bypass = [], heads = [] }: Options): { over?: SweptBlocks } {
@@ -90,7 +92,7 @@ function toText(result: SweepResult, format: OutputFormat): string {
 async function sweep(model: string, options: Options, signal: AbortSignal) {
   const blocks = swept(options);
   const format = outputFormat(options);
-  // Hours of work are not to end where nothing can be written.
+  // Checks all outputs first, so that hours of work are not lost at the end.
   if (options.report !== undefined) reportFormat(options.report, "--report");
   await requireDistinct(
     [
@@ -116,7 +118,7 @@ async function sweep(model: string, options: Options, signal: AbortSignal) {
   if (tasks.length === 0 && options.samples === undefined && options.text === undefined) {
     throw new AttentionBypassError(
       "INVALID_ARGUMENT",
-      "expected --samples, --text, --tasks or --task, which say what to measure, but none is given",
+      "expected at least one of --samples, --text, --tasks and --task but none is given",
     );
   }
   const text = options.text === undefined ? {} : { text: await readText(options.text, signal) };
@@ -140,7 +142,7 @@ async function sweep(model: string, options: Options, signal: AbortSignal) {
   if (options.output !== undefined) await writeOutput(options.output, toText(result, format));
   else if (format === "json") await printJson(result);
   else await print(toText(result, format));
-  // Last, so that a picture that can't be drawn does not cost the result.
+  // Last, so that a failure to draw a figure does not lose the result.
   if (options.report !== undefined) {
     const name = path.basename(path.resolve(model));
     await writeReport(createReport(result, { name }), options.report);
@@ -152,74 +154,82 @@ export function addSweep(program: Command, signal: AbortSignal): void {
     .command("sweep")
     .summary("measure a model with each block bypassed in turn")
     .description(
-      "Measures what a model knows by heart, how well it predicts a text and how it answers questions, with no bypass " +
-        "and with each of many, in one walk through its blocks.",
+      "Measures memorization, perplexity and task accuracy without a bypass and with each of many bypasses, in one " +
+        "forward pass for all of them.",
     )
     .argument("<model>", modelHelp)
     .optionsGroup("Bypass options:")
     .option(
       "--over <sets>",
-      "blocks, heads, quartiles, pairs, or window:N for all N neighbouring blocks, several with commas (default: blocks)",
+      "blocks, heads, quartiles, pairs, window:N (each N adjacent blocks), or several separated by commas (default: blocks)",
       (text: string) => text.split(",").map((item) => parseFamily(item.trim())),
     )
     .option(
       "--bypass <blocks>",
-      "a block set of one's own, such as 7, 5,6, 4-7, 4- or q4; give it several times",
+      "a set of blocks, such as 7, 5,6, 4-7, 4- or q4; may be repeated",
       (text: string, before: readonly Bypass[] = []) => [...before, { blocks: parseBlocks(text) }],
     )
     .option(
       "--heads <heads>",
-      "a set of heads of one's own, such as 3.0 or 3.0,3.5 (block, full stop, head); give it several times",
+      "a set of heads, such as 3.0 or 3.0,3.5 (block, full stop, head); may be repeated",
       (text: string, before: readonly Bypass[] = []) => [...before, { heads: parseHeads(text) }],
     )
     .option(
       "--part <parts>",
-      'parts of the blocks to bypass: attention, mlp, both, or several with commas (default: "attention")',
+      'parts of the blocks to bypass: attention, mlp, both, or several separated by commas (default: "attention")',
       namesAmong(bypassParts),
     )
     .option(
       "--mode <modes>",
-      'what replaces the output: zero, short-circuit, mean, or several with commas (default: "zero")',
+      'what replaces the output: zero, short-circuit, mean, or several separated by commas (default: "zero")',
       namesAmong(bypassModes),
     )
     .addOption(meanSamplesOption)
     .optionsGroup("Measures, at least one:")
-    .option("--samples <file>", "what may be memorized: .npy, JSON lines or Parquet, as for memorization")
+    .option("--samples <file>", "samples to score for memorization: .npy, JSON lines or Parquet")
     .addOption(suffixesOption())
-    .option("--text <file>", 'text to take the perplexity of, or a folder of .txt files; "-" reads standard input');
+    .option("--text <file>", 'text file for perplexity, or a folder of .txt files; "-" reads standard input');
   addTaskOptions(command)
     .optionsGroup("Options of the measures:")
-    .option("--prefix-length <count>", "tokens of the samples' prefixes", wholeNumber(1))
-    .option("--rows <count>", "take the first samples alone (default: all)", wholeNumber(1))
-    .option("--metrics <names>", "what to measure of the samples (default: all)", namesAmong(memorizationMetrics))
-    .option("--temperature <number>", "of the sampling that extractionProbability is about (default: 1)", decimal)
-    .option("--top-k <count>", "of that sampling (default: all tokens)", wholeNumber(1))
+    .option("--prefix-length <count>", "tokens in the prefix of each sample", wholeNumber(1))
+    .option("--rows <count>", "number of samples, from the first on (default: all)", wholeNumber(1))
+    .option(
+      "--metrics <names>",
+      "metrics of the samples, separated by commas (default: all)",
+      namesAmong(memorizationMetrics),
+    )
+    .option("--temperature <number>", "temperature for extractionProbability (default: 1)", decimal)
+    .option("--top-k <count>", "top-k for extractionProbability (default: all tokens)", wholeNumber(1))
     .option(
       "--context-length <count>",
-      "tokens of the text seen at once (default: the model's context)",
+      "tokens in a window of the text (default: the model's context length)",
       wholeNumber(2),
     )
-    .option("--stride <count>", "tokens that a window predicts after the first (default: half)", wholeNumber(1))
+    .option(
+      "--stride <count>",
+      "tokens predicted in each window after the first (default: half of the context length)",
+      wholeNumber(1),
+    )
     .option(
       "--survey <rows>",
-      "rows to also find out on what attention adds and how far each bypass goes (default: 8 with --report, else 0)",
+      "rows on which to measure attention outputs and the distance of each bypass (default: 8 with --report, else 0)",
       wholeNumber(0),
     )
     .optionsGroup("Work options:");
   addMemoryOption(command)
     .option(
       "--compare-rows <count>",
-      "rows to score in float32 too where --dtype is another (default: one of 64)",
+      "rows to score in float32 too if the dtype is not float32 (default: one in 64)",
       wholeNumber(0),
     )
-    .option("--resume <file>", "keep what is done in this file, and go on from there if it holds something");
+    .option("--resume <file>", "save progress to this file; continue from it if it exists");
   addModelOptions(command);
   addJsonOption(command)
-    .option("--csv", "print the table as CSV, a line for each variant")
+    .option("--csv", "print the table as CSV, one line for each variant")
     .option("--output <file>", "write the result to a file: .json, .csv or .txt; another name needs --json or --csv")
     .option(
       "--report <file>",
-      "also write a report: .html, .md with its figures next to it, .svg or .png; see report --help",
+      "also write a report: .html, .md with figures as separate files, .svg or .png; see report --help",
     )
     .addHelpText("after", examples)
     .action((model: string, options: Options) => sweep(model, options, signal));

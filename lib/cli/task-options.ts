@@ -13,7 +13,7 @@ export interface TaskOptions {
   task?: Task[];
 }
 
-/** The name of a task and its file, as in recall=tasks/recall.jsonl; the file's name serves where there is none. */
+/** Parses a task's name and file, as in recall=tasks/recall.jsonl. Without a name, the task has the name of the file. */
 function parseTask(text: string, before: readonly Task[] = []): Task[] {
   const [, name, file] = /^(?:([\w-]+)=)?(.+)$/.exec(text) ?? [];
   if (file === undefined) throw new InvalidArgumentError("Expected NAME=FILE.");
@@ -24,24 +24,28 @@ export function addTaskOptions(command: Command): Command {
   return command
     .option(
       "--tasks <names>",
-      `tasks to run, with commas, of ${benchmarkNames.join(", ")}, or files that define others`,
+      `${benchmarkNames.join(", ")}, or files that define other tasks; separated by commas`,
       (text: string) => text.split(",").map((name) => name.trim()),
     )
     .option(
       "--data <path>",
-      "folder with those tasks' rows as published, JSON lines or Parquet, or the only one's file",
+      "folder with the published rows of --tasks, JSON lines or Parquet, or the file of a single task",
     )
-    .option("--task-rows <count>", "take only the first rows of those tasks (default: all)", wholeNumber(1))
+    .option(
+      "--task-rows <count>",
+      "number of rows of each of --tasks, from the first on (default: all)",
+      wholeNumber(1),
+    )
     .option(
       "--task <name=file>",
-      'questions of your own as JSON lines of {"query","choices","gold"}; give it several times',
+      'your own questions as JSON lines of {"query","choices","gold"}; may be repeated',
       parseTask,
     );
 }
 
 export function toTasks({ tasks = [], data, taskRows, task = [] }: TaskOptions): Task[] {
   if (tasks.length > 0 && data === undefined) {
-    throw new AttentionBypassError("INVALID_ARGUMENT", "expected --data beside --tasks but it is not given");
+    throw new AttentionBypassError("INVALID_ARGUMENT", "expected --data with --tasks but it is not given");
   }
   const defined = tasks.map((definition) => ({
     definition,
@@ -51,7 +55,7 @@ export function toTasks({ tasks = [], data, taskRows, task = [] }: TaskOptions):
   return [...defined, ...task];
 }
 
-/** The files and folders that the options name; the names of the package's own tasks are no files. */
+/** The files and folders that the options name. Names of the package's tasks are included, though they are not files. */
 export function taskFiles({ tasks = [], data, task = [] }: TaskOptions): NamedFile[] {
   const questions = task.flatMap((own) =>
     "questions" in own && typeof own.questions === "string" ? [own.questions] : [],

@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from "commander";
 
-/** Readers of option values. Commander puts the option's name before their messages. */
+/** Parsers of option values. Commander puts the option's name before their messages. */
 
 function toNumber(text: string): number {
   return text.trim() === "" ? Number.NaN : Number(text);
@@ -29,7 +29,7 @@ export function tokenIds(text: string): number[] {
     .map(wholeNumber(0));
 }
 
-/** Some of the names, each once. */
+/** Parses some of the names, separated by commas, each once. */
 export const namesAmong =
   <Name extends string>(names: readonly Name[]) =>
   (text: string): Name[] => {
@@ -41,7 +41,7 @@ export const namesAmong =
     return [...new Set(chosen)];
   };
 
-/** For an option that may come several times. */
+/** Collects the values of an option that may be repeated. */
 export function append(text: string, before: readonly string[] = []): string[] {
   return [...before, text];
 }

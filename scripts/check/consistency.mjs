@@ -1,4 +1,4 @@
-// The package against itself on the embedded models: one way of asking against another, and the device against the CPU.
+// Checks on the embedded models that different calls have the same results, and that the device has those of the CPU.
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { checkDecoding } from "./decoding.mjs";
@@ -6,7 +6,7 @@ import { difference } from "./fixtures.mjs";
 import { differing, within } from "./record.mjs";
 import { checkSweeps } from "./sweeps.mjs";
 
-/** What differences of rounding alone come to in float32: that of the reference models. */
+/** The largest difference by rounding in float32, as for the reference models. */
 const float32Limit = 2e-4;
 
 const readLines = (file) =>
@@ -15,7 +15,7 @@ const readLines = (file) =>
     .filter(Boolean)
     .map((line) => JSON.parse(line));
 
-/** Secrets that were read often and such that never were, in turn. */
+/** Secrets with many repetitions and without any, alternating. */
 export function someSecrets(measures, count) {
   const all = ["records.jsonl", "passages.jsonl"].flatMap((name) => readLines(path.join(measures, name)));
   const often = all.filter(({ repetitions }) => repetitions >= 64);
@@ -54,7 +54,7 @@ async function checkBypasses({ name, model, processor, secrets, record }) {
 
 async function checkOffload({ name, folder, model, secrets, device, load, record }) {
   const rows = secrets.slice(0, 6).map(({ prefix, suffix }) => model.tokenizer.encode(prefix + suffix).slice(0, 16));
-  await record.check(`${name}: weights left in their files`, "float32", async () => {
+  await record.check(`${name}: weights kept on disk`, "float32", async () => {
     const offloaded = await load(folder, { device, dtype: "float32", offload: true });
     try {
       const [kept, brought] = [await model.logits(rows), await offloaded.logits(rows)];
@@ -79,7 +79,7 @@ async function checkTasks({ name, model, processor, measures, quick, record }) {
 }
 
 async function checkRefusal({ folder, load, record }) {
-  // The second is 0 in eight bits, which libtorch counts devices in.
+  // The second is 0 in eight bits, the size of libtorch's device index.
   for (const device of ["cuda:99", "cuda:256"]) {
     await record.check(`${device}, which does not exist`, "any", async () => {
       const model = await load(folder, { device }).catch((error) => error);
@@ -94,7 +94,7 @@ const parts = {
   decoding: checkDecoding,
   sweeps: checkSweeps,
   bypasses: checkBypasses,
-  "weights left in their files": checkOffload,
+  "weights kept on disk": checkOffload,
   tasks: checkTasks,
 };
 

@@ -1,4 +1,4 @@
-// Generation on the device, asked for in different ways.
+// Checks that different calls for generation on the device have the same results.
 import { difference } from "./fixtures.mjs";
 import { dtypes } from "./parity.mjs";
 import { differing, within } from "./record.mjs";
@@ -41,7 +41,7 @@ async function checkStream({ name, folder, device, load, record }, prompts, dtyp
 
 export async function checkDecoding(subject) {
   const { name, model, secrets, quick, record } = subject;
-  // Of several lengths, and memorized, so that no two tokens come near each other.
+  // Prompts of several lengths. Their continuations are memorized, so that no two logits are nearly equal.
   const prompts = secrets.slice(0, quick ? 2 : 8).map(({ prefix }) => model.tokenizer.encode(prefix));
   for (const dtype of dtypes) await checkStream(subject, prompts, dtype);
   await record.check(`${name}: a batch and each prompt alone`, "float32", async () => {

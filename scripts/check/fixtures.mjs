@@ -1,17 +1,17 @@
-// The checkpoints for which it is known what Hugging Face computes: test/fixtures and shared/reference.
+// The checkpoints with reference results of Hugging Face transformers: test/fixtures and shared/reference.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 
 const root = path.join(import.meta.dirname, "..", "..");
 
-/** Data that lies beside the repository or in it, or undefined. */
+/** The path of data in the repository or next to it; undefined if there is none. */
 export function shared(...names) {
   const places = ["..", "."].map((where) => path.join(root, where, "shared", ...names));
   return places.find((place) => existsSync(place));
 }
 
-/** The largest difference in float32 as a share of the largest logit. The fixtures' own depend on every part of their
- * configs by more than their limit, and those of the reference models are of more terms. */
+/** The largest difference in float32 as a share of the largest logit. Each setting of a fixture's config changes its logits by more
+ * than the limit. The reference models are larger, so more rounding errors add up. */
 const limits = { fixtures: 2e-5, reference: 2e-4 };
 
 function checkpointsIn(folder, limit) {
@@ -42,7 +42,7 @@ export function largestOf(values) {
   return largest;
 }
 
-/** The largest difference as a share of the largest value; NaN where there is one, or where the sizes differ. */
+/** The largest difference as a share of the largest value; NaN if a value is NaN or the sizes differ. */
 export function difference(actual, expected) {
   if (actual.length !== expected.length) return Number.NaN;
   let off = 0;

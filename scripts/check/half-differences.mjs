@@ -1,5 +1,5 @@
-// How far Hugging Face transformers in half precision is from float32. What it is on the CPU is kept beside this file, for
-// devices without it: node scripts/check/half-differences.mjs PYTHON > scripts/check/half-differences.json
+// Measures the difference of Hugging Face transformers in half precision from float32. half-differences.json has the values of
+// the CPU, for devices without transformers: node scripts/check/half-differences.mjs PYTHON > scripts/check/half-differences.json
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import path from "node:path";
@@ -14,7 +14,7 @@ function measure(python, known, device) {
   return status === 0 ? JSON.parse(stdout) : undefined;
 }
 
-/** By checkpoint and dtype; not of checkpoints that transformers does not load, which are the traced ones. */
+/** The differences by checkpoint and dtype, without the traced checkpoints, which transformers does not load. */
 export function halfDifferences(python, known, device, log) {
   const measured = python && measure(python, known, device);
   if (measured) return measured;

@@ -1,4 +1,4 @@
-// The libtorch to check on a device, and the addon for it.
+// Finds the libtorch for the checks on a device, and compiles the addon for it.
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
@@ -8,7 +8,7 @@ const root = path.join(import.meta.dirname, "..", "..");
 
 const supported = Object.keys(versions);
 
-/** A libtorch of any series that the package supports; with CUDA where the device needs it. Throws in one line. */
+/** Finds a libtorch of any supported series, with CUDA if the device needs it. Throws an error of one line. */
 export async function libtorchFor(device) {
   const dist = path.join(root, "dist", "libtorch.js");
   if (!existsSync(dist)) throw new Error("expected the compiled package in dist/ but found none; run `npm run setup`");
@@ -18,17 +18,17 @@ export async function libtorchFor(device) {
   if (!found) throw libtorchNotFound(pinned, attempts);
   if (found.cuda || !wantsCuda) return found;
   throw new Error(
-    `expected a libtorch with libtorch_cuda.so for device "${device}" but found builds for the CPU alone, such as ` +
+    `expected a libtorch with libtorch_cuda.so for device "${device}" but found only CPU builds, such as ` +
       `${found.version} in ${found.folder}; set ATTENTION_BYPASS_LIBTORCH to the torch folder of a PyTorch with CUDA`,
   );
 }
 
-/** Compiles the addon for a libtorch where need be. An addon that is there serves where there is no compiler. */
+/** Compiles the addon for a libtorch if necessary. If there is no compiler, uses an existing addon. */
 export function addonFor(libtorch, log) {
   if (buildAddons(libtorch, ["ignore", 2, 2]) === 0) return;
   const folder = addonFolder(libtorch.series);
   if (!["build", "prebuilds"].some((name) => existsSync(path.join(folder, name)))) {
-    throw new Error(`compiling the addon for libtorch ${libtorch.version} failed, and there is none that is built`);
+    throw new Error(`compiling the addon for libtorch ${libtorch.version} failed, and there is no compiled addon`);
   }
-  log(`compiling the addon failed; the one in native/${path.basename(folder)} is taken as it is`);
+  log(`compiling the addon failed; using the one in native/${path.basename(folder)}`);
 }

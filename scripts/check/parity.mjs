@@ -1,4 +1,4 @@
-// What Hugging Face computed on the checkpoints, in each dtype on the device: logits, greedy tokens, perplexities.
+// Compares logits, greedy tokens and perplexities in each dtype on the device with those of Hugging Face transformers.
 import path from "node:path";
 import { checkpoints, difference, largestOf, readExpected, readFloats } from "./fixtures.mjs";
 import { halfDifferences } from "./half-differences.mjs";
@@ -6,10 +6,10 @@ import { scientific } from "./record.mjs";
 
 export const dtypes = ["float32", "bfloat16", "float16"];
 
-/** For what transformers does not load, the traced models: some roundings of 2^-8 and of 2^-11. */
+/** The limits for traced models, which transformers does not load: several roundings of 2^-8 and of 2^-11. */
 const plainLimits = { bfloat16: 0.05, float16: 0.01 };
 
-/** In half precision, twice what transformers is away from float32 in the same dtype. */
+/** The limit: in half precision, twice the difference of transformers from float32 in the same dtype. */
 function limitOf(checkpoint, dtype, half) {
   if (dtype === "float32") return { limit: checkpoint.limit, reason: "" };
   const theirs = half[checkpoint.name]?.[dtype];
@@ -17,7 +17,7 @@ function limitOf(checkpoint, dtype, half) {
   return { limit: 2 * theirs, reason: `, twice transformers' ${scientific(theirs)}` };
 }
 
-/** For each greedy token of the reference, how far its logit is above all others'. */
+/** For each greedy token of the reference, the margin of its logit over all others. */
 function gapsOf({ data, shape: [rows, length, vocabulary] }, promptLength) {
   return Array.from({ length: rows }, (_, row) =>
     Array.from({ length: length - promptLength + 1 }, (_, step) => {
@@ -28,7 +28,7 @@ function gapsOf({ data, shape: [rows, length, vocabulary] }, promptLength) {
   );
 }
 
-/** What was expected of a checkpoint, with the gaps of greedy tokens by this package on the CPU in float32. */
+/** The reference results of a checkpoint, with the margins of greedy tokens from this package on the CPU in float32. */
 async function withGaps({ folder, ...checkpoint }, load) {
   const { input_ids: rows, cases } = readExpected(folder);
   const model = await load(folder, { device: "cpu", dtype: "float32" });
@@ -47,13 +47,13 @@ async function withGaps({ folder, ...checkpoint }, load) {
   }
 }
 
-/** Tokens up to the first that differs, and those that differ although no rounding within the limit explains it. */
+/** Counts the tokens up to the first difference, and the differences that rounding within the limit does not explain. */
 function compareTokens(tokens, { greedy, gaps }, mayMove) {
   let [same, wrong] = [0, 0];
   for (const [row, expected] of greedy.entries()) {
     const place = expected.findIndex((token, index) => tokens[row][index] !== token);
     same += place < 0 ? expected.length : place;
-    // Two logits may move towards each other.
+    // Both logits may change by the limit, in opposite directions.
     if (place >= 0 && gaps[row][place] > 2 * mayMove) wrong++;
   }
   return { same, wrong };
@@ -80,7 +80,7 @@ async function agreement(model, { rows, cases }, dtype, limit) {
     found.same += same;
     found.wrong += wrong;
     found.tokens += greedy.flat().length;
-    // A token's log-likelihood moves by no more than twice what logits do.
+    // The log-likelihood of a token changes by at most twice the change of the logits.
     if (dtype !== "float32") found.perplexityLimit = Math.max(found.perplexityLimit, Math.expm1(2 * mayMove));
     for (const [row, value] of perplexity.entries()) {
       const result = await model.perplexity(rows[row], { bypass });
@@ -106,7 +106,7 @@ async function checkIn(dtype, checkpoint, { device, load, record, half }) {
   return found;
 }
 
-/** Greedy tokens and perplexities of all checkpoints in one row each. */
+/** Records one row for the greedy tokens of all checkpoints, and one for their perplexities. */
 async function summarize(dtype, found, record) {
   const sum = (name) => found.reduce((total, one) => total + one[name], 0);
   await record.check("greedy tokens of all", dtype, async () => ({
@@ -122,7 +122,7 @@ async function summarize(dtype, found, record) {
   });
 }
 
-/** For each dtype a row for each checkpoint's logits, and one for all greedy tokens and one for all perplexities. */
+/** Records for each dtype one row for the logits of each checkpoint, one for all greedy tokens, and one for all perplexities. */
 export async function checkParity(context) {
   const { quick, record, log, python, device, load } = context;
   const known = [];

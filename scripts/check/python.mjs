@@ -9,7 +9,7 @@ import torch
 torch.zeros(1, device=sys.argv[1])
 `;
 
-/** The first Python at hand that has transformers and whose torch runs on the device, or undefined. */
+/** The first Python that has transformers and whose torch supports the device; undefined if there is none. */
 export function pythonFor(device) {
   const own = process.env.ATTENTION_BYPASS_PYTHON;
   const works = (python) => spawnSync(python, ["-c", probe, device], { stdio: "ignore" }).status === 0;

@@ -1,4 +1,4 @@
-// Keeps the outcome of each check, so that one failure does not lose the others' results.
+// Records the result of each check, so that a failure does not lose the results of other checks.
 
 const oneLine = (error) => (error instanceof Error ? error.message : String(error)).split("\n", 1)[0];
 
@@ -11,7 +11,7 @@ export class Record {
     this.#log = log;
   }
 
-  /** Runs one check, which gives its figure, its limit, and whether the one is within the other. */
+  /** Runs one check, which returns its measured value, its limit, and whether it passed. */
   async check(what, dtype, work) {
     let outcome;
     try {
@@ -24,7 +24,7 @@ export class Record {
     this.#log(`${row.passed ? "pass" : "FAIL"}  ${what}, ${dtype}: ${row.figure} (limit: ${row.limit})`);
   }
 
-  /** Runs checks that share something, such as a model; where that can't be had, it is a failure of them all. */
+  /** Runs checks that share something, such as a model. If it cannot be created, one failure is recorded for all of them. */
   async group(what, dtype, work) {
     try {
       await work();
@@ -46,14 +46,14 @@ export class Record {
 export const scientific = (value) => (value === 0 ? "0" : value.toExponential(1));
 export const percent = (share) => `${(100 * share).toFixed(1)} %`;
 
-/** A figure that must not exceed a limit; NaN does. */
+/** The result for a value that must not exceed a limit. NaN fails. */
 export const within = (value, limit) => ({
   figure: scientific(value),
   limit: scientific(limit),
   passed: value <= limit,
 });
 
-/** A count of differences that must not exceed a limit. */
+/** The result for a number of differences that must not exceed a limit. */
 export const differing = (count, of, what, most = 0) => ({
   figure: `${count} of ${of} ${what} differ`,
   limit: String(most),

@@ -1,4 +1,4 @@
-// How fast the device is beside the CPU and beside transformers on the same device, all in one run.
+// Measures the speed of the device, of the CPU, and of transformers on the same device, in one run.
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
@@ -18,7 +18,7 @@ async function ours({ folder, samples, rows, tokens, load }, device, dtype) {
   try {
     const seconds = await decodeAndForward(model, { rows, tokens });
     const swept = { samples, prefixLength, rows, metrics: ["exactMatch", "tokenAccuracy", "completionEntropy"] };
-    // What a GPU does but once, such as choosing kernels, is no part of a sweep's cost.
+    // A first run, so that one-time work on a GPU, such as choosing kernels, is not measured.
     await model.sweep({ ...swept, over: [{ blocks: [0] }] });
     const started = performance.now();
     await model.sweep(swept);
@@ -32,7 +32,7 @@ function runPython(python, args) {
   return JSON.parse(execFileSync(python, args.map(String), { stdio: ["ignore", "pipe", "ignore"] }));
 }
 
-/** What transformers takes for the same; the sweep is that of the paper's authors, where it lies beside the repository. */
+/** Measures the same work in transformers. The sweep is that of the paper's authors, if it is next to the repository. */
 function transformers({ python, folder, samples, rows, tokens, threads, log }, device, dtype) {
   const measured = {};
   const where = ["--device", device, "--dtype", dtype, "--rows", rows];

@@ -1,4 +1,4 @@
-// A sweep on the device against separate calls, against float32, and interrupted.
+// Compares a sweep on the device with separate calls and with float32, and interrupts one.
 import { difference } from "./fixtures.mjs";
 import { differing, within } from "./record.mjs";
 
@@ -6,7 +6,7 @@ const metrics = ["exactMatch", "extractableLength", "suffixLogLikelihood", "comp
 const counted = ["exactMatch", "extractableLength"];
 const summed = ["suffixLogLikelihood", "completionEntropy"];
 
-/** Rows in which the best two logits may come so close that rounding decides. */
+/** The number of rows in which the best two logits may be so close that rounding decides. */
 const ties = 1;
 
 const sweep = (model, samples, options) =>
@@ -14,7 +14,7 @@ const sweep = (model, samples, options) =>
 
 const rowsOf = ({ base, variants }) => [base, ...variants].flatMap(({ memorization }) => memorization.perRow);
 
-/** The same by a call for each bypass. */
+/** The same with one call for each bypass. */
 async function separately(model, samples, { variants }) {
   const rows = [];
   for (const { blocks, mode } of [{ blocks: [], mode: "zero" }, ...variants]) {
@@ -26,7 +26,7 @@ async function separately(model, samples, { variants }) {
 const otherwise = (one, other, names) =>
   one.filter((row, index) => names.some((name) => row[name] !== other[index][name])).length;
 
-/** The largest distance between sums over a suffix's tokens, as a share of one that is far from 0. */
+/** The largest difference between sums over the tokens of a suffix, as a share of a sum that is not near 0. */
 function distance(one, other) {
   const distances = one.flatMap((row, index) =>
     summed.map((name) => Math.abs(row[name] - other[index][name]) / Math.max(1, Math.abs(other[index][name]))),
@@ -34,7 +34,7 @@ function distance(one, other) {
   return distances.some(Number.isNaN) ? Number.NaN : Math.max(...distances);
 }
 
-/** Half precision may find one row of a hundred otherwise; float32 decides where it can't tell. */
+/** In half precision, one row in a hundred may differ; rows with nearly equal logits are rescored in float32. */
 async function checkHalf({ name, folder, device, load, secrets, record }, float32, dtype) {
   await record.check(`${name}: a sweep's exact matches as in float32`, dtype, async () => {
     const model = await load(folder, { device, dtype });

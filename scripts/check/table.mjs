@@ -8,7 +8,7 @@ function table(head, rows) {
   return [draw(lines[0]), `| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`, ...lines.slice(1).map(draw)];
 }
 
-/** What was checked where, a row for each check, and the speeds. */
+/** Returns the table as Markdown: the machine, one row for each check, and the speeds. */
 export function markdown({ device, facts, record }) {
   const checks = record.rows.map(({ what, dtype, figure, limit, passed }) => {
     return [what, dtype, figure, limit, passed ? "pass" : "FAIL"];
@@ -19,7 +19,7 @@ export function markdown({ device, facts, record }) {
     ...facts.map(([name, value]) => `- ${name}: ${value}`),
     `- checks: ${record.rows.length - record.failures} passed, ${record.failures} failed`,
     "",
-    ...table(["check", "dtype", "figure", "limit", "result"], checks),
+    ...table(["check", "dtype", "value", "limit", "result"], checks),
   ];
   if (record.speeds.length > 0) {
     const head = Object.keys(record.speeds[0]);

@@ -1,10 +1,10 @@
-// What the measures have beyond a sweep, as parts of its report: how much is extracted by how often it was read, and what
-// chance alone would give at the tasks.
+// Parts of the report that do not come from the sweep: exact match by number of repetitions, and the accuracy of the tasks
+// compared with chance.
 
 const percent = (share) => `${(100 * share).toFixed(share !== 0 && Math.abs(share) < 0.0995 ? 1 : 0)} %`;
 const withInterval = ({ share, low, high }) =>
   `${percent(share)} [${[low, high].map((end) => percent(end).replace(" %", "")).join(", ")}]`;
-const times = (repetitions) => (repetitions === 0 ? "never (control)" : `${repetitions}`);
+const times = (repetitions) => (repetitions === 0 ? "0 (control)" : `${repetitions}`);
 
 function shareAt(extraction, repetitions) {
   const points = extraction.filter((point) => point.repetitions === repetitions);
@@ -16,17 +16,16 @@ export function extractionFinding({ extraction }) {
   const most = Math.max(...extraction.map((point) => point.repetitions));
   const control = shareAt(extraction, 0);
   return (
-    `Unmodified, the model completes ${percent(shareAt(extraction, most))} of the secrets that it read ${most} times word for word` +
-    (control === undefined ? "." : `, and ${percent(control)} of those that it never read.`)
+    `The unmodified model completes ${percent(shareAt(extraction, most))} of the secrets that were repeated ${most} times exactly` +
+    (control === undefined ? "." : `, and ${percent(control)} of those that are not in its training text.`)
   );
 }
 
-/** Exact match by number of repetitions, with its confidence interval. */
+/** The figure of exact match by number of repetitions, with confidence intervals. */
 export function extractionFigure({ extraction }) {
-  const never = "never";
   const values = extraction.map((point) => ({
     ...point,
-    times: point.repetitions === 0 ? never : String(point.repetitions),
+    times: String(point.repetitions),
   }));
   const kind = { field: "kind", type: "nominal", title: null };
   const color = { ...kind, scale: { range: ["#0072B2", "#D55E00", "#009E73"] } };
@@ -35,8 +34,8 @@ export function extractionFigure({ extraction }) {
     name: "extraction-by-repetition",
     title: "Extraction by repetition",
     caption:
-      "Share of secrets that the unmodified model's greedy generation completes word for word, by how often they stood in " +
-      "the training text; lines are exact 95 % confidence intervals. Those never read are the control.",
+      "Share of secrets that greedy generation of the unmodified model completes exactly, by their number of repetitions " +
+      "in the training text; lines are exact 95 % confidence intervals. Secrets with 0 repetitions are the control.",
     spec: {
       width: 720,
       height: 200,
@@ -46,7 +45,7 @@ export function extractionFigure({ extraction }) {
           field: "times",
           type: "ordinal",
           sort: [...new Set(values.map((point) => point.times))],
-          title: "times in the training text",
+          title: "repetitions in the training text",
           axis: { labelAngle: 0 },
           scale: { padding: 0.3 },
         },
@@ -70,7 +69,7 @@ export function extractionTables({ extraction, tasks }) {
   return [
     {
       title: "Exact match by repetition, unmodified",
-      head: ["times read", ...kinds],
+      head: ["repetitions", ...kinds],
       rows: repetitions.map((count) => [
         times(count),
         ...kinds.map((kind) => {
@@ -81,7 +80,7 @@ export function extractionTables({ extraction, tasks }) {
     },
     {
       title: "Ability, unmodified, all questions",
-      head: ["task", "questions", "accuracy", "chance", "p (chance alone)"],
+      head: ["task", "questions", "accuracy", "chance", "p (by chance)"],
       rows: tasks.map((task) => [
         task.task,
         String(task.rows),

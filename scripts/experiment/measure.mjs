@@ -1,4 +1,4 @@
-// What the experiment measures: extraction by repetition, perplexity and tasks of the unmodified model, and the sweep.
+// The measurements of the experiment: extraction by repetition, perplexity and tasks of the unmodified model, and the sweep.
 import statistics from "jstat";
 
 const { beta } = statistics.jStat;
@@ -6,11 +6,11 @@ const { beta } = statistics.jStat;
 const sweptTextTokens = 2048;
 const sweptQuestions = 50;
 
-/** What the embedded models' tasks test. */
+/** The groups of the embedded models' tasks. */
 const groups = { agreement: "language", recall: "language", sums: "reasoning" };
 const groupOf = (name) => (groups[name] === undefined ? {} : { group: groups[name] });
 
-/** A share of yes among answers, with the exact 95 % confidence interval of Clopper and Pearson. */
+/** The share of true answers, with the exact 95 % confidence interval of Clopper and Pearson. */
 export function shareOf(hits) {
   const count = hits.reduce((sum, hit) => sum + hit, 0);
   const misses = hits.length - count;
@@ -23,7 +23,7 @@ export function shareOf(hits) {
   };
 }
 
-/** The probability that chance alone gives at least as many hits: the one-sided binomial test. */
+/** The probability of at least as many hits by chance: the one-sided binomial test. */
 export function chanceOfAsMany({ count, rows }, chance) {
   return count === 0 ? 1 : beta.cdf(chance, count, rows - count + 1);
 }
@@ -33,7 +33,7 @@ async function exactMatches(model, rows, options) {
   return perRow.map((row) => row.exactMatch);
 }
 
-/** The choice with the highest log-likelihood counts, as in the lm-evaluation-harness's `acc`. */
+/** The answer is the choice with the highest log-likelihood, as in the lm-evaluation-harness's `acc`. */
 async function answers(model, questions, options) {
   const rows = questions.flatMap(({ query, choices }) =>
     choices.map((choice) => ({ prefix: query, suffix: ` ${choice}` })),
@@ -48,7 +48,7 @@ async function answers(model, questions, options) {
 
 const chanceOf = (questions) => questions.reduce((sum, { choices }) => sum + 1 / choices.length, 0) / questions.length;
 
-/** The perplexity of the best model that knows nothing but how often each token comes in this very text. */
+/** The perplexity of a unigram model with the token frequencies of this text. */
 function unigramPerplexity(tokens) {
   const counts = new Map();
   for (const token of tokens) counts.set(token, (counts.get(token) ?? 0) + 1);
@@ -57,7 +57,7 @@ function unigramPerplexity(tokens) {
   return Math.exp(entropy);
 }
 
-/** Extraction by number of repetitions, perplexity of the held-out text, and the tasks, of the unmodified model. */
+/** Measures the unmodified model: extraction by number of repetitions, perplexity of the held-out text, and the tasks. */
 export async function measureBase(model, { kinds, tasks, text }, signal) {
   const extraction = [];
   for (const { name, rows } of kinds) {
@@ -88,7 +88,7 @@ export async function measureBase(model, { kinds, tasks, text }, signal) {
   };
 }
 
-/** Rows to take the means of what attention mixes over: text of as many tokens as the model's context holds. */
+/** Rows over which mean outputs are computed: each has as many tokens as the model's context. */
 function textRows(model, tokens) {
   const { contextLength } = model.config;
   const count = Math.min(8, Math.floor(tokens.length / contextLength));
@@ -96,7 +96,7 @@ function textRows(model, tokens) {
   return count > 0 ? rows : [tokens];
 }
 
-/** Each head alone, which a sweep in one mode is enough for. */
+/** Sweeps over single heads, in one mode. */
 function singleHeads({ blockCount, headCount }) {
   return Array.from({ length: blockCount * headCount }, (_, index) => ({
     heads: { [Math.floor(index / headCount)]: [index % headCount] },
@@ -105,8 +105,8 @@ function singleHeads({ blockCount, headCount }) {
 }
 
 /**
- * Each block and each quarter of the blocks in all modes, and each head. It takes the secrets that were read at least
- * `repetitions` times, so that there is something to lose.
+ * Sweeps over each block and each quarter of the blocks in all modes, and over each head. Uses the secrets that were repeated
+ * at least `repetitions` times, because the model has memorized these.
  */
 export async function sweep(model, { kinds, tasks, text }, { repetitions, signal, onProgress }) {
   const tokens = model.tokenizer.encode(text);

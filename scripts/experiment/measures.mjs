@@ -1,4 +1,4 @@
-// What a model is measured on: a folder of samples (*.jsonl), held-out.txt and tasks/*.jsonl.
+// Reads the data to measure a model with: a folder of samples (*.jsonl), held-out.txt and tasks/*.jsonl.
 import { readdir, readFile } from "node:fs/promises";
 import path from "node:path";
 import * as v from "valibot";

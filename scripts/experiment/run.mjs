@@ -1,4 +1,4 @@
-// The whole experiment on one model, told on the terminal as it goes, and its report.
+// Runs the whole experiment on one model, prints results as it proceeds, and writes the report.
 import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { createReport, drawFigure, loadModel, writeReport } from "attention-bypass";
@@ -20,7 +20,7 @@ async function showSecret(model, { kinds }, signal) {
     const secret = rows.toSorted((a, b) => b.repetitions - a.repetitions)[0];
     const maxNewTokens = model.tokenizer.encode(secret.suffix).length;
     const { text } = await model.generate(secret.prefix, { maxNewTokens, signal });
-    console.log(`One of the ${name}, read ${secret.repetitions} times, and what the model adds to its beginning`);
+    console.log(`One of the ${name}, repeated ${secret.repetitions} times: its prefix | the model's continuation`);
     console.log(`  ${secret.prefix} |${text}\n`);
   }
 }
@@ -39,7 +39,7 @@ async function sweepWithProgress(model, measures, { repetitions, signal }) {
   }
 }
 
-/** What the sweep shows, with what the measures have beyond it. */
+/** Creates the report of the sweep, with the parts that do not come from the sweep. */
 function describe(name, base, result) {
   const report = createReport(result, { name });
   report.findings.unshift(extractionFinding(base));
@@ -48,7 +48,7 @@ function describe(name, base, result) {
   return report;
 }
 
-/** What a terminal has room for; the report has every head, and how far each bypass goes. */
+/** Prints the first tables without heads. The report has all of them. */
 function showTables({ tables }) {
   for (const { title, head, rows } of tables.slice(0, 3)) {
     const colAligns = head.map((_, column) => (column === 0 ? "left" : "right"));
@@ -58,7 +58,7 @@ function showTables({ tables }) {
   }
 }
 
-/** report.html, each figure as SVG, and the numbers. Returns the path of the report. */
+/** Writes report.html, each figure as SVG, and the results as JSON. Returns the path of the report. */
 async function save(folder, report, results) {
   await mkdir(folder, { recursive: true });
   for (const figure of report.figures) {
@@ -84,12 +84,10 @@ export async function runExperiment({ model: folder, measures: measuresFolder, r
   const drawn = describe(path.basename(path.resolve(folder)), base, result);
   showTables(drawn);
   const perplexity = base.perplexity.toFixed(2);
-  console.log(
-    `Perplexity of held-out text: ${perplexity} (of a unigram model: ${base.unigramPerplexity.toFixed(1)})\n`,
-  );
+  console.log(`Perplexity of held-out text: ${perplexity} (unigram model: ${base.unigramPerplexity.toFixed(1)})\n`);
   for (const sentence of drawn.findings) console.log(sentence);
 
   const file = await save(report, drawn, { base, sweep: result });
-  console.log(`\n${Math.round((performance.now() - began) / 1000)} s; the report: ${file}`);
+  console.log(`\n${Math.round((performance.now() - began) / 1000)} s; report: ${file}`);
   await model.dispose();
 }

@@ -1,5 +1,5 @@
-// Hostile calls of every public function and method. What is called and with what follows from the seed and the index,
-// so that the process itself makes its arguments.
+// Hostile calls of all public functions and methods. Seed and index determine the function and its arguments, so the child process
+// creates the arguments itself.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -99,7 +99,7 @@ const functions = {
   embeddedModel: () => ["gpt-neox"],
   embeddedMeasures: () => [],
 };
-/** What looks at the machine and takes no argument, or is a class that only the package makes. */
+/** Functions without arguments that inspect the machine, and classes that only the package creates. */
 const leftOut = new Set(["diagnose", "AttentionBypassError", "download", "default", "module.exports"]);
 
 let loaded;
@@ -128,7 +128,7 @@ async function callables(folder) {
   ];
 }
 
-/** The arguments with one of them spoilt, or with any at all. Paths to write to stay in the folder. */
+/** Returns the arguments with one of them corrupted, or arbitrary arguments. Output paths stay in the folder. */
 function argumentsOf(good, random) {
   const list = good();
   if (random.chance(0.1)) return Array.from({ length: random.below(4) }, () => hostile(random)).map(harmless);
@@ -141,7 +141,7 @@ function argumentsOf(good, random) {
   return list.map(harmless);
 }
 
-/** A file that is written by a hostile name must lie in the current folder, which is the case's own. */
+/** A file with a hostile name must be written to the current folder, which belongs to the case. */
 const harmless = (value) =>
   typeof value === "string" &&
   value.startsWith("/") &&
@@ -156,7 +156,7 @@ async function settle(result) {
   if (typeof value?.dispose === "function" && value !== (await model())) await value.dispose();
 }
 
-/** Makes a call and says what became of it, as child.mjs answers. */
+/** Makes a call and returns its outcome in the form of child.mjs. */
 export async function callOnce({ seed, index }) {
   const random = randomOf(seed, "calls", index);
   const folder = mkdtempSync(path.join(tmpdir(), "call-"));
@@ -166,7 +166,7 @@ export async function callOnce({ seed, index }) {
     try {
       given = argumentsOf(good, random);
     } catch {
-      // A hostile value can't be spoilt any further.
+      // A hostile value cannot be corrupted further.
       return { outcome: "refused", code: "not made", call: name };
     }
     const shown = () => `${name}(${given.map((one) => inspectSafely(one)).join(", ")})`;

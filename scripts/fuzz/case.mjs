@@ -1,4 +1,4 @@
-// One case of a run: which files of a seed change, and how, by chance of its own.
+// One case of a run: which files of a seed change, and how, from its own random numbers.
 import { execFileSync } from "node:child_process";
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -7,7 +7,7 @@ import { mutate } from "./formats.mjs";
 import { mutateBytes } from "./mutate/bytes.mjs";
 import { randomOf } from "./random.mjs";
 
-/** What else may lie under a file's name. */
+/** Other content that a file may have. */
 const disguises = [
   () => Buffer.from("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n"),
   () => Buffer.from("<!DOCTYPE html>\n<html><head><title>Sign in</title></head></html>"),
@@ -22,7 +22,7 @@ const disguises = [
   (random) => Buffer.from(`\x93NUMPY${random.bytes(random.small(100)).toString("latin1")}`, "latin1"),
 ];
 
-/** What is no plain file: [what, how it is made]. */
+/** Entries that are not regular files: [kind, how to create it]. */
 const places = [
   ["a folder", (file) => mkdirSync(file)],
   ["a link to itself", (file) => symlinkSync(file, file)],
@@ -31,7 +31,7 @@ const places = [
   ["a FIFO", (file) => execFileSync("mkfifo", [file])],
 ];
 
-/** The files of a case, or how they are made where they are no plain files. */
+/** The files of a case, or how to create those that are not regular files. */
 export function makeCase(seeds, format, seed, index) {
   const random = randomOf(seed, format, index);
   const { files, changing, use, disguised = false } = random.pick(seeds);

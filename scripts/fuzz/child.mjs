@@ -1,4 +1,4 @@
-// The process in which the package meets what was mutated. Takes a case a message, and answers with what became of it.
+// The child process that runs the package on mutated input. Receives one case in each message, and answers with its outcome.
 import { AttentionBypassError, errorCodes } from "attention-bypass";
 import { callOnce } from "./calls.mjs";
 import { watchGlobals } from "./fingerprint.mjs";
@@ -11,7 +11,7 @@ process.on("warning", ({ name, message }) => {
   if (!/Experimental|Deprecation/.test(name)) stray.push(`warning: ${name}: ${message}`);
 });
 
-/** The first place of a number that is none; undefined where all are finite. */
+/** The path of the first number that is not finite; undefined if all are finite. */
 export function notFinite(result) {
   const open = [["result", result]];
   const seen = new Set();
@@ -31,7 +31,7 @@ export function notFinite(result) {
   return undefined;
 }
 
-/** What is wrong with an error that the package threw; undefined where it is as errors should be. */
+/** Describes the fault of an error that the package threw; undefined if the error is correct. */
 function faultOf(error) {
   if (!(error instanceof AttentionBypassError)) return `untyped error: ${error?.stack ?? String(error)}`;
   if (!errorCodes.includes(error.code)) return `unknown code ${error.code}: ${error.message}`;
@@ -49,7 +49,7 @@ function faultOf(error) {
   return undefined;
 }
 
-/** The longest time that the event loop stood still, in milliseconds. */
+/** The longest time for which the event loop was blocked, in milliseconds. */
 function watchLoop() {
   let last = performance.now();
   let longest = 0;
@@ -91,7 +91,7 @@ process.on("message", async (message) => {
       ...(fault && { fault }),
     };
   }
-  // What rejects is heard of a turn later.
+  // Unhandled rejections are reported one turn of the event loop later.
   await turn();
   await turn();
   const global = changed();

@@ -1,4 +1,4 @@
-// What code of a stranger could change for everybody in a process.
+// Detects changes of global objects, which code in a file could change for the whole process.
 
 const prototypes = [
   Object,
@@ -41,7 +41,7 @@ const watched = [
   console,
 ];
 
-// What Node itself makes when it is first asked for.
+// Properties that Node.js creates on first use.
 const lazy = (key) => typeof key === "symbol" && /undici/.test(String(key));
 
 function content(object) {
@@ -53,9 +53,9 @@ function content(object) {
   return all;
 }
 
-/** Returns a function that names what has changed since; undefined where nothing has. */
+/** Returns a function that names what has changed since; it returns undefined if nothing has. */
 export function watchGlobals() {
-  // Numbers that change by themselves, such as process.exitCode, are of no interest.
+  // Numbers that change by themselves, such as process.exitCode, are ignored.
   const isCode = (value) => typeof value === "function" || typeof value === "object";
   const before = watched.map(content);
   const globals = new Set(Reflect.ownKeys(globalThis));

@@ -1,5 +1,5 @@
-// What is mutated, how, and what the package is then asked to do with it. Each format is a list of seeds: files by their
-// names, a mutation for each that may change, and a use that child.mjs knows.
+// The mutated formats. Each is a list of seeds: files by name, a mutation for each file that may change, and the use in child.mjs
+// that reads them.
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
@@ -11,7 +11,7 @@ import { mutateJsonLines, mutateText } from "./mutate/text.mjs";
 import { mutateZip } from "./mutate/zip.mjs";
 import { filesOf, fixtures, generationConfig, samples, tasks, tokenizerFiles } from "./seeds.mjs";
 
-/** Each file's contents as lines, of which some changed, and compressed again. */
+/** Mutates some lines of each file, and compresses the file again. */
 function mutateGzip(bytes, random) {
   if (random.chance(0.3)) return mutateBytes(bytes, random);
   try {
@@ -44,7 +44,7 @@ const models = (names, pattern, use = { kind: "model" }) =>
     return { files, changing: onlyIn(files, pattern), use };
   });
 
-/** Formats by their names; `prepared` is the folder that prepare.mjs has filled. */
+/** The formats by name. prepared: the folder that prepare.mjs has created. */
 export function formatsOf(prepared) {
   const made = (name) => readFileSync(path.join(prepared, name));
   const small = model("neo-base-names");

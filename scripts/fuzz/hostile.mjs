@@ -1,8 +1,8 @@
-// Arguments that a caller without types may pass, made by chance.
+// Random arguments that an untyped caller may pass.
 import vm from "node:vm";
 import { names, numbers, text } from "./values.mjs";
 
-/** What hostile getters, iterators and callbacks throw; it may come back to the caller as it is. */
+/** Thrown by hostile getters, iterators and callbacks; the package may rethrow it unchanged. */
 export const mine = new Error("the caller's own error");
 
 const raise = () => {
@@ -125,13 +125,13 @@ const objects = [
 
 export const hostile = (random) => random.pick(random.chance(0.5) ? simple : objects)(random);
 
-/** Whether it is an object whose parts may be replaced one by one. */
+/** Whether a value is an object whose members can be replaced one by one. */
 const isPlain = (value) =>
-  // A copy of a longer one would take the fuzzer's own memory.
+  // A copy of a longer one would use too much memory of the fuzzer.
   (Array.isArray(value) && value.length <= 1_000_000) ||
   (typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype);
 
-/** A good argument in which something is hostile. */
+/** Returns a valid argument with a hostile part. */
 export function spoil(value, random) {
   if (!isPlain(value) || random.chance(0.15)) return hostile(random);
   const keys = Object.keys(value);

@@ -1,4 +1,4 @@
-// Fills a folder with the model that data is scored with, and with what the package itself writes:
+// Fills a folder with the model that scores data, and with files that the package itself writes:
 // node scripts/fuzz/prepare.mjs FOLDER
 import { writeFileSync } from "node:fs";
 import path from "node:path";

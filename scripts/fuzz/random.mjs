@@ -1,6 +1,6 @@
-// Chance that is the same for a seed on every machine.
+// Random numbers that depend only on the seed, on all machines.
 
-/** Numbers from 0 to 1 (mulberry32), and what is made of them. */
+/** A generator of random numbers from 0 to 1 (mulberry32) and of derived values. */
 export class Random {
   #state;
 
@@ -8,7 +8,7 @@ export class Random {
     this.#state = seed | 0;
   }
 
-  /** From 0 to 1, without 1. */
+  /** A number from 0 (included) to 1 (excluded). */
   share() {
     this.#state = (this.#state + 0x6d2b79f5) | 0;
     let mixed = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
@@ -39,7 +39,7 @@ export class Random {
   }
 }
 
-/** A generator of its own for each case of a run, so that one case can be made again without those before it. */
+/** Returns a separate generator for each case of a run, so that one case can be repeated without those before it. */
 export function randomOf(...parts) {
   let hash = 0x811c9dc5;
   for (const character of parts.join(" ")) hash = Math.imul(hash ^ character.codePointAt(0), 0x01000193);

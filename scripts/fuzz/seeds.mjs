@@ -1,4 +1,4 @@
-// The good files that mutations begin with: the repository's fixtures, and small ones made here.
+// The valid files that are mutated: the repository's fixtures, and small ones created here.
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { gzipSync } from "node:zlib";
@@ -10,7 +10,7 @@ const root = path.join(import.meta.dirname, "..", "..");
 export const fixtures = path.join(root, "test", "fixtures", "models");
 const parquet = path.join(root, "test", "fixtures", "parquet");
 
-/** GPT-2's character for each byte: printable ones stand for themselves, the others come from U+0100 on. */
+/** GPT-2's character for each byte: printable ones are unchanged, the others are mapped to U+0100 and following. */
 function byteCharacters() {
   let next = 256;
   return Array.from({ length: 256 }, (_, byte) => {
@@ -77,10 +77,10 @@ const tokenizers = [
 const json = (content) => Buffer.from(JSON.stringify(content));
 const lines = (rows) => Buffer.from(`${rows.map((row) => JSON.stringify(row)).join("\n")}\n`);
 
-/** Shape and tokenizer of the model that data is scored with. */
+/** Config and tokenizer of the model that scores data. */
 export const base = { blocks: 2, width: 16, heads: 2, vocabulary: 264, contextLength: 64 };
 
-/** Writes the model that data is scored with. */
+/** Writes the model that scores data. */
 export function writeBase(folder) {
   mkdirSync(folder, { recursive: true });
   writeRandomCheckpoint(folder, base, 4);
@@ -95,7 +95,7 @@ const ids = Array.from({ length: 4 }, (_, row) =>
 );
 const flat = ids.flat();
 
-/** Sample files by their names. */
+/** Sample files by name. */
 export const samples = {
   "rows.npy": npy(Int32Array.from(flat), [4, 12]),
   "wide.npy": npy(BigInt64Array.from(flat, BigInt), [4, 12]),
@@ -129,7 +129,7 @@ const definition = {
   ],
 };
 
-/** Files of tasks: what the task is called or its definition, and what lies in the folder of its rows. */
+/** Files of tasks: the name or definition of the task, and the contents of the folder of its rows. */
 export const tasks = [
   { task: "task.json", files: { "task.json": json(definition), "rows.jsonl": lines([question, question]) } },
   { task: "piqa", files: { "rows.jsonl": lines([{ goal: "To sit", sol1: "Stand", sol2: "Sit down", label: 1 }]) } },
@@ -139,7 +139,7 @@ export const tasks = [
   })),
 ];
 
-/** All that lies in a folder and is read with a model. */
+/** All files in a folder that are read with a model. */
 export function filesOf(folder) {
   const names = readdirSync(folder).filter(
     (name) => /\.(json|safetensors|bin|pt|txt)$/.test(name) && name !== "expected.json",

@@ -1,4 +1,4 @@
-// What became of a run, as a table.
+// The outcomes of a run as a table.
 import Table from "cli-table3";
 
 const most = (counts) =>
@@ -10,7 +10,7 @@ const most = (counts) =>
 
 export class Tally {
   #formats = new Map();
-  /** Failures by what they have in common. */
+  /** Failures grouped by their common part. */
   failures = new Map();
 
   add(format, { outcome, code, fault }, place) {

@@ -1,5 +1,5 @@
-// What is done with the files of a case, through the package's own interface. Each returns results, in which nothing may
-// be that is no finite number, and throws what the package throws.
+// The uses of the files of a case, through the package's public API. Each returns results, whose numbers must be finite, and throws
+// what the package throws.
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { convert, createReport, loadModel, recommend } from "attention-bypass";
@@ -7,7 +7,7 @@ import { convert, createReport, loadModel, recommend } from "attention-bypass";
 const here = { device: "cpu", threads: 1 };
 const words = ["the man", "", "  two\n\n spaces <|endoftext|> \u{1f600}é\u0000"];
 
-/** The sweep that the prepared resume file is of. */
+/** The sweep that wrote the prepared resume file. */
 export const sweepOptions = (resume) => ({
   samples: [
     [1, 2, 3, 4, 5, 6],
@@ -18,7 +18,7 @@ export const sweepOptions = (resume) => ({
 });
 
 let base;
-/** The model that data is scored with, loaded once. */
+/** The model that scores data, loaded once. */
 const baseModel = () => (base ??= loadModel(path.join(process.env.FUZZ_PREPARED, "base"), here));
 
 async function withModel(place, options, work) {
@@ -80,10 +80,10 @@ export const uses = {
     }
     const results = [];
     let thrown;
-    // Each is asked, whatever the other says.
+    // Both are called, even if one throws.
     for (const ask of [() => recommend(sweep), () => createReport(sweep)]) {
       try {
-        // Settings are repeated as they came.
+        // Settings contain the arguments unchanged.
         const { settings, ...result } = ask();
         results.push(result);
       } catch (error) {

@@ -1,4 +1,4 @@
-// Values at the edges of what readers expect.
+// Values at the limits of what readers expect.
 
 export const numbers = [
   0,
@@ -36,7 +36,7 @@ export const numbers = [
   -(2 ** 53),
 ];
 
-/** Numbers as JSON texts that JavaScript's own writer never makes. */
+/** Numbers as JSON texts that JSON.stringify never writes. */
 export const numberTexts = ["NaN", "Infinity", "-Infinity", "1e400", "-0", "00", "1.0", "0x10", "9".repeat(400)];
 
 export const names = [
@@ -68,9 +68,9 @@ export const names = [
 export const longText = (random) =>
   random.pick(["a", "(", "[", "{{", "\\", " ", "\n", "é", "0", "a."]).repeat(random.pick([1000, 30_000, 200_000]));
 
-/** Any text. */
+/** A random text. */
 export const text = (random) => (random.chance(0.15) ? longText(random) : random.pick(names));
 
-/** Lists in lists, or dictionaries in dictionaries, as text. */
+/** Nested lists or nested dictionaries, as text. */
 export const deepJson = (depth, object = false) =>
   object ? `${'{"a":'.repeat(depth)}1${"}".repeat(depth)}` : `${"[".repeat(depth)}${"]".repeat(depth)}`;

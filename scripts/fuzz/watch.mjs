@@ -1,10 +1,10 @@
-// Runs cases in a child process, and sees what the child can't tell: that it died, hangs, fills memory or writes where it
-// should not.
+// Runs cases in a child process, and detects what the child cannot report: that it crashed, hangs, uses too much memory or writes
+// to a wrong place.
 import { fork } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 
-/** No file of a stranger and no call takes longer. */
+/** The limits for each file or call: time, blocked event loop, memory. */
 export const limits = { seconds: 10, blockedSeconds: 3, megabytes: 3072 };
 
 const childFile = path.join(import.meta.dirname, "child.mjs");
@@ -22,7 +22,7 @@ export class Child {
   #printed = "";
   #done = 0;
 
-  /** `work` is a folder of this child's own, `prepared` what prepare.mjs has written. */
+  /** work: the folder of this child; prepared: the folder that prepare.mjs has created. */
   constructor(work, { prepared, environment }) {
     this.work = work;
     this.prepared = prepared;
@@ -52,7 +52,7 @@ export class Child {
     await this.#answer(60, Number.POSITIVE_INFINITY);
   }
 
-  /** The child's next message, or why there is none. */
+  /** The child's next message, or the reason why there is none. */
   #answer(seconds, megabytes) {
     const child = this.#process;
     return new Promise((resolve) => {
@@ -80,7 +80,7 @@ export class Child {
     });
   }
 
-  /** Runs a case, whose files lie in its folder. `own` are files that it may have besides. */
+  /** Runs a case with the files in its folder. own: other files that it may create there. */
   async run(message, own = []) {
     if (this.#process === undefined || this.#done >= 500) {
       await this.close();
@@ -93,7 +93,7 @@ export class Child {
     this.#process.send(message);
     const answer = await this.#answer(limits.seconds, limits.megabytes);
     const fault = answer.fault ?? this.#faultBesides(answer, message, before);
-    // What one case did must not be held against the next.
+    // The effects of one case must not count for the next.
     if (fault !== undefined) await this.close();
     return fault === undefined ? answer : { ...answer, fault };
   }

@@ -1,10 +1,10 @@
-// Zip archives as lists of entries, read where nothing is compressed and written with whatever lies are asked for.
+// Reads zip archives without compression as lists of entries, and writes zip archives, optionally with wrong metadata.
 import { crc32, deflateRawSync } from "node:zlib";
 
 const endOfCentral = 0x06054b50;
 const central = 0x02014b50;
 
-/** The entries of an archive that stores them as they are: { name, data }. */
+/** Returns the entries of an archive without compression: { name, data }. */
 export function readZip(bytes) {
   let at = bytes.length - 22;
   while (bytes.readUInt32LE(at) !== endOfCentral) at--;
@@ -24,8 +24,8 @@ export function readZip(bytes) {
 }
 
 /**
- * Writes entries, with right checksums unless they say otherwise: `deflate`, and `crc`, `size` and `offset` in place of
- * what is true. PyTorch begins each entry's data at a multiple of 64 bytes.
+ * Writes entries. An entry may have `deflate`, and a `crc`, `size` and `offset` that replace the correct values. As in PyTorch, the
+ * data of each entry begins at a multiple of 64 bytes.
  */
 export function writeZip(entries) {
   const parts = [];
