@@ -108,7 +108,7 @@ function blockNumbers(blocks: Blocks, count: number, name: string): readonly num
   if (!("from" in blocks)) return blocks;
   const { from, to = Math.max(from, count - 1) } = blocks;
   if (from > to) throw invalidArgument(`${name}.blocks.to`, `a block from ${from} on`, to);
-  // An end that is out of range is reported alone, as BLOCK_OUT_OF_RANGE.
+  // For an end that is out of range, only the end is returned, which then throws BLOCK_OUT_OF_RANGE.
   return to < count ? range(from, to) : [to];
 }
 
