@@ -12,8 +12,10 @@ import { type OperationOptions, run } from "./operation/operation.js";
 
 /** Options of `convert`. */
 export interface ConvertOptions extends OperationOptions {
-  /** The dtype of the weights in the archive. "auto" is the dtype in the checkpoint's config, or float32 if there is none.
-   * Defaults to "auto". */
+  /**
+   * The dtype of the weights in the archive. "auto" is the dtype in the checkpoint's config, or float32 if there is
+   * none. Defaults to "auto".
+   */
   dtype?: "auto" | Dtype;
   /** The tokenizer to put into the archive, as for `loadModel`. Defaults to the model's own tokenizer. */
   tokenizer?: string;
@@ -41,10 +43,10 @@ function archiveConfig({ config, configText }: ModelSource, dtype: Dtype): strin
 }
 
 /**
- * Converts a model to one TorchScript archive that contains its config and tokenizer. `from` is anything that `loadModel`
- * loads. `loadModel` loads the archive, and so does Python with `torch.jit.load(path)(input_ids)`. The file is written
- * atomically: whole or not at all. Throws what `loadModel` throws, INVALID_ARGUMENT, also if `to` ends like another format,
- * such as .safetensors, DISK_FULL and WRITE_FAILED.
+ * Converts a model to one TorchScript archive that contains its config and tokenizer. `from` is anything that
+ * `loadModel` loads. `loadModel` loads the archive, and so does Python with `torch.jit.load(path)(input_ids)`. The file
+ * is written atomically: whole or not at all. Throws what `loadModel` throws, INVALID_ARGUMENT, also if `to` ends like
+ * another format, such as .safetensors, DISK_FULL and WRITE_FAILED.
  */
 export async function convert(from: string, to: string, options: ConvertOptions = {}): Promise<void> {
   validate(pathText, from, "from");

@@ -22,31 +22,36 @@ export interface LoadModelOptions extends OperationOptions {
    * DEVICE_UNAVAILABLE. Defaults to "auto".
    */
   device?: Device;
-  /** The dtype to load the weights in. "auto" is float32 on the CPU and the dtype of the checkpoint on CUDA. Defaults to
-   * "auto". */
+  /**
+   * The dtype to load the weights in. "auto" is float32 on the CPU and the dtype of the checkpoint on CUDA. Defaults to
+   * "auto".
+   */
   dtype?: "auto" | Dtype;
   /**
-   * Keep weights on disk and copy one block at a time to the device, for models larger than memory. A sweep reads each block
-   * once for each batch; generation reads all blocks for each token. Defaults to false.
+   * Keep weights on disk and copy one block at a time to the device, for models larger than memory. A sweep reads each
+   * block once for each batch; generation reads all blocks for each token. Defaults to false.
    */
   offload?: boolean;
   /**
-   * The number of CPU threads of the model. Defaults to libtorch's default, one for each core, or to fewer if the container's
-   * CPU quota is lower.
+   * The number of CPU threads of the model. Defaults to libtorch's default, one for each core, or to fewer if the
+   * container's CPU quota is lower.
    */
   threads?: number;
-  /** The path of a tokenizer.json, or of a folder that contains one, or vocab.json and merges.txt. Defaults to the model's own
-   * tokenizer. */
+  /**
+   * The path of a tokenizer.json, or of a folder that contains one, or vocab.json and merges.txt. Defaults to the
+   * model's own tokenizer.
+   */
   tokenizer?: string;
   /**
-   * The model to load from weights that contain several, such as training checkpoints: the prefix of its tensor names, such as
-   * "ema" for "ema.gpt_neox.embed_in.weight". Required only for such weights.
+   * The model to load from weights that contain several, such as training checkpoints: the prefix of its tensor names,
+   * such as "ema" for "ema.gpt_neox.embed_in.weight". Required only for such weights.
    */
   key?: string;
   /**
-   * Run the code of a TorchScript module from elsewhere, to check that it computes the same as this package with its weights
-   * and config. The code runs in a process with limits on time, memory and files, but with your permissions: set this only for
-   * modules that you trust. If false, no code of the module runs and the model counts as unchecked. Defaults to false.
+   * Run the code of a TorchScript module from elsewhere, to check that it computes the same as this package with its
+   * weights and config. The code runs in a process with limits on time, memory and files, but with your permissions:
+   * set this only for modules that you trust. If false, no code of the module runs and the model counts as unchecked.
+   * Defaults to false.
    */
   trust?: boolean;
   /** Load weights even if some are NaN or infinite. Defaults to false. */
@@ -84,8 +89,9 @@ export async function tokenizerJson(source: ModelSource, chosen: string | undefi
 }
 
 /**
- * Loads a model from a Hugging Face checkpoint folder, an archive that `convert` wrote, or a TorchScript module traced from
- * Hugging Face with its config.json in the same folder. The first call also finds and loads libtorch. Throws INVALID_ARGUMENT, FILE_NOT_FOUND, DEVICE_UNAVAILABLE, OUT_OF_MEMORY, and the codes that begin with CONFIG,
+ * Loads a model from a Hugging Face checkpoint folder, an archive that `convert` wrote, or a TorchScript module traced
+ * from Hugging Face with its config.json in the same folder. The first call also finds and loads libtorch. Throws
+ * INVALID_ARGUMENT, FILE_NOT_FOUND, DEVICE_UNAVAILABLE, OUT_OF_MEMORY, and the codes that begin with CONFIG,
  * ARCHITECTURE, ACTIVATION, ROPE_SCALING, WEIGHTS, TENSOR, ARCHIVE, TRACE, TOKENIZER, LIBTORCH, ADDON.
  */
 export async function loadModel(path: string, options: LoadModelOptions = {}): Promise<Model> {

@@ -36,8 +36,8 @@ import type { Tokenizer } from "./tokenizer/tokenizer.js";
 import type { Tokens } from "./tokenizer/tokens.js";
 
 /**
- * A loaded model. Each model has its own thread, which runs the calls in the order in which they were made; different models
- * run in parallel. Calls are independent: a bypass applies only to the call that passes it. Any call may throw
+ * A loaded model. Each model has its own thread, which runs the calls in the order in which they were made; different
+ * models run in parallel. Calls are independent: a bypass applies only to the call that passes it. Any call may throw
  * INVALID_ARGUMENT, OUT_OF_MEMORY, LIBTORCH_FAILED and, after `dispose`, DISPOSED.
  */
 export class Model {
@@ -79,8 +79,8 @@ export class Model {
   }
 
   /**
-   * Generates from one prompt, or from several of any lengths in one batch. A prompt in a batch generates the same as by
-   * itself. Throws TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING, CONTEXT_TOO_LONG and the codes of `Bypass`.
+   * Generates from one prompt, or from several of any lengths in one batch. A prompt in a batch generates the same as
+   * by itself. Throws TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING, CONTEXT_TOO_LONG and the codes of `Bypass`.
    */
   generate(prompts: readonly (string | Tokens)[], options?: GenerationOptions): Promise<Generation[]>;
   generate(prompt: string | Tokens, options?: GenerationOptions): Promise<Generation>;
@@ -92,8 +92,9 @@ export class Model {
   }
 
   /**
-   * Generates from a prompt and yields a piece for each token. Leaving the loop ends the generation. Throws what `generate`
-   * throws, at the call; only CONTEXT_TOO_LONG for a prompt in text is thrown at the first piece, since text is encoded then.
+   * Generates from a prompt and yields a piece for each token. Leaving the loop ends the generation. Throws what
+   * `generate` throws, at the call; only CONTEXT_TOO_LONG for a prompt in text is thrown at the first piece, since text
+   * is encoded then.
    */
   stream(prompt: string | Tokens, options: GenerationOptions = {}): AsyncGenerator<GenerationPiece, void, void> {
     this.#gate.requireOpen();
@@ -111,18 +112,18 @@ export class Model {
   }
 
   /**
-   * Measures the perplexity of a text: a string, its token ids, or `{ file }` with the path of a UTF-8 text file or of a
-   * folder of such files. Throws FILE_NOT_FOUND, SAMPLES_INVALID, TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING and the codes of
-   * `Bypass`.
+   * Measures the perplexity of a text: a string, its token ids, or `{ file }` with the path of a UTF-8 text file or of
+   * a folder of such files. Throws FILE_NOT_FOUND, SAMPLES_INVALID, TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING and the codes
+   * of `Bypass`.
    */
   perplexity(text: string | Tokens | TextFile, options?: PerplexityOptions): Promise<Perplexity> {
     return this.#gate.enter(() => perplexity(this.#session, text, options));
   }
 
   /**
-   * Measures how far the model has memorized samples: rows of tokens, the path of a file with rows, or the paths of a file
-   * with prefixes and one with suffixes. Throws FILE_NOT_FOUND, SAMPLES_INVALID, PREFIX_TOO_LONG, TOKEN_OUT_OF_RANGE,
-   * TOKENIZER_MISSING, CONTEXT_TOO_LONG and the codes of `Bypass`.
+   * Measures how far the model has memorized samples: rows of tokens, the path of a file with rows, or the paths of a
+   * file with prefixes and one with suffixes. Throws FILE_NOT_FOUND, SAMPLES_INVALID, PREFIX_TOO_LONG,
+   * TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING, CONTEXT_TOO_LONG and the codes of `Bypass`.
    */
   scoreMemorization<Metric extends MemorizationMetric = MemorizationMetric>(
     samples: Samples,
@@ -134,9 +135,10 @@ export class Model {
   }
 
   /**
-   * Measures memorization, perplexity and tasks without a bypass and with each of many bypasses, such as of each block. All
-   * bypasses share one forward pass for each batch. The measurements equal those of `scoreMemorization`, `perplexity` and
-   * `benchmark` for each bypass. Throws what these throw, RESUME_FILE_INVALID, RESUME_FILE_MISMATCH and WRITE_FAILED.
+   * Measures memorization, perplexity and tasks without a bypass and with each of many bypasses, such as of each block.
+   * All bypasses share one forward pass for each batch. The measurements equal those of `scoreMemorization`,
+   * `perplexity` and `benchmark` for each bypass. Throws what these throw, RESUME_FILE_INVALID, RESUME_FILE_MISMATCH
+   * and WRITE_FAILED.
    */
   sweep<Metric extends MemorizationMetric = MemorizationMetric>(
     options: SweepOptions<Metric>,
@@ -145,26 +147,26 @@ export class Model {
   }
 
   /**
-   * Scores the model on tasks, with the metrics of the lm-evaluation-harness. A task is a name of `benchmarkNames` or the path
-   * of a definition, with `options.data`; a definition with its own data; or a list of questions. Throws TASK_INVALID,
-   * FILE_NOT_FOUND, TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING, CONTEXT_TOO_LONG and the codes of `Bypass`.
+   * Scores the model on tasks, with the metrics of the lm-evaluation-harness. A task is a name of `benchmarkNames` or
+   * the path of a definition, with `options.data`; a definition with its own data; or a list of questions. Throws
+   * TASK_INVALID, FILE_NOT_FOUND, TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING, CONTEXT_TOO_LONG and the codes of `Bypass`.
    */
   benchmark(tasks: string | Task | readonly (string | Task)[], options?: BenchmarkOptions): Promise<BenchmarkResult> {
     return this.#gate.enter(async () => withText(await benchmark(this.#session, tasks, options), benchmarkText));
   }
 
   /**
-   * Measures how much a bypass changes the residual stream and the next-token distribution on a row of tokens, with proven
-   * upper bounds, in float64. Throws BOUND_UNPROVEN, TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING, CONTEXT_TOO_LONG and the codes of
-   * `Bypass`.
+   * Measures how much a bypass changes the residual stream and the next-token distribution on a row of tokens, with
+   * proven upper bounds, in float64. Throws BOUND_UNPROVEN, TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING, CONTEXT_TOO_LONG and
+   * the codes of `Bypass`.
    */
   divergence(tokens: string | Tokens, options: DivergenceOptions): Promise<Divergence> {
     return this.#gate.enter(async () => withText(await divergence(this.#session, tokens, options), divergenceText));
   }
 
   /**
-   * Measures the norms of the attention outputs of each block and head, relative to the residual stream, and the mean outputs
-   * for mean bypasses. Throws what `scoreMemorization` throws.
+   * Measures the norms of the attention outputs of each block and head, relative to the residual stream, and the mean
+   * outputs for mean bypasses. Throws what `scoreMemorization` throws.
    */
   attention(samples: Samples, options?: AttentionOptions): Promise<AttentionSurvey> {
     return this.#gate.enter(async () =>
@@ -173,8 +175,9 @@ export class Model {
   }
 
   /**
-   * Waits for running calls, then frees the weights. New calls throw DISPOSED. A stream that is being read runs to its end; a
-   * stream whose next piece is not requested within 5 seconds ends and throws DISPOSED. May be called more than once.
+   * Waits for running calls, then frees the weights. New calls throw DISPOSED. A stream that is being read runs to its
+   * end; a stream whose next piece is not requested within 5 seconds ends and throws DISPOSED. May be called more than
+   * once.
    */
   dispose(): Promise<void> {
     this.#disposed ??= this.#dispose();

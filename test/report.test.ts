@@ -127,7 +127,7 @@ t.test("a page holds everything, and asks for nothing from elsewhere", async (t)
   t.equal(page.split("<svg").length - 1, everything.length + 1);
   const shown = page.replaceAll("&#39;", "'");
   for (const { title, caption } of report.figures) t.ok(shown.includes(title) && shown.includes(caption), title);
-  t.ok(page.includes("Where &lt;b>&amp;model keeps") || page.includes("Where &lt;b&gt;&amp;model keeps"));
+  t.ok(page.includes("ability in &lt;b>&amp;model") || page.includes("ability in &lt;b&gt;&amp;model"));
   t.notOk(page.includes("<b>"));
   const addresses = [...page.matchAll(/https?:\/\/[^"' <]*/g)].map(([address]) => address);
   t.same([...new Set(addresses)].sort(), ["http://www.w3.org/1999/xlink", "http://www.w3.org/2000/svg"]);
@@ -139,7 +139,7 @@ t.test("Markdown has the tables, and its figures beside it", async (t) => {
   const folder = await temporaryFolder(t);
   await writeReport(createReport(whole, { name: "my|model" }), path.join(folder, "my report.md"));
   const text = readFileSync(path.join(folder, "my report.md"), "utf8");
-  t.match(text, /^# Where my\|model keeps/);
+  t.match(text, /^# How bypasses change memorization and ability in my\|model\n/);
   t.match(text, /\n\| none \| {2}\| 90 % \[[^\n]*\n\| block 0 \| zero \|/);
   for (const name of everything) {
     t.ok(text.includes(`](<my report-${name}.svg>)`), name);

@@ -11,7 +11,9 @@ import { type EncodedTask, encodeTask, type Task, type TaskScores, taskSchema, t
 
 /** Options of `model.benchmark`. */
 export interface BenchmarkOptions extends OperationOptions {
-  /** The folder with the data files of the tasks that are given by name. With one such task, also the path of its file. */
+  /**
+   * The folder with the data files of the tasks that are given by name. With one such task, also the path of its file.
+   */
   data?: string;
   /** Ask only this many rows, from the first on, of each task that is given by name. Defaults to all. */
   rows?: number;

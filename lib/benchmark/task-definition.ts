@@ -17,7 +17,8 @@ import { readLines } from "../files/lines.js";
 /** The maximum size of a definition, in bytes. */
 const maxDefinitionBytes = 2 ** 20;
 
-// The number of rows in one request to the rendering process, and its time limit in milliseconds, a thousand times the usual time.
+// The number of rows in one request to the rendering process, and its time limit in milliseconds, a thousand times the
+// usual time.
 const rowsPerRequest = 256;
 const renderingDeadline = 10_000;
 const renderingDeadlinePerRow = 20;
@@ -72,8 +73,10 @@ const definitionSchema = v.strictObject({
 
 export type TaskDefinition = v.InferOutput<typeof definitionSchema>;
 
-/** The kind of a question: which of several continuations, which of several contexts, or whether greedy decoding gives one
- * continuation. */
+/**
+ * The kind of a question: which of several continuations, which of several contexts, or whether greedy decoding gives
+ * one continuation.
+ */
 export type QuestionKind = "choices" | "contexts" | "continuation";
 
 export interface RenderedTask {
@@ -201,7 +204,9 @@ async function renderRows(
   return questions;
 }
 
-/** Reads the rows of a task from a file or folder and renders them as questions. Throws FILE_NOT_FOUND, TASK_INVALID. */
+/**
+ * Reads the rows of a task from a file or folder and renders them as questions. Throws FILE_NOT_FOUND, TASK_INVALID.
+ */
 export async function renderTask(definition: TaskDefinition, data: string, options: RowOptions): Promise<RenderedTask> {
   const file = findRows(definition, data);
   let rows = await readTaskRows(file, options);

@@ -13,7 +13,9 @@ import { type QuestionKind, type RowOptions, readDefinition, readTaskRows, rende
 export interface Question {
   /** The text or token ids before the choices. */
   query: string | Tokens;
-  /** The choices, at least two. A space separates a choice in text from the query; token ids follow the query directly. */
+  /**
+   * The choices, at least two. A space separates a choice in text from the query; token ids follow the query directly.
+   */
   choices: readonly (string | Tokens)[];
   /** The index of the right choice, from 0. */
   gold: number;
@@ -46,7 +48,9 @@ export type Task = QuestionTask | DefinedTask;
 export interface Answer {
   /** The log-likelihood of each choice, the sum over its tokens. Natural logarithms. */
   logLikelihoods: number[];
-  /** The index of the most probable choice, the first one in a tie. Absent if the question has only one continuation. */
+  /**
+   * The index of the most probable choice, the first one in a tie. Absent if the question has only one continuation.
+   */
   chosen?: number;
   /** Whether `chosen` is the right choice. With only one continuation, whether greedy decoding generates it. */
   correct: boolean;
@@ -64,12 +68,14 @@ export interface TaskScores {
   /** The number of sequences that are longer than the model's context and were cut at their beginning. */
   truncated: number;
   /**
-   * The share of the questions whose right choice is the most probable one. For tasks with one continuation, the share whose
-   * continuation greedy decoding generates. The harness calls it `acc`.
+   * The share of the questions whose right choice is the most probable one. For tasks with one continuation, the share
+   * whose continuation greedy decoding generates. The harness calls it `acc`.
    */
   accuracy: number;
-  /** The share of the questions whose right choice has the highest log-likelihood per character. Only for tasks with choices in
-   * text. The harness calls it `acc_norm`. */
+  /**
+   * The share of the questions whose right choice has the highest log-likelihood per character. Only for tasks with
+   * choices in text. The harness calls it `acc_norm`.
+   */
   normalizedAccuracy?: number;
   /** The exponential of the mean negative log-likelihood of the continuations. Only for tasks with one continuation. */
   perplexity?: number;
@@ -155,9 +161,9 @@ async function readQuestions({ name, questions }: QuestionTask, options: RowOpti
 }
 
 /**
- * Encodes a context and its continuation as the lm-evaluation-harness does. Context, space and continuation are encoded as one
- * text, without the white space at the end of the context. The tokens after the context's own number of tokens are the
- * continuation. A sequence longer than the model's context is cut at its beginning.
+ * Encodes a context and its continuation as the lm-evaluation-harness does. Context, space and continuation are encoded
+ * as one text, without the white space at the end of the context. The tokens after the context's own number of tokens
+ * are the continuation. A sequence longer than the model's context is cut at its beginning.
  */
 async function encode(
   { context, continuation }: Pair,
@@ -213,8 +219,10 @@ export interface EncodedTask {
   rows: ScoredRow[];
 }
 
-/** Reads and encodes a task. Throws INVALID_ARGUMENT, TASK_INVALID, FILE_NOT_FOUND, TOKENIZER_MISSING, TOKEN_OUT_OF_RANGE,
- * CONTEXT_TOO_LONG. */
+/**
+ * Reads and encodes a task. Throws INVALID_ARGUMENT, TASK_INVALID, FILE_NOT_FOUND, TOKENIZER_MISSING,
+ * TOKEN_OUT_OF_RANGE, CONTEXT_TOO_LONG.
+ */
 export async function encodeTask(task: Task, session: Session, signal?: AbortSignal): Promise<EncodedTask> {
   const defined =
     "definition" in task

@@ -6,8 +6,8 @@ import { invalidArgument, reading, validate, wholeNumber } from "../errors/valid
 import type { ModelConfig } from "../families/config.js";
 
 /**
- * A set of blocks, numbered from 0: a list of block numbers; one quarter of the blocks, where quartile 1 is next to the input;
- * or a range that includes both ends. `to` defaults to the last block.
+ * A set of blocks, numbered from 0: a list of block numbers; one quarter of the blocks, where quartile 1 is next to the
+ * input; or a range that includes both ends. `to` defaults to the last block.
  */
 export type Blocks = readonly number[] | { quartile: 1 | 2 | 3 | 4 } | { from: number; to?: number };
 
@@ -24,18 +24,22 @@ export const bypassModes = ["zero", "short-circuit", "mean"] as const;
 /**
  * What replaces the output of a bypassed part.
  * - "zero": zero. The part is not computed and adds nothing to the residual stream.
- * - "short-circuit", for attention only: each token attends only to itself, so the output is the output projection of the
- *   token's own value vector.
+ * - "short-circuit", for attention only: each token attends only to itself, so the output is the output projection of
+ *   the token's own value vector.
  * - "mean": the same output for every token, a mean that was measured before (`means`).
  */
 export type BypassMode = (typeof bypassModes)[number];
 
 /** The mean outputs of the blocks over tokens, for bypasses with the mode "mean". `model.attention` measures them. */
 export interface BypassMeans {
-  /** Mean head outputs, one row for each block: the concatenated outputs of its heads before the output projection, with
-   * `hiddenSize` numbers. */
+  /**
+   * Mean head outputs, one row for each block: the concatenated outputs of its heads before the output projection, with
+   * `hiddenSize` numbers.
+   */
   readonly blocks: readonly ArrayLike<number>[];
-  /** Mean MLP outputs, one row of `hiddenSize` numbers for each block. Required to bypass an MLP with the mode "mean". */
+  /**
+   * Mean MLP outputs, one row of `hiddenSize` numbers for each block. Required to bypass an MLP with the mode "mean".
+   */
   readonly mlps?: readonly ArrayLike<number>[];
 }
 
@@ -48,8 +52,10 @@ export interface Bypass {
   blocks?: Blocks;
   /** Single attention heads, of blocks that are not in `blocks`. The bias of the output projection is still added. */
   heads?: Heads;
-  /** The part of `blocks` to bypass. With "both" and the mode "zero", a block adds nothing to the residual stream. Defaults to
-   * "attention". */
+  /**
+   * The part of `blocks` to bypass. With "both" and the mode "zero", a block adds nothing to the residual stream.
+   * Defaults to "attention".
+   */
   part?: BypassPart;
   /** What replaces the output. "short-circuit" requires the part "attention". Defaults to "zero". */
   mode?: BypassMode;
@@ -102,7 +108,7 @@ function blockNumbers(blocks: Blocks, count: number, name: string): readonly num
   if (!("from" in blocks)) return blocks;
   const { from, to = Math.max(from, count - 1) } = blocks;
   if (from > to) throw invalidArgument(`${name}.blocks.to`, `a block from ${from} on`, to);
-  // An end that is out of range is reported alone, as BLOCK_OUT_OF_RANGE.
+  // For an end that is out of range, only the end is returned, which then throws BLOCK_OUT_OF_RANGE.
   return to < count ? range(from, to) : [to];
 }
 
@@ -158,7 +164,10 @@ function meanOf(
   });
 }
 
-/** Returns all rows of `means` as the addon takes them: those of attention, then those of the MLPs. Throws INVALID_ARGUMENT. */
+/**
+ * Returns all rows of `means` as the addon takes them: those of attention, then those of the MLPs. Throws
+ * INVALID_ARGUMENT.
+ */
 export function meanRows(means: BypassMeans, config: ModelConfig, name: string): Float32Array[] {
   const fields = means.mlps === undefined ? (["blocks"] as const) : (["blocks", "mlps"] as const);
   return fields.flatMap((field) =>
@@ -181,8 +190,8 @@ export function plainPlan({ blockCount }: ModelConfig): NativePlan {
 }
 
 /**
- * Returns the bypass as the addon takes it. `name` is used in error messages. Throws INVALID_ARGUMENT, BLOCK_OUT_OF_RANGE,
- * BLOCK_DUPLICATE, HEAD_OUT_OF_RANGE, HEAD_DUPLICATE.
+ * Returns the bypass as the addon takes it. `name` is used in error messages. Throws INVALID_ARGUMENT,
+ * BLOCK_OUT_OF_RANGE, BLOCK_DUPLICATE, HEAD_OUT_OF_RANGE, HEAD_DUPLICATE.
  */
 export function toPlan(bypass: unknown, config: ModelConfig, name = "bypass"): NativePlan {
   const plan = plainPlan(config);

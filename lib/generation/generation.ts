@@ -21,13 +21,21 @@ import { TextStream } from "./text-stream.js";
 
 /** Options of `model.generate` and `model.stream`. */
 export interface GenerationOptions extends OperationOptions {
-  /** The maximum number of generated tokens. Defaults to 128, or to the room left in the model's context if that is less. */
+  /**
+   * The maximum number of generated tokens. Defaults to 128, or to the room left in the model's context if that is
+   * less.
+   */
   maxNewTokens?: number;
-  /** The sampling temperature. 0 decodes greedily: the most probable token, and the lowest id in a tie. Defaults to 0. */
+  /**
+   * The sampling temperature. 0 decodes greedily: the most probable token, and the lowest id in a tie. Defaults to 0.
+   */
   temperature?: number;
   /** Sample only from this many most probable tokens. Defaults to all. */
   topK?: number;
-  /** Sample only from the smallest set of most probable tokens whose total probability reaches this value. Defaults to 1. */
+  /**
+   * Sample only from the smallest set of most probable tokens whose total probability reaches this value. Defaults to
+   * 1.
+   */
   topP?: number;
   /** The seed of the sampling, or an array with one for each prompt. A seed gives the same tokens on the same machine,
    * whether or not other prompts are generated with it. Defaults to random seeds; the result contains them. */
@@ -40,8 +48,10 @@ export interface GenerationOptions extends OperationOptions {
   bypass?: Bypass;
 }
 
-/** Why a generation ended: "length" if it reached `maxNewTokens`, "stop" if it generated one of `stop`, and "end-of-text" if
- * it generated the model's end-of-text token. */
+/**
+ * Why a generation ended: "length" if it reached `maxNewTokens`, "stop" if it generated one of `stop`, and
+ * "end-of-text" if it generated the model's end-of-text token.
+ */
 export type FinishReason = "length" | "stop" | "end-of-text";
 
 /** The generation from one prompt. */
@@ -62,8 +72,10 @@ export interface Generation {
 export interface GenerationPiece {
   /** The token id. */
   token: number;
-  /** The text that this token completes: that of one or several tokens, or an empty string. Undefined for a model without a
-   * tokenizer. */
+  /**
+   * The text that this token completes: that of one or several tokens, or an empty string. Undefined for a model
+   * without a tokenizer.
+   */
   text: string | undefined;
   /** The log-probability of the token under the model at temperature 1, natural logarithm. */
   logProbability: number;
@@ -264,8 +276,8 @@ export async function generate(
 }
 
 /**
- * Prepares a stream from one prompt and returns a function that starts it. Checks everything that can be checked before the
- * text is encoded.
+ * Prepares a stream from one prompt and returns a function that starts it. Checks everything that can be checked before
+ * the text is encoded.
  */
 export function prepareStream(
   session: Session,

@@ -17,8 +17,8 @@ function possibleStopLength(text: string, stops: readonly string[]): number {
 }
 
 /**
- * Decodes tokens one by one into text that only grows. Incomplete characters and possible beginnings of stop strings are
- * withheld until they are decided.
+ * Decodes tokens one by one into text that only grows. Incomplete characters and possible beginnings of stop strings
+ * are withheld until they are decided.
  */
 export class TextStream {
   /** The text so far, without the withheld part. */
@@ -64,7 +64,9 @@ export class TextStream {
     return text + rest;
   }
 
-  /** Decodes the new tokens after the context tokens, since some decoders treat the first token of a text differently. */
+  /**
+   * Decodes the new tokens after the context tokens, since some decoders treat the first token of a text differently.
+   */
   #decodeNew(): string {
     const before = this.tokenizer.decode(this.#tokens.slice(0, this.#context));
     return this.tokenizer.decode(this.#tokens).slice(before.length);

@@ -10,8 +10,10 @@ import { toNativeRows } from "../tokenizer/tokens.js";
 
 /** Options of `model.attention`. */
 export interface AttentionOptions extends OperationOptions {
-  /** The number of prefix tokens of each row, needed only to read the samples: both prefix and suffix are measured. Defaults
-   * to 1. */
+  /**
+   * The number of prefix tokens of each row, needed only to read the samples: both prefix and suffix are measured.
+   * Defaults to 1.
+   */
   prefixLength?: number;
   /** Measure only this many rows, from the first on. Defaults to all. */
   rows?: number;
@@ -21,7 +23,9 @@ export interface AttentionOptions extends OperationOptions {
 export interface BlockAttention {
   /** The L2 norm of the attention output divided by that of the residual stream after the block, a mean over tokens. */
   share: number;
-  /** The same ratio for each head's own part of the attention output, which excludes the bias of the output projection. */
+  /**
+   * The same ratio for each head's own part of the attention output, which excludes the bias of the output projection.
+   */
   heads: number[];
 }
 

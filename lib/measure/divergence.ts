@@ -17,7 +17,9 @@ export interface DivergenceOptions extends OperationOptions {
   bypass: Bypass;
 }
 
-/** The residual stream after one block, with and without the bypass. Arrays have one value for each token; norms are L2. */
+/**
+ * The residual stream after one block, with and without the bypass. Arrays have one value for each token; norms are L2.
+ */
 export interface BlockDivergence {
   /** The block's number. */
   block: number;
@@ -29,7 +31,10 @@ export interface BlockDivergence {
   bound: number[];
   /** The mean distance after this block divided by the mean distance before it. Absent if that is 0. */
   growth?: number;
-  /** The attention output that the bypass removes. Only for blocks whose whole attention is bypassed with the mode "zero". */
+  /**
+   * The attention output that the bypass removes. Only for blocks whose whole attention is bypassed with the mode
+   * "zero".
+   */
   attention?: {
     /** The norm of the attention output for each token. */
     contribution: number[];
@@ -58,8 +63,9 @@ export interface Divergence {
 const schema = v.strictObject({ ...longCall, bypass: v.unknown() });
 
 /**
- * Measures in float64 how much a bypass changes the residual stream and the next-token distribution, and computes proven upper
- * bounds of these changes from the unmodified model's activations and weights. docs/theory.md has the proofs.
+ * Measures in float64 how much a bypass changes the residual stream and the next-token distribution, and computes
+ * proven upper bounds of these changes from the unmodified model's activations and weights. docs/theory.md has the
+ * proofs.
  */
 export async function divergence(session: Session, tokens: unknown, options: DivergenceOptions): Promise<Divergence> {
   const checked = validate(schema, options, "options");

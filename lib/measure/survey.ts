@@ -14,7 +14,10 @@ export interface SurveyedBlock {
   distance: number;
   /** The proven upper bound of `distance`. */
   bound: number;
-  /** The attention output that the bypass removes. Only for blocks whose whole attention is bypassed with the mode "zero". */
+  /**
+   * The attention output that the bypass removes. Only for blocks whose whole attention is bypassed with the mode
+   * "zero".
+   */
   attention?: {
     /** The norm of the attention output. */
     contribution: number;

@@ -5,14 +5,19 @@ import type { Divergence } from "./divergence.js";
 
 const shareText = (value: number) => `${(100 * value).toFixed(1)} %`;
 
-/** Returns a table of the norms of each block's attention output and of its heads, as shares of the residual stream's. */
+/**
+ * Returns a table of the norms of each block's attention output and of its heads, as shares of the residual stream's.
+ */
 export function attentionText({ blocks, tokens }: AttentionSurvey): string {
   const heads = blocks[0]?.heads.map((_, head) => `head ${head}`) ?? [];
   const rows = blocks.map(({ share, heads }, block) => [`block ${block}`, ...[share, ...heads].map(shareText)]);
   return `${table([["share of the stream", "attention", ...heads], ...rows])}\nmeans over ${tokens} tokens\n`;
 }
 
-/** Returns a table of means over the tokens for each block from the first bypassed one on, and the change of the next token. */
+/**
+ * Returns a table of means over the tokens for each block from the first bypassed one on, and the change of the next
+ * token.
+ */
 export function divergenceText({ blocks, output }: Divergence): string {
   const rows = blocks.map(({ block, stream, distance, bound }) => [
     `block ${block}`,

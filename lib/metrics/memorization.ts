@@ -9,15 +9,22 @@ import { defaultMemory } from "../session/memory-budget.js";
 import type { Session } from "../session/session.js";
 import { requireContext } from "../tokenizer/tokens.js";
 
-/** The metrics of a row of tokens that is split into a prefix, which the model is given, and a suffix, the true continuation.
- * Logarithms are natural. */
+/**
+ * The metrics of a row of tokens that is split into a prefix, which the model is given, and a suffix, the true
+ * continuation. Logarithms are natural.
+ */
 export interface MemorizationScores {
   /** 1 if greedy decoding from the prefix generates exactly the suffix, otherwise 0. */
   exactMatch: number;
-  /** The share of the suffix positions where greedy decoding from the prefix generates the suffix's token. Generated tokens,
-   * right or wrong, are the input of the next step. */
+  /**
+   * The share of the suffix positions where greedy decoding from the prefix generates the suffix's token. Generated
+   * tokens, right or wrong, are the input of the next step.
+   */
   tokenAccuracy: number;
-  /** The share of the suffix positions where the most probable token, given the true tokens before it, is the true token. */
+  /**
+   * The share of the suffix positions where the most probable token, given the true tokens before it, is the true
+   * token.
+   */
   teacherForcedAccuracy: number;
   /** The sum over the suffix positions of the entropy of the next token, given the true tokens before it. In nats. */
   completionEntropy: number;
@@ -53,8 +60,11 @@ export interface MemorizationOptions<Metric extends MemorizationMetric = Memoriz
   rows?: number;
   /** The metrics to measure. Defaults to all. Without "tokenAccuracy" the call is faster, since no token is decoded. */
   metrics?: readonly Metric[];
-  /** The memory budget of the call in bytes, in addition to the weights. Results depend on it only by rounding. Defaults to
-   * 1 GiB on the CPU, or half of the available memory if that is less, and to half of the free memory of a CUDA device. */
+  /**
+   * The memory budget of the call in bytes, in addition to the weights. Results depend on it only by rounding. Defaults
+   * to 1 GiB on the CPU, or half of the available memory if that is less, and to half of the free memory of a CUDA
+   * device.
+   */
   memory?: number;
   /** The sampling temperature of `extractionProbability`. Defaults to 1. */
   temperature?: number;
@@ -178,9 +188,9 @@ export async function scoreMemorization<Metric extends MemorizationMetric = Memo
 }
 
 /**
- * Returns how often one must sample until the suffix is generated at least once with probability `p`: the smallest n with
- * 1 - (1 - extractionProbability)^n >= p, so that the sequence is (n, p)-discoverably extractable. Returns Infinity if
- * `extractionProbability` is 0. Throws INVALID_ARGUMENT unless both are numbers from 0 to 1.
+ * Returns how often one must sample until the suffix is generated at least once with probability `p`: the smallest n
+ * with 1 - (1 - extractionProbability)^n >= p, so that the sequence is (n, p)-discoverably extractable. Returns
+ * Infinity if `extractionProbability` is 0. Throws INVALID_ARGUMENT unless both are numbers from 0 to 1.
  */
 export function samplesToExtract(extractionProbability: number, p: number): number {
   const once = validate(share, extractionProbability, "extractionProbability");

@@ -16,10 +16,14 @@ import { type Boxed, joinTokens, type Tokens, toRow, toTokenIds } from "../token
 export interface PerplexityOptions extends OperationOptions {
   /** The number of tokens in a window, the most that the model sees at once. Defaults to the model's context length. */
   contextLength?: number;
-  /** The number of tokens that each window after the first one scores. Windows overlap by `contextLength - stride` tokens.
-   * Defaults to half of `contextLength`. */
+  /**
+   * The number of tokens that each window after the first one scores. Windows overlap by `contextLength - stride`
+   * tokens. Defaults to half of `contextLength`.
+   */
   stride?: number;
-  /** The id of a token to put before the text, so that the first token of the text is predicted too. Defaults to none. */
+  /**
+   * The id of a token to put before the text, so that the first token of the text is predicted too. Defaults to none.
+   */
   beginningToken?: number;
   /** What to bypass. Defaults to nothing. */
   bypass?: Bypass;
@@ -58,8 +62,9 @@ interface Window {
 }
 
 /**
- * Returns windows over a text that together score each token once, except the first. The first window scores all of its other
- * tokens. Each later one scores the next `stride` tokens, after `contextLength - stride` tokens of context, at least one.
+ * Returns windows over a text that together score each token once, except the first. The first window scores all of its
+ * other tokens. Each later one scores the next `stride` tokens, after `contextLength - stride` tokens of context, at
+ * least one.
  */
 export function windows(tokens: Int32Array, contextLength: number, stride: number): Window[] {
   const list: Window[] = [];

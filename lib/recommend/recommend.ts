@@ -15,12 +15,17 @@ import { recommendationText } from "./text.js";
 export interface RecommendOptions {
   /** The largest acceptable loss of accuracy in percentage points, a mean over the sweep's tasks. Defaults to 1. */
   tolerance?: number;
-  /** The largest acceptable increase of perplexity in percent. Ignored if the sweep did not measure perplexity. Defaults to 5. */
+  /**
+   * The largest acceptable increase of perplexity in percent. Ignored if the sweep did not measure perplexity. Defaults
+   * to 5.
+   */
   perplexityTolerance?: number;
 }
 
-/** With fewer samples the bootstrap interval is far too narrow. Example: if all of 10 samples match, the exact interval begins at
- * 69 %, but the bootstrap interval at 100 %. */
+/**
+ * With fewer samples the bootstrap interval is far too narrow. Example: if all of 10 samples match, the exact interval
+ * begins at 69 %, but the bootstrap interval at 100 %.
+ */
 const minSamples = 10;
 
 const tolerance = (unit: string, standard: number) =>
@@ -101,9 +106,9 @@ function beats(one: Measured, other: Measured): boolean {
 }
 
 /**
- * Returns the loss, in points, that this many questions cannot exclude at 95 % even if no answer changes. By the binomial
- * distribution, a loss of p leaves n questions unchanged with probability (1 - p)^n. Tasks have equal weight, so each counts
- * with the number of questions of the smallest task.
+ * Returns the loss, in points, that this many questions cannot exclude at 95 % even if no answer changes. By the
+ * binomial distribution, a loss of p leaves n questions unchanged with probability (1 - p)^n. Tasks have equal weight,
+ * so each counts with the number of questions of the smallest task.
  */
 function undetectedLoss(columns: readonly (readonly number[])[]): number {
   const fewest = columns.reduce((least, { length }) => Math.min(least, length), Number.POSITIVE_INFINITY);
@@ -133,9 +138,9 @@ function read(sweep: AnySweepResult): v.InferOutput<typeof sweepFields> {
 }
 
 /**
- * Recommends a bypass from the result of a sweep over samples and tasks: of the bypasses within the tolerances for accuracy and
- * perplexity, the one that leaves the least memorization. Intervals are 95 %, by bootstrap over rows and questions. Throws
- * INVALID_ARGUMENT, SWEEP_INVALID.
+ * Recommends a bypass from the result of a sweep over samples and tasks: of the bypasses within the tolerances for
+ * accuracy and perplexity, the one that leaves the least memorization. Intervals are 95 %, by bootstrap over rows and
+ * questions. Throws INVALID_ARGUMENT, SWEEP_INVALID.
  */
 export function recommend(sweep: AnySweepResult, options: RecommendOptions = {}): Recommendation {
   const { tolerance, perplexityTolerance } = validate(schema, options, "options");

@@ -9,13 +9,17 @@ export interface Candidate extends Variant {
   removed: Interval;
   /** The mean accuracy over the tasks, from 0 to 1. */
   ability: Interval;
-  /** The decrease of that accuracy from the unmodified model's, in percentage points. The interval pairs each question with
-   * itself. */
+  /**
+   * The decrease of that accuracy from the unmodified model's, in percentage points. The interval pairs each question
+   * with itself.
+   */
   loss: Interval;
   /** The perplexity of the text. Absent if the sweep did not measure it. */
   perplexity?: number;
-  /** The increase of perplexity from the unmodified model's, in percent, without an interval. Absent if the sweep did not
-   * measure perplexity. */
+  /**
+   * The increase of perplexity from the unmodified model's, in percent, without an interval. Absent if the sweep did
+   * not measure perplexity.
+   */
   perplexityIncrease?: number;
 }
 
@@ -37,8 +41,11 @@ export interface Recommendation {
     /** The perplexity of the text. Absent if the sweep did not measure it. */
     perplexity?: number;
   };
-  /** The bypasses on the Pareto front of memorization, ability and, if measured, perplexity, sorted by memorization, the least
-   * first. For each of them, no other bypass, nor the unmodified model, is at least as good in all and better in one. */
+  /**
+   * The bypasses on the Pareto front of memorization, ability and, if measured, perplexity, sorted by memorization, the
+   * least first. For each of them, no other bypass, nor the unmodified model, is at least as good in all and better in
+   * one.
+   */
   front: Candidate[];
   /** The conclusion:
    * - "bypass": `best` is recommended.
@@ -62,7 +69,10 @@ export interface Recommendation {
     questions: number;
     /** The number of tokens that perplexity was measured on. Absent if it was not measured. */
     tokens?: number;
-    /** The loss, in percentage points of accuracy, that this many questions cannot exclude at 95 % even if no answer changes. */
+    /**
+     * The loss, in percentage points of accuracy, that this many questions cannot exclude at 95 % even if no answer
+     * changes.
+     */
     undetectedLoss: number;
   };
   /** The option `tolerance`: the largest acceptable loss of accuracy, in percentage points. */

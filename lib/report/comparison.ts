@@ -29,7 +29,9 @@ function differenceOf(
   );
 }
 
-/** Returns a table of the bypasses that both sweeps have, with the remaining shares of each sweep and their difference. */
+/**
+ * Returns a table of the bypasses that both sweeps have, with the remaining shares of each sweep and their difference.
+ */
 export function comparisonTable([first, second]: Pair): ReportTable {
   const both = first.relative.bypasses.flatMap((one) => {
     const other = second.relative.bypasses.find(sameBypass(one));

@@ -28,7 +28,10 @@ const config = {
   view: { stroke: null },
 };
 
-/** Replaces Vega's ids of gradients and clip paths, which repeat across processes, so that a page can contain figures of several. */
+/**
+ * Replaces Vega's ids of gradients and clip paths, which repeat across processes, so that a page can contain figures of
+ * several.
+ */
 function withUniqueIds(svg: string): string {
   const pattern = /(?<=\bid="|url\(#)(?:gradient_|clip)\d+/g;
   const ids = [...new Set(svg.match(pattern))];
@@ -38,8 +41,8 @@ function withUniqueIds(svg: string): string {
 }
 
 async function toSvg({ title, caption, spec }: Figure): Promise<string> {
-  // Imported here, since loading takes half a second. One after the other, since module loaders such as those of Jest and
-  // Vitest fail if both load their shared parts at the same time.
+  // Imported here, since loading takes half a second. One after the other, since module loaders such as those of Jest
+  // and Vitest fail if both load their shared parts at the same time.
   const vega = await optionalPackage("vega", "draw figures", () => import("vega"));
   const { compile } = await optionalPackage("vega-lite", "draw figures", () => import("vega-lite"));
   try {
@@ -81,8 +84,8 @@ const formatSchema = v.picklist(["svg", "png"], 'expected "svg" or "png"');
 
 /**
  * Draws a figure as SVG, or as PNG with twice the SVG's width and height in pixels, without a browser. Draw only
- * specifications that you trust, since like code they can take any amount of time and memory. Throws INVALID_ARGUMENT, and
- * FONT_MISSING for a PNG on a machine without fonts.
+ * specifications that you trust, since like code they can take any amount of time and memory. Throws INVALID_ARGUMENT,
+ * and FONT_MISSING for a PNG on a machine without fonts.
  */
 export function drawFigure(figure: Figure, format: "svg"): Promise<string>;
 export function drawFigure(figure: Figure, format: "png"): Promise<Uint8Array>;

@@ -4,12 +4,16 @@ import { Bootstrap, type Interval, type Table } from "../statistics/bootstrap.js
 import { mean } from "../statistics/statistics.js";
 import type { SweepResult, SweepScores, SweptVariant } from "../sweep/result.js";
 
-/** The memorization and ability that remain under a bypass, as shares of the unmodified model's: 1 if nothing is lost. */
+/**
+ * The memorization and ability that remain under a bypass, as shares of the unmodified model's: 1 if nothing is lost.
+ */
 export interface RemainingShares {
   variant: SweptVariant;
   /** The remaining share of the memorization metric. Absent if the unmodified model's is 0 or was not measured. */
   memorization?: Interval;
-  /** The remaining share of the accuracy above chance, a mean over the tasks in `aboveChance`. Absent if there are none. */
+  /**
+   * The remaining share of the accuracy above chance, a mean over the tasks in `aboveChance`. Absent if there are none.
+   */
   ability?: Interval;
   /** The remaining share of the accuracy above chance for each of these tasks. */
   tasks: { name: string; remaining: Interval }[];
@@ -53,7 +57,9 @@ export function answers({ perQuestion }: TaskScores): number[] {
   return perQuestion.map(({ correct }) => Number(correct));
 }
 
-/** Returns for each question the probability of a right answer by chance: 1 / choices, or 0 with only one continuation. */
+/**
+ * Returns for each question the probability of a right answer by chance: 1 / choices, or 0 with only one continuation.
+ */
 export function chances({ perQuestion }: TaskScores): number[] {
   return perQuestion.map(({ logLikelihoods, chosen }) => (chosen === undefined ? 0 : 1 / logLikelihoods.length));
 }
@@ -79,7 +85,10 @@ function memorizationTable(base: SweepScores, bypassed: SweepScores): Table | un
   return mean(before) > 0 ? [before, rowValues(bypassed, metric)] : undefined;
 }
 
-/** Returns for each task whether each question is answered right without and with the bypass, and the probability by chance. */
+/**
+ * Returns for each task whether each question is answered right without and with the bypass, and the probability by
+ * chance.
+ */
 function abilityTables(base: SweepScores, bypassed: SweepScores, taskNames: readonly string[]): Table[] {
   return taskNames.map((name) => {
     const task = base.tasks?.[name] as TaskScores;

@@ -53,9 +53,9 @@ function describe({ settings, cost }: SweepResult): string {
 }
 
 /**
- * Creates a report from the result of a sweep: findings, figures and tables of the memorization and ability that remain under
- * each bypass, with 95 % confidence intervals by bootstrap, of the divergence from the unmodified model, and of attention
- * outputs. Contains only what the sweep measured. Throws INVALID_ARGUMENT, SWEEP_INVALID.
+ * Creates a report from the result of a sweep: findings, figures and tables of the memorization and ability that remain
+ * under each bypass, with 95 % confidence intervals by bootstrap, of the divergence from the unmodified model, and of
+ * attention outputs. Contains only what the sweep measured. Throws INVALID_ARGUMENT, SWEEP_INVALID.
  */
 export function createReport(sweep: AnySweepResult, options: ReportOptions = {}): Report {
   return withText(reportOf(sweep, options), reportText);

@@ -46,8 +46,8 @@ const opening = `<h2><%= it.title %></h2>
 const titledTable = '<h3><%= it.title %></h3>\n<div style="overflow-x: auto"><%~ it.html %></div>';
 
 /**
- * Shows a report in a notebook: the findings, the figures and the tables. All figures are drawn before the first one is shown.
- * Throws INVALID_ARGUMENT.
+ * Shows a report in a notebook: the findings, the figures and the tables. All figures are drawn before the first one is
+ * shown. Throws INVALID_ARGUMENT.
  */
 export async function showReport(report: Report, display: Display): Promise<void> {
   const checked = validate(reportSchema, report, "report");

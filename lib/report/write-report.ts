@@ -10,7 +10,10 @@ import { reportSchema } from "./schema.js";
 
 /** Options of `writeReport`. */
 export interface WriteReportOptions {
-  /** The name of the figure to write to an .svg or .png file. Not allowed for other formats. Defaults to the first figure. */
+  /**
+   * The name of the figure to write to an .svg or .png file. Not allowed for other formats. Defaults to the first
+   * figure.
+   */
   figure?: string;
 }
 
@@ -19,7 +22,10 @@ const schema = v.strictObject({ figure: v.optional(v.string()) });
 export const reportFormats = [".html", ".md", ".svg", ".png"] as const;
 type Format = (typeof reportFormats)[number];
 
-/** Returns the format of a report file from the end of its name. `name` is used in error messages. Throws INVALID_ARGUMENT. */
+/**
+ * Returns the format of a report file from the end of its name. `name` is used in error messages. Throws
+ * INVALID_ARGUMENT.
+ */
 export function reportFormat(file: string, name = "file"): Format {
   const ending = path.extname(validate(pathText, file, name)).toLowerCase();
   const format = reportFormats.find((known) => known === ending);
@@ -47,9 +53,9 @@ async function saveMarkdown(file: string, report: Report): Promise<void> {
 }
 
 /**
- * Writes a report in the format that the file name ends in: .html for one page with everything, .md for Markdown with its
- * figures as SVG files next to it, and .svg or .png for one figure. Files are written atomically: whole or not at all. Throws
- * INVALID_ARGUMENT, DISK_FULL, WRITE_FAILED, and FONT_MISSING for a PNG on a machine without fonts.
+ * Writes a report in the format that the file name ends in: .html for one page with everything, .md for Markdown with
+ * its figures as SVG files next to it, and .svg or .png for one figure. Files are written atomically: whole or not at
+ * all. Throws INVALID_ARGUMENT, DISK_FULL, WRITE_FAILED, and FONT_MISSING for a PNG on a machine without fonts.
  */
 export async function writeReport(report: Report, file: string, options: WriteReportOptions = {}): Promise<void> {
   const checked = validate(reportSchema, report, "report") as Report;

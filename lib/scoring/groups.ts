@@ -12,8 +12,8 @@ export interface Group {
 }
 
 /**
- * The maximum number of tokens in a group of several rows. The memory of its attention scores grows with the square of this
- * number; without a limit, a question with a thousand answers takes tens of gigabytes.
+ * The maximum number of tokens in a group of several rows. The memory of its attention scores grows with the square of
+ * this number; without a limit, a question with a thousand answers takes tens of gigabytes.
  */
 const maxGroupTokens = 2048;
 
@@ -29,8 +29,8 @@ function sharedTokens(one: ScoredRow, other: ScoredRow, most: number): number {
 }
 
 /**
- * Returns the indices of the rows grouped by question, in order. A group of more than maxGroupTokens is split; the common
- * prefix of its rows counts once.
+ * Returns the indices of the rows grouped by question, in order. A group of more than maxGroupTokens is split; the
+ * common prefix of its rows counts once.
  */
 function groupIndices(rows: readonly ScoredRow[]): number[][] {
   const groups: number[][] = [];
@@ -64,14 +64,20 @@ function toGroup(indices: number[], rows: readonly ScoredRow[]): Group {
   return { rows: indices, decode: members.some(({ decode }) => decode), first, length };
 }
 
-/** Returns the groups in scoring order: sorted by whether they are decoded, then by length, so that batches need little padding. */
+/**
+ * Returns the groups in scoring order: sorted by whether they are decoded, then by length, so that batches need little
+ * padding.
+ */
 export function inBatchOrder(rows: readonly ScoredRow[]): Group[] {
   return groupIndices(rows)
     .map((indices) => toGroup(indices, rows))
     .sort((a, b) => Number(b.decode) - Number(a.decode) || b.length - a.length || a.first - b.first);
 }
 
-/** Returns how many of the first groups form a batch: all decoded or none, with little padding, and at most `maxRows` rows. */
+/**
+ * Returns how many of the first groups form a batch: all decoded or none, with little padding, and at most `maxRows`
+ * rows.
+ */
 export function batchLength(groups: readonly Group[], maxRows: number): number {
   const [longest] = groups as readonly [Group];
   let tokens = 0;

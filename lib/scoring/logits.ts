@@ -49,7 +49,10 @@ function requireRoom([rows, length, vocabulary]: Logits["shape"]): void {
   }
 }
 
-/** Returns the numbers as a Float32Array of this module's realm. In a vm context the addon creates arrays of another realm. */
+/**
+ * Returns the numbers as a Float32Array of this module's realm. In a vm context the addon creates arrays of another
+ * realm.
+ */
 function ofThisRealm(data: Float32Array): Float32Array {
   return data instanceof Float32Array
     ? data

@@ -13,8 +13,10 @@ export interface Difference {
   largest: number;
 }
 
-/** How much the model's dtype changes the scores, measured by scoring some of the rows in float32 as well, under every bypass
- * of a sweep. */
+/**
+ * How much the model's dtype changes the scores, measured by scoring some of the rows in float32 as well, under every
+ * bypass of a sweep.
+ */
 export interface PrecisionDifference {
   /** The dtype of the model. */
   dtype: Dtype;

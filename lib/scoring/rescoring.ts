@@ -4,10 +4,16 @@ import type { Session } from "../session/session.js";
 import type { RowScores, ScoredRow } from "./scored-row.js";
 import { type ScoringOptions, scoreInOwnDtype } from "./scoring.js";
 
-/** Rows whose logit margin is below this value, in nats, are rescored first. The changes then decide whether more rows follow. */
+/**
+ * Rows whose logit margin is below this value, in nats, are rescored first. The changes then decide whether more rows
+ * follow.
+ */
 const firstTolerance = 1 / 16;
 
-/** Margins below this many times the root mean square change are rescored. If changes are Gaussian, 1 in 16,000 is missed. */
+/**
+ * Margins below this many times the root mean square change are rescored. If changes are Gaussian, 1 in 16,000 is
+ * missed.
+ */
 const standardDeviations = 4;
 
 /** The share of progress that is reported for scoring in half precision. Rescoring in float32 is the rest. */
@@ -35,8 +41,9 @@ interface Doubtful {
 }
 
 /**
- * Returns the scores of rows under one plan in float32. A row is decoded again only if it matched in half precision and does
- * not match in float32. If it matches in float32, greedy decoding gives the row itself; otherwise its decoded tokens stay.
+ * Returns the scores of rows under one plan in float32. A row is decoded again only if it matched in half precision and
+ * does not match in float32. If it matches in float32, greedy decoding gives the row itself; otherwise its decoded
+ * tokens stay.
  */
 async function rescore(
   session: Session,
@@ -121,8 +128,8 @@ async function rescoreDoubtful(
 }
 
 /**
- * Returns the scores of rows under plans, [row][plan]. In half precision, rows whose exact match rounding could change are
- * rescored in float32.
+ * Returns the scores of rows under plans, [row][plan]. In half precision, rows whose exact match rounding could change
+ * are rescored in float32.
  */
 export async function scoreRows(
   session: Session,

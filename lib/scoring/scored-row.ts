@@ -23,9 +23,13 @@ export interface RowScores {
   entropy: number;
   /** The sum of the log-probabilities of the true tokens. */
   logLikelihood: number;
-  /** The sum of the log-probabilities of the true tokens under the sampling scheme. -Infinity if one is never sampled. */
+  /**
+   * The sum of the log-probabilities of the true tokens under the sampling scheme. -Infinity if one is never sampled.
+   */
   schemeLogLikelihood: number;
-  /** The smallest difference between the logit of a true token and the greatest other logit. Negative if a true token is not
-   * the most probable one. */
+  /**
+   * The smallest difference between the logit of a true token and the greatest other logit. Negative if a true token is
+   * not the most probable one.
+   */
   margin: number;
 }

@@ -18,8 +18,10 @@ export interface ScoringOptions extends OperationOptions {
   memory: number;
   /** Scores that are already known, by row index. These rows are not scored again. */
   known?: ReadonlyMap<number, RowScores[]> | undefined;
-  /** Called after each batch with the indices of its rows, their scores under each plan, and the number of floating-point
-   * operations. */
+  /**
+   * Called after each batch with the indices of its rows, their scores under each plan, and the number of
+   * floating-point operations.
+   */
   onRows?:
     | ((indices: readonly number[], scores: readonly RowScores[][], operations: number) => Promise<void>)
     | undefined;
@@ -62,8 +64,8 @@ function scoresOf({ tokens, first, decode }: ScoredRow, scores: NativeScores, be
 }
 
 /**
- * Returns the scores if they are finite. `schemeLogLikelihood` may be -Infinity under `topK`, and the margin is infinite in a
- * vocabulary of one token. Throws NOT_FINITE.
+ * Returns the scores if they are finite. `schemeLogLikelihood` may be -Infinity under `topK`, and the margin is
+ * infinite in a vocabulary of one token. Throws NOT_FINITE.
  */
 function requireFiniteScores(scores: RowScores, { dtype }: Session): RowScores {
   const { entropy, logLikelihood, schemeLogLikelihood, margin } = scores;
@@ -88,8 +90,8 @@ function toNative(groups: readonly Group[], rows: readonly ScoredRow[]): NativeS
 }
 
 /**
- * Scores rows under plans in the model's own dtype and returns the scores, [row][plan]. Each batch takes one forward pass for
- * all plans together.
+ * Scores rows under plans in the model's own dtype and returns the scores, [row][plan]. Each batch takes one forward
+ * pass for all plans together.
  */
 export async function scoreInOwnDtype(
   session: Session,

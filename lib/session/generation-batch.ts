@@ -21,8 +21,8 @@ interface Request {
 }
 
 /**
- * The generations that run on a model at the same time. Calls of `step` in the same turn of the event loop are decoded as one
- * batch, each with its own bypass and sampling.
+ * The generations that run on a model at the same time. Calls of `step` in the same turn of the event loop are decoded
+ * as one batch, each with its own bypass and sampling.
  */
 export class GenerationBatch {
   readonly #addon: Addon;
@@ -93,7 +93,8 @@ export class GenerationBatch {
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    // Callers that have just received a token first get the chance to request the next one, so that all share one batch.
+    // Callers that have just received a token first get the chance to request the next one, so that all share one
+    // batch.
     setImmediate(() => void this.#run());
   }
 

@@ -5,8 +5,8 @@ import type { Session } from "./session.js";
 const maxOnCpu = 2 ** 30;
 
 /**
- * Returns the default memory budget of a measurement, in bytes in addition to the weights: on the CPU 1 GiB, or half of the
- * available memory if that is less; on CUDA half of the device's free memory.
+ * Returns the default memory budget of a measurement, in bytes in addition to the weights: on the CPU 1 GiB, or half of
+ * the available memory if that is less; on CUDA half of the device's free memory.
  */
 export function defaultMemory({ addon, device }: Session): number {
   if (device !== "cpu") return Math.floor(ask(() => addon.freeMemory(device)) / 2);

@@ -21,7 +21,10 @@ export interface Session {
   readonly files: readonly FileIdentity[];
   /** What was not loaded from the files, one sentence each. */
   readonly notices: readonly string[];
-  /** Whether the weights come from a TorchScript module whose code was not checked against them (see the option `trust`). */
+  /**
+   * Whether the weights come from a TorchScript module whose code was not checked against them (see the option
+   * `trust`).
+   */
   readonly unchecked: boolean;
   readonly float32: LazyModel;
   readonly float64: LazyModel;

@@ -84,7 +84,9 @@ async function fetchRest(url: string, part: string, { signal, onProgress }: Oper
   }
 }
 
-/** Downloads the file and retries with increasing delays. Fails after `maxAttempts` attempts in a row without new data. */
+/**
+ * Downloads the file and retries with increasing delays. Fails after `maxAttempts` attempts in a row without new data.
+ */
 async function fetchAll(url: string, part: string, options: OperationOptions): Promise<void> {
   let failedAttempts = 0;
   for (;;) {

@@ -74,7 +74,10 @@ export async function chooseSource({ version, device, from, sha256 }: SetupOptio
   return { kind: "url", url: from, sha256: checksum, ...(known && { bytes: known.bytes }) };
 }
 
-/** Installs PyTorch with pip into a folder. CUDA builds need their dependencies, NVIDIA's libraries; CPU builds need none. */
+/**
+ * Installs PyTorch with pip into a folder. CUDA builds need their dependencies, NVIDIA's libraries; CPU builds need
+ * none.
+ */
 async function installWithPip(requirement: string, folder: string, { device, signal }: SetupOptions): Promise<void> {
   const python = process.env.ATTENTION_BYPASS_PYTHON ?? "python3";
   const args = ["-m", "pip", "install", ...(device === "cpu" ? ["--no-deps"] : []), "--no-compile", "--quiet"];
@@ -126,7 +129,10 @@ async function obtain(source: Source, folder: string, options: SetupOptions): Pr
   await rm(file);
 }
 
-/** Waits for a lock between processes and returns a function that releases it. A killed process loses it after 5 seconds. */
+/**
+ * Waits for a lock between processes and returns a function that releases it. A killed process loses it after 5
+ * seconds.
+ */
 async function lock(place: string, { signal, onWait }: SetupOptions): Promise<() => Promise<void>> {
   let waiting = false;
   for (;;) {
@@ -193,8 +199,8 @@ async function install(source: Source, options: SetupOptions): Promise<Libtorch>
 }
 
 /**
- * Puts a libtorch into the cache atomically: complete or not at all. If several processes run it at the same time, one works
- * and the others wait. Throws DOWNLOAD_FAILED, CHECKSUM_MISMATCH, ARCHIVE_INVALID, DISK_FULL, WRITE_FAILED.
+ * Puts a libtorch into the cache atomically: complete or not at all. If several processes run it at the same time, one
+ * works and the others wait. Throws DOWNLOAD_FAILED, CHECKSUM_MISMATCH, ARCHIVE_INVALID, DISK_FULL, WRITE_FAILED.
  */
 export async function setup(source: Source, options: SetupOptions): Promise<Libtorch> {
   const place = target(options);

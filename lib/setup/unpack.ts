@@ -11,8 +11,8 @@ import { requireSpace, writing } from "./disk.js";
 const openZip = promisify<string, yauzl.Options, ZipFile>(yauzl.open);
 
 /**
- * Returns the path to unpack an entry of PyTorch's wheel or of libtorch's zip to: for libraries, headers, the version and
- * licences. Returns undefined for all other entries, such as Python files.
+ * Returns the path to unpack an entry of PyTorch's wheel or of libtorch's zip to: for libraries, headers, the version
+ * and licences. Returns undefined for all other entries, such as Python files.
  */
 function placeOf(name: string): string | undefined {
   const [top = "", ...rest] = name.split("/");

@@ -99,8 +99,10 @@ export function requireFiniteSweep(value: unknown, name = "the sweep"): void {
   );
 }
 
-/** Checks and returns a sweep's result that comes from outside, such as from a file. `name` is used in error messages. Throws
- * SWEEP_INVALID. */
+/**
+ * Checks and returns a sweep's result that comes from outside, such as from a file. `name` is used in error messages.
+ * Throws SWEEP_INVALID.
+ */
 export function checkSweep(value: unknown, name = "the sweep"): SweepResult {
   requireFiniteSweep(value, name);
   const parsed = reading(name, () => v.safeParse(schema, value, { abortEarly: true }));

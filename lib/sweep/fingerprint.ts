@@ -15,7 +15,9 @@ export interface FileHash {
 
 const chunkBytes = 2 ** 20;
 
-/** Returns the hash of a file that a model was loaded from. Throws WEIGHTS_CHANGED if the file has changed since then. */
+/**
+ * Returns the hash of a file that a model was loaded from. Throws WEIGHTS_CHANGED if the file has changed since then.
+ */
 export function hashFile(file: FileIdentity, signal: AbortSignal | undefined): Promise<FileHash> {
   const codes = { missing: "WEIGHTS_CHANGED", invalid: "WEIGHTS_CHANGED" } as const;
   return withRegularFile(file.path, `${file.path}, which the model was loaded from,`, codes, async ({ handle }) => {
@@ -47,8 +49,10 @@ export function hashNumbers(lists: readonly ArrayLike<number>[]): string {
   return hash.digest("hex");
 }
 
-/** Returns the SHA-256 of rows as 32-bit little-endian integers: for each its length, the index of its first scored token, and
- * its tokens. */
+/**
+ * Returns the SHA-256 of rows as 32-bit little-endian integers: for each its length, the index of its first scored
+ * token, and its tokens.
+ */
 export function hashRows(rows: readonly ScoredRow[]): string {
   const hash = node.crypto.createHash("sha256");
   for (const { tokens, first } of rows) {

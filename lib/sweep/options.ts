@@ -10,21 +10,32 @@ import type { OperationOptions } from "../operation/operation.js";
 import type { Tokens } from "../tokenizer/tokens.js";
 import { type SweptBlocks, type SweptModes, type SweptParts, sweptBlocks, sweptModes, sweptParts } from "./variants.js";
 
-/** Options of `model.sweep`: what to bypass and what to measure. At least one of `samples`, `text` and `tasks` is required. */
+/**
+ * Options of `model.sweep`: what to bypass and what to measure. At least one of `samples`, `text` and `tasks` is
+ * required.
+ */
 export interface SweepOptions<Metric extends MemorizationMetric = MemorizationMetric> extends OperationOptions {
-  /** The bypasses to measure: a family, or a list of families and bypasses. Defaults to "blocks", each block by itself. */
+  /**
+   * The bypasses to measure: a family, or a list of families and bypasses. Defaults to "blocks", each block by itself.
+   */
   over?: SweptBlocks;
-  /** The part of the blocks to bypass. Several parts measure each bypass once for each part. Ignored by bypasses with their own
-   * `part` and by bypasses of heads, which are parts of attention. Defaults to "attention". */
+  /**
+   * The part of the blocks to bypass. Several parts measure each bypass once for each part. Ignored by bypasses with
+   * their own `part` and by bypasses of heads, which are parts of attention. Defaults to "attention".
+   */
   part?: SweptParts;
-  /** The mode of the bypasses. Several modes measure each bypass once for each mode. Ignored by bypasses with their own `mode`.
-   * Defaults to "zero". */
+  /**
+   * The mode of the bypasses. Several modes measure each bypass once for each mode. Ignored by bypasses with their own
+   * `mode`. Defaults to "zero".
+   */
   mode?: SweptModes;
   /** The mean outputs for the mode "mean". Required for that mode, except by bypasses with their own `means`. */
   means?: BypassMeans;
   /** The samples to score, as for `scoreMemorization`. */
   samples?: Samples;
-  /** The number of tokens at the beginning of each sample that form the prefix. Required unless the samples contain it. */
+  /**
+   * The number of tokens at the beginning of each sample that form the prefix. Required unless the samples contain it.
+   */
   prefixLength?: number;
   /** Score only this many samples, from the first on. Defaults to all. */
   rows?: number;
@@ -38,24 +49,30 @@ export interface SweepOptions<Metric extends MemorizationMetric = MemorizationMe
   text?: string | Tokens | TextFile;
   /** The number of tokens in a window of the text. Defaults to the model's context length. */
   contextLength?: number;
-  /** The number of tokens that each window of the text after the first one scores. Defaults to half of `contextLength`. */
+  /**
+   * The number of tokens that each window of the text after the first one scores. Defaults to half of `contextLength`.
+   */
   stride?: number;
-  /** The id of a token to put before the text, so that the first token of the text is predicted too. Defaults to none. */
+  /**
+   * The id of a token to put before the text, so that the first token of the text is predicted too. Defaults to none.
+   */
   beginningToken?: number;
   /** The tasks to score, as for `benchmark`. Their names must differ. */
   tasks?: readonly Task[];
   /**
-   * The memory budget in bytes, in addition to the weights. Results depend on it only by rounding. Defaults to 1 GiB on the
-   * CPU, or half of the available memory if that is less, and to half of the free memory of a CUDA device.
+   * The memory budget in bytes, in addition to the weights. Results depend on it only by rounding. Defaults to 1 GiB on
+   * the CPU, or half of the available memory if that is less, and to half of the free memory of a CUDA device.
    */
   memory?: number;
   /**
-   * The number of rows on which attention outputs and the divergence of each bypass are measured too. These are the first
-   * samples; without samples, the first windows of the text, or the first rows of the tasks. Defaults to 0.
+   * The number of rows on which attention outputs and the divergence of each bypass are measured too. These are the
+   * first samples; without samples, the first windows of the text, or the first rows of the tasks. Defaults to 0.
    */
   survey?: number;
-  /** The number of rows that are scored in float32 too, to measure the effect of the dtype. Only for models in another dtype.
-   * Defaults to one of 64 rows, at least one. */
+  /**
+   * The number of rows that are scored in float32 too, to measure the effect of the dtype. Only for models in another
+   * dtype. Defaults to one of 64 rows, at least one.
+   */
   compareRows?: number;
   /** The path of a file that saves finished rows. If it exists, the sweep continues from it. Defaults to none. */
   resume?: string;

@@ -40,7 +40,9 @@ export interface SweepResult<Metric extends MemorizationMetric = MemorizationMet
   cost: {
     /** The wall-clock time in seconds. */
     seconds: number;
-    /** The number of floating-point operations of the matrix products. A multiplication with an addition counts as two. */
+    /**
+     * The number of floating-point operations of the matrix products. A multiplication with an addition counts as two.
+     */
     operations: number;
     /** The memory budget in bytes, in addition to the weights. */
     memory: number;

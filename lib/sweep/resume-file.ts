@@ -92,8 +92,8 @@ async function readExisting(file: string): Promise<string> {
 }
 
 /**
- * A JSON lines file with the finished part of a sweep: its settings, then one line for each batch of scored rows. If the
- * process was killed while it wrote a line, `open` removes the incomplete line.
+ * A JSON lines file with the finished part of a sweep: its settings, then one line for each batch of scored rows. If
+ * the process was killed while it wrote a line, `open` removes the incomplete line.
  */
 export class ResumeFile {
   /** The scores of the finished rows under each plan, by row index. */
@@ -108,8 +108,9 @@ export class ResumeFile {
   ) {}
 
   /**
-   * Opens or creates the file of a sweep with the given numbers of rows and plans. The memory budget is the requested one, else
-   * that of the file, else the default. Throws RESUME_FILE_INVALID, RESUME_FILE_MISMATCH, DISK_FULL, WRITE_FAILED.
+   * Opens or creates the file of a sweep with the given numbers of rows and plans. The memory budget is the requested
+   * one, else that of the file, else the default. Throws RESUME_FILE_INVALID, RESUME_FILE_MISMATCH, DISK_FULL,
+   * WRITE_FAILED.
    */
   static async open(
     file: string,

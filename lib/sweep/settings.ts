@@ -12,8 +12,10 @@ export interface SweepSettings {
   part: SweptParts;
   /** The option `mode` as it was given. */
   mode: SweptModes;
-  /** The SHA-256 of each set of means as 32-bit floats: first of the option `means`, then of each bypass with its own. Absent if
-   * no means were given. */
+  /**
+   * The SHA-256 of each set of means as 32-bit floats: first of the option `means`, then of each bypass with its own.
+   * Absent if no means were given.
+   */
   means?: string[];
   /** The device that the model ran on: "cpu" or "cuda:N". */
   device: string;
@@ -39,8 +41,10 @@ export interface SweepSettings {
     rows: number;
     /** The option `prefixLength`. Absent if it was not given. */
     prefixLength?: number;
-    /** The SHA-256 of the samples as 32-bit little-endian integers: for each sample its length, the index of its first suffix
-     * token, and its tokens. */
+    /**
+     * The SHA-256 of the samples as 32-bit little-endian integers: for each sample its length, the index of its first
+     * suffix token, and its tokens.
+     */
     sha256: string;
     /** The memorization metrics that were measured. */
     metrics: readonly MemorizationMetric[];
@@ -70,7 +74,9 @@ export interface SweepSettings {
     group?: string;
     /** The number of questions. */
     questions: number;
-    /** The SHA-256 of the task's rows, in the same form as that of samples, with the index of the first scored token. */
+    /**
+     * The SHA-256 of the task's rows, in the same form as that of samples, with the index of the first scored token.
+     */
     sha256: string;
   }[];
   /** The rows on which attention outputs and divergence were measured. Absent without the option `survey`. */

@@ -15,14 +15,17 @@ import type { SweepResult } from "./result.js";
 import { ResumeFile } from "./resume-file.js";
 import { type Swept, toVariants } from "./variants.js";
 
-/** The time to score a row in float32, with weights that are read from files, as a multiple of scoring it once. For progress. */
+/**
+ * The time to score a row in float32, with weights that are read from files, as a multiple of scoring it once. For
+ * progress.
+ */
 const float32Cost = 2;
 /** The time to measure the divergence on a row in float64, as a multiple of scoring it once. For progress. */
 const float64Cost = 8;
 
 /**
- * Measures the model without a bypass and with each bypass of a sweep. One forward pass computes all variants: up to the first
- * block where they differ, they share one residual stream.
+ * Measures the model without a bypass and with each bypass of a sweep. One forward pass computes all variants: up to
+ * the first block where they differ, they share one residual stream.
  */
 export async function sweep<Metric extends MemorizationMetric = MemorizationMetric>(
   session: Session,

@@ -10,7 +10,9 @@ function measures({ memorization, perplexity, tasks = {} }: SweepScores): [name:
   ];
 }
 
-/** Returns a header, then a row for the unmodified model and each variant: name, part, blocks, mode and measurements. */
+/**
+ * Returns a header, then a row for the unmodified model and each variant: name, part, blocks, mode and measurements.
+ */
 export function sweepTable({ base, variants }: SweepResult): (string | number)[][] {
   const head = ["name", "part", "blocks", "mode", ...measures(base).map(([name]) => name)];
   const line = (name: string, part: string, blocks: readonly number[], mode: string, scores: SweepScores) => [

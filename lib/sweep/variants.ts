@@ -15,8 +15,8 @@ import { invalidArgument, wholeNumber } from "../errors/validation.js";
 import type { ModelConfig } from "../families/config.js";
 
 /**
- * A family of bypasses: each block, each head of each block, each quarter of the blocks, each pair of blocks, or each run of
- * `window` consecutive blocks.
+ * A family of bypasses: each block, each head of each block, each quarter of the blocks, each pair of blocks, or each
+ * run of `window` consecutive blocks.
  */
 export type BypassFamily = "blocks" | "heads" | "quartiles" | "pairs" | { window: number };
 
@@ -176,7 +176,8 @@ export interface Swept {
 const hasHeads = ({ heads }: Bypass) => heads !== undefined;
 
 /**
- * Returns the variants of a sweep with their plans: every bypass with each part and mode, unless it has its own. Throws INVALID_ARGUMENT, BLOCK_OUT_OF_RANGE, BLOCK_DUPLICATE, HEAD_OUT_OF_RANGE, HEAD_DUPLICATE.
+ * Returns the variants of a sweep with their plans: every bypass with each part and mode, unless it has its own. Throws
+ * INVALID_ARGUMENT, BLOCK_OUT_OF_RANGE, BLOCK_DUPLICATE, HEAD_OUT_OF_RANGE, HEAD_DUPLICATE.
  */
 export function toVariants(
   { over, part: parts, mode: modes, means }: Swept,
