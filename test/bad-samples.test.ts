@@ -126,8 +126,8 @@ const jsonl: [title: string, content: string, code: ErrorCode, ...said: string[]
   ["null for text", '{"text": null}\n', "SAMPLES_INVALID", "line 1"],
   ["ids as text", '{"prefix": ["1"], "suffix": [3]}\n', "SAMPLES_INVALID", "line 1"],
   ["null among ids", '{"prefix": [1, null], "suffix": [3]}\n', "SAMPLES_INVALID", "line 1"],
-  ["an empty prefix", '{"prefix": [], "suffix": [3]}\n', "SAMPLES_INVALID", "line 1", "at least a token"],
-  ["an empty suffix", '{"prefix": [3], "suffix": []}\n', "SAMPLES_INVALID", "line 1", "at least a token"],
+  ["an empty prefix", '{"prefix": [], "suffix": [3]}\n', "SAMPLES_INVALID", "line 1", "at least one token"],
+  ["an empty suffix", '{"prefix": [3], "suffix": []}\n', "SAMPLES_INVALID", "line 1", "at least one token"],
   [
     "ids outside the vocabulary",
     `${line}{"prefix": [1], "suffix": [2, 67]}\n`,

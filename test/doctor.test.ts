@@ -83,7 +83,7 @@ t.test("what the loader complains of", { skip: noCompiler }, async (t) => {
 t.test("complaints that this machine can't be brought to", async (t) => {
   t.match(
     explainLoadFailure(new Error("/lib/libc.so.6: version `GLIBC_2.99' not found (required by /x/addon.node)")),
-    new RegExp(`it needs GLIBC 2\\.99 and this system has glibc ${glibcVersion()}`),
+    new RegExp(`it needs GLIBC 2\\.99 but this system has glibc ${glibcVersion()}`),
   );
   t.match(explainLoadFailure("libstdc++.so.6: version `GLIBCXX_3.4.99' not found"), "libstdc++ with GLIBCXX_3.4.99");
   t.match(explainLoadFailure("libcuda.so.1: cannot open shared object file: No such file"), "NVIDIA's driver");

@@ -63,7 +63,7 @@ t.test("rows nested too deeply and names of any length are named in a short mess
   const needs = await definition("needs", { needs: ["[".repeat(20_000)] });
   const calls: [call: () => Promise<unknown>, ...said: string[]][] = [
     [() => model.benchmark("piqa", { data: deep }), "nested too deeply", deep],
-    [() => model.benchmark("piqa", { data: long }), '"aaa', "none of 2 answers"],
+    [() => model.benchmark("piqa", { data: long }), '"aaa', "not one of the 2 answers"],
     [() => model.benchmark(own, { data: rows }), "forms.0.ééé"],
     [() => model.benchmark(needs, { data: rows }), "with the columns", "[[["],
   ];
