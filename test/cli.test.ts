@@ -325,7 +325,7 @@ t.test("a sweep and its report", async (t) => {
   const printed = await succeed(t, "report", at("sweep.json"));
   t.match(printed, /^# How bypasses change memorization and ability in sweep\n/);
   t.match(printed, /\n\| none \| {2}\| 100 % \[100, 100\] \|/);
-  t.equal(await succeed(t, "report", at("sweep.json"), "--output", at("a.svg"), "--figure", "travel"), "");
+  t.equal(await succeed(t, "report", at("sweep.json"), "--output", at("a.svg"), "--figure", "distance"), "");
   t.match(readFileSync(at("a.svg"), "utf8"), />proven bound</);
   await succeed(t, ...sweep, "--bypass", "2", "--survey", "0", "--output", at("other.json"), "--json");
   const both = await succeed(t, "report", "--compare", at("other.json"), at("sweep.json"), "--name", "mine");

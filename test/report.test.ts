@@ -24,7 +24,7 @@ const blocks: Counts[] = [
 const quartiles: Counts[] = [...blocks].reverse();
 const whole = madeUpSweep([90, 70], blocks, quartiles);
 const names = (report: Report) => report.figures.map(({ name }) => name);
-const everything = ["by-block", "by-quartile", "trade-off", "by-task", "travel", "attention"];
+const everything = ["by-block", "by-quartile", "trade-off", "by-task", "distance", "attention"];
 
 /** The cells of a row of a report's table, by the table's columns. */
 function cells(report: Report, title: string, row: string, mode = "zero"): Record<string, string> {
@@ -71,13 +71,13 @@ t.test("what was not measured is not drawn", async (t) => {
     return createReport(bare);
   };
   t.same(names(without("attention", "divergence")), everything.slice(0, 4));
-  t.same(names(without("tasks", "attention")), ["by-block", "by-quartile", "travel"]);
+  t.same(names(without("tasks", "attention")), ["by-block", "by-quartile", "distance"]);
   t.same(names(without("memorization", "divergence")), ["by-block", "by-quartile", "by-task", "attention"]);
-  t.same(names(without("memorization", "tasks", "perplexity")), ["travel", "attention"]);
+  t.same(names(without("memorization", "tasks", "perplexity")), ["distance", "attention"]);
   t.same(without("memorization", "tasks", "perplexity", "divergence", "attention").figures, []);
-  t.same(names(createReport(madeUpSweep([0, 70], blocks))), ["by-block", "by-task", "travel", "attention"]);
+  t.same(names(createReport(madeUpSweep([0, 70], blocks))), ["by-block", "by-task", "distance", "attention"]);
   const unable = createReport(madeUpSweep([90, 27], blocks));
-  t.same(names(unable), ["by-block", "travel", "attention"]);
+  t.same(names(unable), ["by-block", "distance", "attention"]);
   t.match(unable.findings[0], /is not above chance at 95 % on quiz, so ability does not include this task/);
   t.equal(cells(unable, "Measurements under each bypass", "block 1")["ability remaining"], "–");
 });

@@ -15,7 +15,7 @@ t.setTimeout(1_200_000);
 const folder = await temporaryFolder(t);
 await writeRandomModel(folder, { blocks: 6, width: 256, vocabulary: 2000 });
 const samples = Array.from({ length: 40 }, (_, row) => randomTokens(64, 2000, row));
-/** So little that rows travel by twos. */
+/** So little that batches have two rows. */
 const memory = 228e6;
 const options: SweepOptions = { samples, prefixLength: 32, mode: ["zero", "short-circuit"], memory };
 

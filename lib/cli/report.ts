@@ -20,7 +20,7 @@ Confidence intervals are 95 %, by bootstrap over rows and questions. Without
 --output, prints the tables as Markdown.
 
 Figures, if the sweep has the data: by-block, by-quartile, trade-off, by-task,
-by-head, travel, attention; for two sweeps also comparison.
+by-head, distance, attention; for two sweeps also comparison.
 
 Examples:
   $ attention-bypass sweep ./pythia-160m --samples memorized.npy \\

@@ -42,7 +42,7 @@ function residualDistances({ variants }: SweepResult): Figure[] {
   const bypassed = { field: "bypassed", type: "ordinal", title: "bypassed block", sort: names };
   return [
     {
-      name: "travel",
+      name: "distance",
       title: "Distance of the residual stream from the unmodified model",
       caption:
         "The L2 distance between the residual streams with and without the bypass of one block, after that block and after " +
