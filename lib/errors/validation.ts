@@ -77,6 +77,18 @@ export function invalidArgument(name: string, expected: string, received: unknow
   );
 }
 
+function expectedOf(issue: v.BaseIssue<unknown>): string {
+  const own = issue.kind === "validation" || issue.type === "union" || issue.type === "custom";
+  return own ? issue.message : (issue.expected ?? issue.message);
+}
+
+/** Returns what is wrong at a place of a value that comes from outside, such as "base.tasks is missing". */
+export function problemOf(issue: v.BaseIssue<unknown>): string {
+  const place = placeOf(issue) ?? "it";
+  if (issue.input === undefined) return `${place} is missing`;
+  return `${place} is ${describe(issue.input)}, not ${expectedOf(issue)}`;
+}
+
 /**
  * Returns the schema's output for a value. Throws an error with the given code that names the argument and the path in
  * it.
@@ -97,10 +109,7 @@ export function validate<Schema extends v.GenericSchema>(
       `expected only known options but received ${place}; remove it or correct its name`,
     );
   }
-  const expected =
-    issue.kind === "validation" || issue.type === "union" || issue.type === "custom"
-      ? issue.message
-      : (issue.expected ?? issue.message);
+  const expected = expectedOf(issue);
   throw new AttentionBypassError(code, `expected ${expected} for ${place} but received ${describe(issue.input)}`);
 }
 

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { withText } from "../display/text-form.js";
 import { AttentionBypassError } from "../errors/errors.js";
 import { requireFinite } from "../errors/finite.js";
-import { placeOf, reading, share, validate } from "../errors/validation.js";
+import { problemOf, reading, share, validate } from "../errors/validation.js";
 import { Bootstrap, type Interval, type Table } from "../statistics/bootstrap.js";
 import { mean } from "../statistics/statistics.js";
 import { requireFiniteSweep } from "../sweep/check-result.js";
@@ -45,14 +45,20 @@ const schema = v.strictObject({
 const finite = v.pipe(v.number(), v.finite());
 
 const scores = v.object({
-  memorization: v.object({ perRow: v.pipe(v.array(v.object({ exactMatch: share })), v.minLength(1)) }),
-  perplexity: v.optional(v.object({ perplexity: v.pipe(finite, v.minValue(1)), tokenCount: finite })),
+  memorization: v.object({
+    perRow: v.pipe(v.array(v.object({ exactMatch: share })), v.minLength(1, "at least one row")),
+  }),
+  perplexity: v.optional(
+    v.object({ perplexity: v.pipe(finite, v.minValue(1, "a number from 1 up")), tokenCount: finite }),
+  ),
   tasks: v.pipe(
     v.record(
       v.string(),
-      v.object({ perQuestion: v.pipe(v.array(v.object({ correct: v.boolean() })), v.minLength(1)) }),
+      v.object({
+        perQuestion: v.pipe(v.array(v.object({ correct: v.boolean() })), v.minLength(1, "at least one question")),
+      }),
     ),
-    v.check((tasks) => Object.keys(tasks).length > 0),
+    v.check((tasks) => Object.keys(tasks).length > 0, "at least one task"),
   ),
 });
 
@@ -117,14 +123,14 @@ function undetectedLoss(columns: readonly (readonly number[])[]): number {
 
 /** Returns the fields of the sweep that a recommendation uses. Throws SWEEP_INVALID. */
 function read(sweep: AnySweepResult): v.InferOutput<typeof sweepFields> {
-  const invalid = (place: string) =>
+  const invalid = (problem: string) =>
     new AttentionBypassError(
       "SWEEP_INVALID",
-      `expected the result of a sweep over samples, with the metric exactMatch, and tasks but ${place} is missing or invalid; ` +
+      `expected the result of a sweep over samples, with the metric exactMatch, and tasks but ${problem}; ` +
         "run the sweep with --samples and --tasks or --task (samples and tasks of model.sweep)",
     );
   const parsed = reading("the sweep", () => v.safeParse(sweepFields, sweep, { abortEarly: true }));
-  if (!parsed.success) throw invalid(placeOf(parsed.issues[0]) ?? "it");
+  if (!parsed.success) throw invalid(problemOf(parsed.issues[0]));
   const { base, variants } = parsed.output;
   const measures = ({ memorization, perplexity, tasks }: Scores) =>
     JSON.stringify([
@@ -133,7 +139,8 @@ function read(sweep: AnySweepResult): v.InferOutput<typeof sweepFields> {
       ...Object.entries(tasks).map(([name, { perQuestion }]) => [name, perQuestion.length]),
     ]);
   const different = variants.findIndex((variant) => measures(variant) !== measures(base));
-  if (different >= 0) throw invalid(`the number of rows, questions or texts of variants[${different}]`);
+  if (different >= 0)
+    throw invalid(`variants[${different}] has another number of rows, questions or texts than the base`);
   return parsed.output;
 }
 

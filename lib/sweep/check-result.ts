@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { AttentionBypassError } from "../errors/errors.js";
 import { placeOfNonFinite } from "../errors/finite.js";
-import { placeOf, reading, share } from "../errors/validation.js";
+import { problemOf, reading, share } from "../errors/validation.js";
 import type { SweepResult } from "./result.js";
 import { variantFields } from "./variants.js";
 
@@ -19,7 +19,7 @@ const rowValues = v.pipe(
 
 const scores = {
   memorization: v.optional(v.looseObject({ perRow: v.pipe(v.array(rowValues), v.minLength(1, "at least one row")) })),
-  perplexity: v.optional(v.looseObject({ perplexity: v.pipe(number, v.minValue(1)) })),
+  perplexity: v.optional(v.looseObject({ perplexity: v.pipe(number, v.minValue(1, "a number from 1 up")) })),
   tasks: v.optional(
     v.record(
       v.string(),
@@ -106,13 +106,10 @@ export function requireFiniteSweep(value: unknown, name = "the sweep"): void {
 export function checkSweep(value: unknown, name = "the sweep"): SweepResult {
   requireFiniteSweep(value, name);
   const parsed = reading(name, () => v.safeParse(schema, value, { abortEarly: true }));
-  const invalid = (place: string) =>
-    new AttentionBypassError(
-      "SWEEP_INVALID",
-      `expected the result of a sweep for ${name} but ${place} is missing or invalid`,
-    );
-  if (!parsed.success) throw invalid(placeOf(parsed.issues[0]) ?? "it");
-  if (!sameMeasures(parsed.output)) throw invalid("the number of rows or questions of a variant");
+  const invalid = (problem: string) =>
+    new AttentionBypassError("SWEEP_INVALID", `expected the result of a sweep for ${name} but ${problem}`);
+  if (!parsed.success) throw invalid(problemOf(parsed.issues[0]));
+  if (!sameMeasures(parsed.output)) throw invalid("a variant has another number of rows or questions than the base");
   // The settings are returned unchanged, with fields that the schema does not have.
   return { ...parsed.output, settings: (value as SweepResult).settings } as unknown as SweepResult;
 }
