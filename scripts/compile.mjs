@@ -49,17 +49,23 @@ export function compileAddons(libtorch, series, stdio = "inherit", more = []) {
   return status ?? 1;
 }
 
-/** Compiles both addons if they are missing, older than their sources, or compiled for another libtorch. */
-export function buildAddons({ folder, series }, stdio = "inherit") {
-  const stamp = path.join(addonFolder(series), "libtorch.txt");
+const stampOf = (series) => path.join(addonFolder(series), "libtorch.txt");
+
+/** Returns whether both addons exist, are newer than their sources, and were compiled for this libtorch. */
+export function addonsBuilt({ folder, series }) {
+  const stamp = stampOf(series);
   const addons = [
     path.join(addonFolder(series), "build", "Release", "attention-bypass.node"),
     path.join(preloadFolder, "build", "Release", "preload.node"),
   ];
   const sources = ["src", "binding", "CMakeLists.txt", "package-lock.json"];
-  const built = existsSync(stamp) && readFileSync(stamp, "utf8") === folder;
-  if (built && upToDate([...addons, stamp], sources)) return 0;
+  return existsSync(stamp) && readFileSync(stamp, "utf8") === folder && upToDate([...addons, stamp], sources);
+}
+
+/** Compiles both addons if they are missing, older than their sources, or compiled for another libtorch. */
+export function buildAddons({ folder, series }, stdio = "inherit") {
+  if (addonsBuilt({ folder, series })) return 0;
   const status = compileAddons(folder, series, stdio);
-  if (status === 0) writeFileSync(stamp, folder);
+  if (status === 0) writeFileSync(stampOf(series), folder);
   return status;
 }

@@ -4,6 +4,7 @@
 import { spawnSync } from "node:child_process";
 import path from "node:path";
 import { notebookPython } from "./notebook.mjs";
+import { makeOlderLibtorch } from "./older-libtorch.mjs";
 import { referencePython } from "./python.mjs";
 import { quickTests } from "./quick-tests.mjs";
 
@@ -13,6 +14,8 @@ const run = (command, args) => spawnSync(command, args, { cwd: root, stdio: "inh
 function test() {
   referencePython();
   notebookPython();
+  // Takes minutes: a download of more than 1 GB, and the compilation of an addon.
+  if (process.env.OLDER_LIBTORCH === "1" && makeOlderLibtorch() !== 0) return 1;
   const args = process.argv.slice(2).flatMap((argument) => (argument === "--quick" ? quickTests() : argument));
   return run(path.join(root, "node_modules", ".bin", "tap"), args);
 }

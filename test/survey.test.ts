@@ -75,7 +75,10 @@ t.test("a bypass of nothing goes nowhere", async (t) => {
   const model = await loadModel(fixture("neox-serial"), { device: "cpu", threads: 1 });
   const samples = [randomTokens(12, model.config.vocabularySize)];
   const { variants } = await model.sweep({ samples, prefixLength: 3, survey: 1, over: [{ blocks: [] }] });
-  t.same(variants[0]?.divergence, { blocks: [], output: { divergence: 0, bound: 0, topTokenChanged: 0, topTokenProvenUnchanged: 1 } });
+  t.same(variants[0]?.divergence, {
+    blocks: [],
+    output: { divergence: 0, bound: 0, topTokenChanged: 0, topTokenProvenUnchanged: 1 },
+  });
   await model.dispose();
 });
 

@@ -107,7 +107,7 @@ class Decoder::Reader final : public KeyValueReader {
   at::Tensor gathered(const at::Tensor& slots, at::Tensor KeyValueCache::Entry::* part,
                       const at::Tensor& rows) const {
     const auto first = some(batch_.slots, rows).div(store_.capacity(), "floor");
-    const auto own = slots.narrow(1, 0, longest_stored_).index_select(0, first).transpose(1, 2);
+    auto own = slots.narrow(1, 0, longest_stored_).index_select(0, first).transpose(1, 2);
     if (batch_.longest_shared == 0) return own;
     // Rows without a shared prompt have zeros there, which are masked.
     auto prompt = at::zeros({own.size(0), own.size(1), batch_.longest_shared, own.size(3)}, own.options());
