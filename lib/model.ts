@@ -135,7 +135,8 @@ export class Model {
   }
 
   /**
-   * Measures memorization, perplexity and tasks without a bypass and with each of many bypasses, such as of each block.
+   * Measures memorization, perplexity and tasks without a bypass and with each of many bypasses, for example one
+   * for each block.
    * All bypasses share one forward pass for each batch. The measurements equal those of `scoreMemorization`,
    * `perplexity` and `benchmark` for each bypass. Throws what these throw, RESUME_FILE_INVALID, RESUME_FILE_MISMATCH
    * and WRITE_FAILED.

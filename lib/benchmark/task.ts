@@ -31,7 +31,7 @@ export interface QuestionTask {
   questions: readonly Question[] | string;
 }
 
-/** A task that a definition file describes, such as those of `benchmarkNames`. */
+/** A task described by a definition file. The tasks in `benchmarkNames` are examples. */
 export interface DefinedTask {
   /** One of `benchmarkNames`, or the path of a definition file. */
   definition: string;

@@ -28,8 +28,8 @@ Metrics, as means over the rows, with natural logarithms:
                          suffix, else 0
   tokenAccuracy          share of the greedily generated tokens that equal the
                          suffix at their position; by far the slowest metric
-  teacherForcedAccuracy  share of the suffix positions at which the top-1 token
-                         given the true tokens before it is correct
+  teacherForcedAccuracy  share of the suffix positions at which the top-1 token,
+                         given the true tokens before it, is correct
   completionEntropy      sum over suffix positions of the entropy (nats) of the
                          next token given the true tokens before it
   suffixLogLikelihood    sum of the log-probabilities (nats) of the suffix

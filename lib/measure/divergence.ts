@@ -29,7 +29,8 @@ export interface BlockDivergence {
   distance: number[];
   /** The proven upper bound of `distance`. */
   bound: number[];
-  /** The mean distance after this block divided by the mean distance before it. Absent if that is 0. */
+  /** The mean `distance` after this block divided by that after the previous block. Absent for the first block, and if the
+   * divisor is 0. */
   growth?: number;
   /**
    * The attention output that the bypass removes. Only for blocks whose whole attention is bypassed with the mode

@@ -84,7 +84,7 @@ const formatSchema = v.picklist(["svg", "png"], 'expected "svg" or "png"');
 
 /**
  * Draws a figure as SVG, or as PNG with twice the SVG's width and height in pixels, without a browser. Draw only
- * specifications that you trust, since like code they can take any amount of time and memory. Throws INVALID_ARGUMENT,
+ * specifications that you trust, since a specification can use unlimited time and memory, as code can. Throws INVALID_ARGUMENT,
  * and FONT_MISSING for a PNG on a machine without fonts.
  */
 export function drawFigure(figure: Figure, format: "svg"): Promise<string>;
