@@ -115,7 +115,7 @@ t.test("a machine without /proc", { skip: noRoot }, async (t) => {
     script,
   ]);
   if (code !== 0 && /unshare|umount/.test(stderr)) return t.pass("namespaces are not allowed here");
-  t.match(stdout, /^LIBTORCH_LOAD_FAILED expected \/proc\/cpuinfo, .* mount \/proc\n$/);
+  t.match(stdout, /^LIBTORCH_LOAD_FAILED expected the file \/proc\/cpuinfo, .* mount \/proc\n$/);
 });
 
 t.test("where the cache is", async (t) => {

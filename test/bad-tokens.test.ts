@@ -16,7 +16,7 @@ const takers: Record<string, { name: string; call: (tokens: Anything) => Promise
   "logits of rows": { name: "tokens[1]", call: (tokens) => model.logits([[1], tokens]) },
   generate: { name: "prompt", call: (tokens) => model.generate(tokens, { maxNewTokens: 1 }) },
   "generate of prompts": { name: "prompts[1]", call: (tokens) => model.generate([[1], tokens], { maxNewTokens: 1 }) },
-  stream: { name: "prompt", call: (tokens) => all(model.stream(tokens, { maxNewTokens: 1 })) },
+  stream: { name: "prompt", call: async (tokens) => all(model.stream(tokens, { maxNewTokens: 1 })) },
   perplexity: { name: "text", call: (tokens) => model.perplexity(tokens) },
   scoreMemorization: { name: "samples[0]", call: (tokens) => model.scoreMemorization([tokens], { prefixLength: 1 }) },
 };
@@ -135,7 +135,7 @@ for (const name of ["neox-serial", "neo-untied"]) {
       ["generate", () => model.generate(row(40), options), "CONTEXT_TOO_LONG", "prompt", "maxNewTokens", "48", "49"],
       ["prompts", () => model.generate([[1], row(40)], options), "CONTEXT_TOO_LONG", "prompts[1]", "48", "49"],
       ["without maxNewTokens", () => model.generate(row(48)), "CONTEXT_TOO_LONG", "prompt", "49"],
-      ["stream", () => all(model.stream(row(40), options)), "CONTEXT_TOO_LONG", "prompt", "48", "49"],
+      ["stream", async () => all(model.stream(row(40), options)), "CONTEXT_TOO_LONG", "prompt", "48", "49"],
       ["2 ** 50", () => model.generate([1], { maxNewTokens: 2 ** 50 }), "CONTEXT_TOO_LONG", "maxNewTokens", "48"],
       [
         "scoreMemorization",

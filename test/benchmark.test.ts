@@ -307,7 +307,7 @@ t.test("what can't be read", async (t) => {
   await writeFile(file, "[1]\n");
   await refused("TASK_INVALID", good, "line 1", "rows.jsonl");
   await writeFile(file, "");
-  await refused("TASK_INVALID", good, "empty");
+  await refused("TASK_INVALID", good, "found none");
 
   const call = (code: ErrorCode, work: () => Promise<unknown>, ...said: string[]) =>
     refuses(t, said.join(" "), work, code, ...said);
