@@ -320,7 +320,7 @@ t.test("a sweep and its report", async (t) => {
     ],
   );
   t.same([attention.length, settings.survey], [3, { rows: 2, tokens: samples.length * expected.input_ids[0]!.length }]);
-  t.match(readFileSync(at("report.html"), "utf8"), /Where neox-serial keeps/);
+  t.match(readFileSync(at("report.html"), "utf8"), /How bypasses change memorization and ability in neox-serial/);
 
   const printed = await succeed(t, "report", at("sweep.json"));
   t.match(printed, /^# How bypasses change memorization and ability in sweep\n/);
@@ -329,7 +329,7 @@ t.test("a sweep and its report", async (t) => {
   t.match(readFileSync(at("a.svg"), "utf8"), />proven bound</);
   await succeed(t, ...sweep, "--bypass", "2", "--survey", "0", "--output", at("other.json"), "--json");
   const both = await succeed(t, "report", "--compare", at("other.json"), at("sweep.json"), "--name", "mine");
-  t.match(both, /^# mine and other\n[\s\S]*\n\| block 2 \| zero \|[^\n]*0 % \[0, 0\] \|\n/);
+  t.match(both, /^# Comparison of mine and other\n[\s\S]*\n\| block 2 \| zero \|[^\n]*0 % \[0, 0\] \|\n/);
 
   const undrawn = [
     "--bypass",
@@ -480,7 +480,7 @@ t.test("messages name the options of the command line, and say what to do", asyn
   await writeFile(samples, `${JSON.stringify({ tokens: row })}\n${JSON.stringify({ text: row })}\n`);
   await says(/expected \w.* for --temperature but received -1 /, ...generate, "--temperature", "-1");
   await says(
-    / 0 or more, for --perplexity-tolerance but received -1 /,
+    /a percentage from 0 up for --perplexity-tolerance but received -1 /,
     "recommend",
     sweepFile,
     "--perplexity-tolerance=-1",

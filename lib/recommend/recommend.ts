@@ -28,18 +28,18 @@ export interface RecommendOptions {
  */
 const minSamples = 10;
 
-const tolerance = (unit: string, standard: number) =>
+const tolerance = (expected: string, standard: number) =>
   v.optional(
     v.pipe(
       v.number(),
-      v.check((value: number) => Number.isFinite(value) && value >= 0, `a number of ${unit} of at least 0`),
+      v.check((value: number) => Number.isFinite(value) && value >= 0, expected),
     ),
     standard,
   );
 
 const schema = v.strictObject({
-  tolerance: tolerance("points", 1),
-  perplexityTolerance: tolerance("percent", 5),
+  tolerance: tolerance("a number of points from 0 up", 1),
+  perplexityTolerance: tolerance("a percentage from 0 up", 5),
 });
 
 const finite = v.pipe(v.number(), v.finite());
