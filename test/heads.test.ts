@@ -218,7 +218,7 @@ t.test("what bypasses can't be", async (t) => {
   const mlpMean = { blocks: [1], part: "mlp", mode: "mean", means: attentionOnly };
   await refused("INVALID_ARGUMENT", mlpMean, "means.mlps");
   await refused("INVALID_ARGUMENT", { blocks: [1], mode: "mean" }, "means");
-  await refused("INVALID_ARGUMENT", { blocks: [1], mode: "mean", means: { blocks: [[1]] } }, "3 blocks of 32 numbers");
+  await refused("INVALID_ARGUMENT", { blocks: [1], mode: "mean", means: { blocks: [[1]] } }, "3 rows of 32 numbers");
   const strange = [0, 1, 2].map(() => new Float32Array(32).fill(Number.NaN));
   await refused("INVALID_ARGUMENT", { blocks: [1], mode: "mean", means: { blocks: strange } }, "finite");
   await model.dispose();
