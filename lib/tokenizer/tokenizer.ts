@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import * as v from "valibot";
 import { AttentionBypassError } from "../errors/errors.js";
 import { describe, invalidArgument, longCall, reading, validate } from "../errors/validation.js";
@@ -56,7 +57,7 @@ export class Tokenizer {
     this.#charactersOfTurn += text.length;
     if (this.#charactersOfTurn > charactersPerTurn) {
       this.#charactersOfTurn = 0;
-      await new Promise(setImmediate);
+      await setImmediate();
       signal?.throwIfAborted();
     }
     return this.encode(text);
