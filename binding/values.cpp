@@ -25,7 +25,9 @@ BypassMode to_mode(const Napi::Value& value) {
   const auto name = to_string(value);
   if (name == "zero") return BypassMode::zero;
   if (name == "short-circuit") return BypassMode::short_circuit;
-  return name == "mean" ? BypassMode::mean : BypassMode::none;
+  if (name == "mean") return BypassMode::mean;
+  if (name == "none") return BypassMode::none;
+  throw Napi::TypeError::New(value.Env(), "expected the name of a bypass mode but received " + name);
 }
 
 std::vector<int64_t> to_numbers(const Napi::Value& value) {

@@ -134,6 +134,18 @@ torch::jit::Module ArchitectureBuilder::block(const std::string& class_name, con
       "def forward(self, hidden: Tensor, " + argument + ") -> Tensor:\n" + body);
 }
 
+ArchitectureBuilder::OutputEmbedding ArchitectureBuilder::output_embedding(
+    const torch::jit::Module& token_embedding, const std::string& token_path, const OutputNames& names,
+    std::vector<ScriptBuilder::Member>& members) {
+  if (config.tied_embedding) {
+    checkpoint.leave(names.stored + ".weight");
+    return {token_embedding, "torch.linear(hidden, " + token_path + ".weight)"};
+  }
+  auto module = linear(names.stored, config.hidden_size, config.vocabulary_size, false);
+  members.push_back(ScriptBuilder::module(names.member, module));
+  return {std::move(module), "self." + names.member + ".forward(hidden)"};
+}
+
 torch::jit::Module ArchitectureBuilder::stack(const std::string& class_name,
                                               const std::vector<torch::jit::Module>& blocks) {
   std::vector<ScriptBuilder::Member> members;

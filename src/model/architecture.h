@@ -79,6 +79,19 @@ class ArchitectureBuilder {
   torch::jit::Module block(const std::string& class_name, const BlockNames& names,
                            const Architecture::Block& parts, const torch::jit::Module& attention,
                            const std::string& argument);
+  // The output embedding, and the TorchScript expression of the root that computes logits from `hidden`.
+  struct OutputEmbedding {
+    torch::jit::Module module;
+    std::string expression;
+  };
+  struct OutputNames {
+    std::string stored;  // in the checkpoint
+    std::string member;  // in the root
+  };
+  // Builds the output embedding and adds it to the members of the root. If the config ties it to the token
+  // embedding, which has the path `token_path` in the root, that is returned instead.
+  OutputEmbedding output_embedding(const torch::jit::Module& token_embedding, const std::string& token_path,
+                                   const OutputNames& names, std::vector<ScriptBuilder::Member>& members);
   // Builds Hugging Face's module list of blocks, with the indices of the blocks as names.
   torch::jit::Module stack(const std::string& class_name, const std::vector<torch::jit::Module>& blocks);
 

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "model/architecture.h"
+#include "model/learned_positions.h"
 
 namespace attention_bypass {
 
@@ -62,62 +62,16 @@ def forward(self, x: Tensor, rotation: Tensor) -> Tensor:
 }  // namespace
 
 Architecture build_gpt2(ArchitectureBuilder& builder, Control& control) {
-  const auto& config = builder.config;
-  Architecture architecture;
-  const auto wte = builder.embedding("transformer.wte", config.vocabulary_size, false);
-  const auto wpe = builder.embedding("transformer.wpe", config.context_length, true);
-
-  std::vector<torch::jit::Module> blocks;
-  std::string calls;
-  for (int64_t index = 0; index < config.block_count; ++index) {
-    control.check();
-    control.advance(1);
-    const std::string number = std::to_string(index);
-    const std::string name = "transformer.h." + number;
+  const auto block = [&builder](int64_t, const std::string& name) -> LearnedPositions::Block {
     const Architecture::Block parts = {builder.norm(name + ".ln_1"), attention(builder, name + ".attn"),
                                        builder.norm(name + ".ln_2"),
                                        builder.mlp(name + ".mlp", "c_fc", "c_proj", true)};
-    blocks.push_back(builder.block("GPT2Block", {"ln_1", "attn", "ln_2", "mlp"}, parts, parts.attention,
-                                   "rotation: Tensor"));
-    architecture.blocks.push_back(parts);
-    calls += "    hidden = getattr(self.transformer.h, \"" + number + "\").forward(hidden, positions)\n";
-  }
-
-  architecture.final_norm = builder.norm("transformer.ln_f");
-  const auto core =
-      builder.script.build("GPT2Model",
-                           {ScriptBuilder::module("wte", wte), ScriptBuilder::module("wpe", wpe),
-                            ScriptBuilder::module("h", builder.stack("GPT2Blocks", blocks)),
-                            ScriptBuilder::module("ln_f", architecture.final_norm)},
-                           "");
-  std::vector<ScriptBuilder::Member> members = {ScriptBuilder::module("transformer", core)};
-  std::string output = "torch.linear(hidden, self.transformer.wte.weight)";
-  auto unembedding = wte;
-  if (config.tied_embedding) {
-    builder.checkpoint.leave("lm_head.weight");
-  } else {
-    output = "self.lm_head.forward(hidden)";
-    unembedding = builder.linear("lm_head", config.hidden_size, config.vocabulary_size, false);
-    members.push_back(ScriptBuilder::module("lm_head", unembedding));
-  }
-  architecture.token_embedding = wte;
-  architecture.output_embedding = std::move(unembedding);
-  architecture.root = builder.script.build("GPT2LMHeadModel", members, R"(
-def embed(self, input_ids: Tensor, positions: Tensor) -> Tensor:
-    return self.transformer.wte.forward(input_ids) + self.transformer.wpe.forward(positions)
-
-def rotation(self, positions: Tensor) -> Tensor:
-    return positions
-
-def unembed(self, hidden: Tensor) -> Tensor:
-    hidden = self.transformer.ln_f.forward(hidden)
-    return )" + output + R"(
-
-def forward(self, input_ids: Tensor) -> Tensor:
-    positions = torch.arange(input_ids.size(1), device=input_ids.device).unsqueeze(0)
-    hidden = self.embed(input_ids, positions)
-)" + calls + "    return self.unembed(hidden)\n");
-  return architecture;
+    return {parts,
+            builder.block("GPT2Block", {"ln_1", "attn", "ln_2", "mlp"}, parts, parts.attention,
+                          "rotation: Tensor"),
+            "positions"};
+  };
+  return build_with_learned_positions(builder, {"GPT2", "GPT2LMHeadModel", block, ""}, control);
 }
 
 }  // namespace attention_bypass

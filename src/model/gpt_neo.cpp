@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "model/architecture.h"
+#include "model/learned_positions.h"
 
 namespace attention_bypass {
 
@@ -54,73 +54,27 @@ def forward(self, x: Tensor, mask: Optional[Tensor]) -> Tensor:
 }  // namespace
 
 Architecture build_gpt_neo(ArchitectureBuilder& builder, Control& control) {
-  const auto& config = builder.config;
-  Architecture architecture;
-  const auto wte = builder.embedding("transformer.wte", config.vocabulary_size, false);
-  const auto wpe = builder.embedding("transformer.wpe", config.context_length, true);
-
-  std::vector<torch::jit::Module> blocks;
-  std::string calls;
-  for (int64_t index = 0; index < config.block_count; ++index) {
-    control.check();
-    control.advance(1);
-    const std::string number = std::to_string(index);
-    const std::string name = "transformer.h." + number;
-    Architecture::Block parts = {builder.norm(name + ".ln_1"), attention(builder, name + ".attn.attention"),
-                                 builder.norm(name + ".ln_2"), builder.mlp(name + ".mlp", "c_fc", "c_proj")};
+  const auto block = [&builder](int64_t index, const std::string& name) -> LearnedPositions::Block {
+    const Architecture::Block parts = {
+        builder.norm(name + ".ln_1"), attention(builder, name + ".attn.attention"),
+        builder.norm(name + ".ln_2"), builder.mlp(name + ".mlp", "c_fc", "c_proj")};
     const auto attn =
         builder.script.build("GPTNeoAttention", {ScriptBuilder::module("attention", parts.attention)}, R"(
 def forward(self, x: Tensor, mask: Optional[Tensor]) -> Tensor:
     return self.attention.forward(x, mask)
 )");
-    blocks.push_back(
-        builder.block("GPTNeoBlock", {"ln_1", "attn", "ln_2", "mlp"}, parts, attn, "mask: Optional[Tensor]"));
-    architecture.blocks.push_back(parts);
-    const int64_t window = config.windows[static_cast<size_t>(index)];
-    const std::string mask =
-        window == 0 ? "None" : "self.local_mask(positions, " + std::to_string(window) + ")";
-    calls += "    hidden = getattr(self.transformer.h, \"" + number + "\").forward(hidden, " + mask + ")\n";
-  }
-
-  architecture.final_norm = builder.norm("transformer.ln_f");
-  const auto core =
-      builder.script.build("GPTNeoModel",
-                           {ScriptBuilder::module("wte", wte), ScriptBuilder::module("wpe", wpe),
-                            ScriptBuilder::module("h", builder.stack("GPTNeoBlocks", blocks)),
-                            ScriptBuilder::module("ln_f", architecture.final_norm)},
-                           "");
-  std::vector<ScriptBuilder::Member> members = {ScriptBuilder::module("transformer", core)};
-  std::string output = "torch.linear(hidden, self.transformer.wte.weight)";
-  auto unembedding = wte;
-  if (config.tied_embedding) {
-    builder.checkpoint.leave("lm_head.weight");
-  } else {
-    output = "self.lm_head.forward(hidden)";
-    unembedding = builder.linear("lm_head", config.hidden_size, config.vocabulary_size, false);
-    members.push_back(ScriptBuilder::module("lm_head", unembedding));
-  }
-  architecture.token_embedding = wte;
-  architecture.output_embedding = std::move(unembedding);
-  architecture.root = builder.script.build("GPTNeoForCausalLM", members, R"(
-def embed(self, input_ids: Tensor, positions: Tensor) -> Tensor:
-    return self.transformer.wte.forward(input_ids) + self.transformer.wpe.forward(positions)
-
-def rotation(self, positions: Tensor) -> Tensor:
-    return positions
-
-def unembed(self, hidden: Tensor) -> Tensor:
-    hidden = self.transformer.ln_f.forward(hidden)
-    return )" + output + R"(
-
+    const int64_t window = builder.config.windows[static_cast<size_t>(index)];
+    return {
+        parts,
+        builder.block("GPTNeoBlock", {"ln_1", "attn", "ln_2", "mlp"}, parts, attn, "mask: Optional[Tensor]"),
+        window == 0 ? "None" : "self.local_mask(positions, " + std::to_string(window) + ")"};
+  };
+  return build_with_learned_positions(builder, {"GPTNeo", "GPTNeoForCausalLM", block, R"(
 def local_mask(self, positions: Tensor, window: int) -> Tensor:
     distance = positions.transpose(0, 1) - positions
     return torch.logical_and(distance >= 0, distance < window)
-
-def forward(self, input_ids: Tensor) -> Tensor:
-    positions = torch.arange(input_ids.size(1), device=input_ids.device).unsqueeze(0)
-    hidden = self.embed(input_ids, positions)
-)" + calls + "    return self.unembed(hidden)\n");
-  return architecture;
+)"},
+                                      control);
 }
 
 }  // namespace attention_bypass

@@ -124,20 +124,13 @@ Architecture build_gpt_neox(ArchitectureBuilder& builder, Control& control) {
                             ScriptBuilder::module("rotary_emb", rotary_embedding(builder))},
                            "");
   std::vector<ScriptBuilder::Member> members = {ScriptBuilder::module("gpt_neox", core)};
-  std::string output = "torch.linear(hidden, self.gpt_neox.embed_in.weight)";
   // The name is embed_out in checkpoint files, and lm_head in state dictionaries and traces of newer versions
   // of transformers.
   const std::string stored = builder.checkpoint.has("lm_head.weight") ? "lm_head" : "embed_out";
-  auto unembedding = embed_in;
-  if (config.tied_embedding) {
-    builder.checkpoint.leave(stored + ".weight");
-  } else {
-    output = "self.embed_out.forward(hidden)";
-    unembedding = builder.linear(stored, config.hidden_size, config.vocabulary_size, false);
-    members.push_back(ScriptBuilder::module("embed_out", unembedding));
-  }
+  const auto output =
+      builder.output_embedding(embed_in, "self.gpt_neox.embed_in", {stored, "embed_out"}, members);
   architecture.token_embedding = embed_in;
-  architecture.output_embedding = std::move(unembedding);
+  architecture.output_embedding = output.module;
   architecture.root = builder.script.build("GPTNeoXForCausalLM", members, R"(
 def embed(self, input_ids: Tensor, positions: Tensor) -> Tensor:
     return self.gpt_neox.embed_in.forward(input_ids)
@@ -147,7 +140,7 @@ def rotation(self, positions: Tensor) -> Tensor:
 
 def unembed(self, hidden: Tensor) -> Tensor:
     hidden = self.gpt_neox.final_layer_norm.forward(hidden)
-    return )" + output + R"(
+    return )" + output.expression + R"(
 
 def forward(self, input_ids: Tensor) -> Tensor:
     positions = torch.arange(input_ids.size(1), device=input_ids.device).unsqueeze(0)
