@@ -1,11 +1,9 @@
 import * as v from "valibot";
 import { type Bypass, toPlan } from "../bypass/bypass.js";
-import { invalidArgument, longCall, pathText, reading, validate, wholeNumber } from "../errors/validation.js";
+import { invalidArgument, pathText, reading, validate, wholeNumber } from "../errors/validation.js";
 import type { OperationOptions } from "../operation/operation.js";
-import { scoreRows } from "../scoring/rescoring.js";
+import { oneBypass, scoreUnder } from "../scoring/one-bypass.js";
 import type { RowScores } from "../scoring/scored-row.js";
-import { plainSampling } from "../scoring/scoring.js";
-import { defaultMemory } from "../session/memory-budget.js";
 import type { Session } from "../session/session.js";
 import { type EncodedTask, encodeTask, type Task, type TaskScores, taskSchema, toTaskScores } from "./task.js";
 
@@ -31,11 +29,9 @@ const taskOrName = v.union([pathText, taskSchema], "a task's name, { name, quest
 const taskList = v.pipe(v.array(taskOrName), v.nonEmpty("at least one task"));
 
 const schema = v.strictObject({
-  ...longCall,
+  ...oneBypass,
   data: v.optional(pathText),
   rows: v.optional(wholeNumber(1)),
-  bypass: v.optional(v.unknown()),
-  memory: v.optional(wholeNumber(1)),
 });
 
 /** Reads and encodes tasks. Throws INVALID_ARGUMENT if two have the same name. */
@@ -77,19 +73,6 @@ export async function benchmark(
   const list = validate(taskList, reading("tasks", () => Array.isArray(tasks)) ? tasks : [tasks], "tasks");
   const plan = toPlan(checked.bypass, session.config);
   const encoded = await encodeTasks(list as (string | Task)[], checked, session);
-  const scores = await scoreRows(
-    session,
-    encoded.flatMap(({ rows }) => rows),
-    [plan],
-    {
-      signal: checked.signal,
-      onProgress: checked.onProgress,
-      scheme: plainSampling,
-      memory: checked.memory ?? defaultMemory(session),
-    },
-  );
-  return toBenchmarkResult(
-    encoded,
-    scores.map(([only]) => only as RowScores),
-  );
+  const rows = encoded.flatMap((task) => task.rows);
+  return toBenchmarkResult(encoded, await scoreUnder(session, rows, plan, checked));
 }

@@ -63,6 +63,23 @@ export function contradiction(name: string, one: string, other: string): Attenti
   );
 }
 
+/**
+ * Returns the config with the settings that only have another name, as in most families. transformers accepts both names.
+ * aliases: the other name of each setting. Throws CONFIG_INVALID if the two differ.
+ */
+export function withAliases(
+  json: Record<string, unknown>,
+  aliases: Readonly<Record<string, string>>,
+  name: string,
+): Record<string, unknown> {
+  const named = { ...json };
+  for (const [key, alias] of Object.entries(aliases)) {
+    named[key] ??= named[alias];
+    requireSame(name, [alias, named[alias]], [key, named[key]]);
+  }
+  return named;
+}
+
 /** Throws CONFIG_INVALID if a setting that transformers ignores differs from the one that it uses instead. */
 export function requireSame(
   name: string,

@@ -9,10 +9,10 @@ import {
   endTokens,
   heads,
   mostPositions,
-  requireSame,
   size,
   weightsDtype,
   width,
+  withAliases,
 } from "./config-fields.js";
 import type { Family } from "./family.js";
 import type { ModelConfig } from "./model-config.js";
@@ -75,16 +75,10 @@ function attentionKinds({ attention_types, attention_layers, num_layers }: NeoFi
   return kinds;
 }
 
-/** Other names of the same settings, which most families use. transformers accepts both. */
 const neoAliases = { num_layers: "num_hidden_layers", num_heads: "num_attention_heads" } as const;
 
 function readConfig(json: Record<string, unknown>, name: string): ModelConfig {
-  const named = { ...json };
-  for (const [key, alias] of Object.entries(neoAliases)) {
-    named[key] ??= named[alias];
-    requireSame(name, [alias, named[alias]], [key, named[key]]);
-  }
-  const fields = validate(neoFields, named, name, "CONFIG_INVALID");
+  const fields = validate(neoFields, withAliases(json, neoAliases, name), name, "CONFIG_INVALID");
   return {
     family: "gpt-neo",
     blockCount: fields.num_layers,

@@ -8,10 +8,10 @@ import {
   endTokens,
   heads,
   mostPositions,
-  requireSame,
   size,
   weightsDtype,
   width,
+  withAliases,
 } from "./config-fields.js";
 import type { Family } from "./family.js";
 import type { ModelConfig } from "./model-config.js";
@@ -36,7 +36,6 @@ const fields = v.looseObject({
   add_cross_attention: v.optional(v.boolean(), false),
 });
 
-/** Other names of the same settings, which most families use. transformers accepts both. */
 const aliases = {
   n_embd: "hidden_size",
   n_layer: "num_hidden_layers",
@@ -45,12 +44,7 @@ const aliases = {
 } as const;
 
 function readConfig(json: Record<string, unknown>, name: string): ModelConfig {
-  const named = { ...json };
-  for (const [key, alias] of Object.entries(aliases)) {
-    named[key] ??= named[alias];
-    requireSame(name, [alias, named[alias]], [key, named[key]]);
-  }
-  const config = validate(fields, named, name, "CONFIG_INVALID");
+  const config = validate(fields, withAliases(json, aliases, name), name, "CONFIG_INVALID");
   // These settings change the computation, and no published language model uses them.
   for (const key of ["scale_attn_by_inverse_layer_idx", "add_cross_attention"] as const) {
     if (!config[key]) continue;

@@ -1,11 +1,10 @@
 import * as v from "valibot";
 import { type Bypass, toPlan } from "../bypass/bypass.js";
 import { readSamples, type Sample, type SampleOptions, type Samples } from "../data/samples.js";
-import { invalidArgument, longCall, share, validate, wholeNumber } from "../errors/validation.js";
+import { invalidArgument, share, validate, wholeNumber } from "../errors/validation.js";
 import type { OperationOptions } from "../operation/operation.js";
-import { scoreRows } from "../scoring/rescoring.js";
+import { oneBypass, scoreUnder } from "../scoring/one-bypass.js";
 import type { RowScores, ScoredRow } from "../scoring/scored-row.js";
-import { defaultMemory } from "../session/memory-budget.js";
 import type { Session } from "../session/session.js";
 import { requireContext } from "../tokenizer/tokens.js";
 
@@ -102,12 +101,7 @@ export const sampleFields = {
   topK: v.optional(wholeNumber(1)),
 };
 
-const schema = v.strictObject({
-  ...longCall,
-  ...sampleFields,
-  bypass: v.optional(v.unknown()),
-  memory: v.optional(wholeNumber(1)),
-});
+const schema = v.strictObject({ ...oneBypass, ...sampleFields });
 
 /** Returns the metrics of a row from its scores. */
 function metricsOf({ tokens, first }: ScoredRow, scores: RowScores): MemorizationScores {
@@ -174,17 +168,9 @@ export async function scoreMemorization<Metric extends MemorizationMetric = Memo
   const metrics = checked.metrics as Metric[];
   const plan = toPlan(checked.bypass, session.config);
   const rows = toScoredRows(await readScorable(samples, checked, session), metrics);
-  const scores = await scoreRows(session, rows, [plan], {
-    signal: checked.signal,
-    onProgress: checked.onProgress,
-    scheme: { temperature: checked.temperature, topK: checked.topK ?? 0 },
-    memory: checked.memory ?? defaultMemory(session),
-  });
-  return toMemorizationResult(
-    rows,
-    scores.map(([only]) => only as RowScores),
-    metrics,
-  );
+  const { temperature, topK = 0 } = checked;
+  const scores = await scoreUnder(session, rows, plan, checked, { temperature, topK });
+  return toMemorizationResult(rows, scores, metrics);
 }
 
 /**

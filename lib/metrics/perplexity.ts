@@ -2,12 +2,10 @@ import * as v from "valibot";
 import { type Bypass, toPlan } from "../bypass/bypass.js";
 import { type TextFile, toText } from "../data/text-argument.js";
 import { requireFinite } from "../errors/finite.js";
-import { invalidArgument, longCall, reading, validate, wholeNumber } from "../errors/validation.js";
+import { invalidArgument, reading, validate, wholeNumber } from "../errors/validation.js";
 import type { OperationOptions } from "../operation/operation.js";
-import { scoreRows } from "../scoring/rescoring.js";
+import { oneBypass, scoreUnder } from "../scoring/one-bypass.js";
 import type { RowScores, ScoredRow } from "../scoring/scored-row.js";
-import { plainSampling } from "../scoring/scoring.js";
-import { defaultMemory } from "../session/memory-budget.js";
 import type { Session } from "../session/session.js";
 import { encodeAhead } from "../tokenizer/encode-ahead.js";
 import { type Boxed, joinTokens, type Tokens, toRow, toTokenIds } from "../tokenizer/tokens.js";
@@ -48,12 +46,7 @@ export const windowFields = {
   beginningToken: v.optional(v.number()),
 };
 
-const schema = v.strictObject({
-  ...longCall,
-  ...windowFields,
-  bypass: v.optional(v.unknown()),
-  memory: v.optional(wholeNumber(1)),
-});
+const schema = v.strictObject({ ...oneBypass, ...windowFields });
 
 /** Consecutive tokens of a text that are the input of one forward pass, and the index of the first scored one. */
 interface Window {
@@ -129,14 +122,5 @@ export async function perplexity(
   const checked = validate(schema, options, "options");
   const plan = toPlan(checked.bypass, session.config);
   const rows = await toWindows(text, checked, session);
-  const scores = await scoreRows(session, rows, [plan], {
-    signal: checked.signal,
-    onProgress: checked.onProgress,
-    scheme: plainSampling,
-    memory: checked.memory ?? defaultMemory(session),
-  });
-  return toPerplexity(
-    rows,
-    scores.map(([only]) => only as RowScores),
-  );
+  return toPerplexity(rows, await scoreUnder(session, rows, plan, checked));
 }

@@ -72,8 +72,10 @@ async function rescore(
     true,
     part(options, scoringShare, 1),
   );
+  const decodedAgain = new Map(lost.map((row, place) => [row, decoded[place] as RowScores]));
   return scores.map((row, index) => {
-    if (lost.includes(index)) return decoded[lost.indexOf(index)] as RowScores;
+    const again = decodedAgain.get(index);
+    if (again) return again;
     const length = matched(index, scores) && rows[index]?.decode ? lengthOf(rows[index]) : before[index]?.decoded;
     return { ...row, decoded: length as number };
   });

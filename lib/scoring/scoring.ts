@@ -1,5 +1,6 @@
 import type { NativePlan, NativeScores, NativeScoringRows } from "../addon/native.js";
 import { AttentionBypassError } from "../errors/errors.js";
+import type { Dtype } from "../families/dtype.js";
 import { ask, type OperationOptions, part, run } from "../operation/operation.js";
 import type { Session } from "../session/session.js";
 import { toNativeRows } from "../tokenizer/tokens.js";
@@ -63,6 +64,12 @@ function scoresOf({ tokens, first, decode }: ScoredRow, scores: NativeScores, be
   };
 }
 
+/** What to do about scores that are not finite, by the dtype of the model. */
+const advices: Partial<Record<Dtype, string>> = {
+  float16: 'load the model with the dtype "bfloat16" or "float32"',
+  bfloat16: 'load the model with the dtype "float32"',
+};
+
 /**
  * Returns the scores if they are finite. `schemeLogLikelihood` may be -Infinity under `topK`, and the margin is
  * infinite in a vocabulary of one token. Throws NOT_FINITE.
@@ -71,10 +78,13 @@ function requireFiniteScores(scores: RowScores, { dtype }: Session): RowScores {
   const { entropy, logLikelihood, schemeLogLikelihood, margin } = scores;
   const finite = Number.isFinite(entropy) && Number.isFinite(logLikelihood);
   if (finite && schemeLogLikelihood < Number.POSITIVE_INFINITY && !Number.isNaN(margin)) return scores;
+  const received =
+    `a log-likelihood of ${logLikelihood} (${schemeLogLikelihood} when sampled), an entropy of ${entropy} and a margin of ` +
+    `${margin}`;
+  const advice = advices[dtype] ?? "check the weights";
   throw new AttentionBypassError(
     "NOT_FINITE",
-    `expected finite scores from the model in ${dtype} but received a log-likelihood of ${logLikelihood} and an entropy of ` +
-      `${entropy}; load the model with the dtype "bfloat16" or "float32"`,
+    `expected finite scores from the model in ${dtype} but received ${received}; ${advice}`,
   );
 }
 
@@ -102,9 +112,10 @@ export async function scoreInOwnDtype(
   const scores = new Map(options.known);
   const groups = inBatchOrder(rows);
   const total = tokensOf(groups);
+  let left = groups.filter((group) => !group.rows.every((index) => scores.has(index)));
+  if (left.length === 0) return rows.map((_, index) => scores.get(index) as RowScores[]);
   const { addon, native } = session;
   const scorer = new addon.Scorer(native, { plans, scheme: options.scheme, memory: options.memory });
-  let left = groups.filter((group) => !group.rows.every((index) => scores.has(index)));
   let reached = total - tokensOf(left);
   while (left.length > 0) {
     const candidates = left.slice(0, batchLength(left, maxRows));
