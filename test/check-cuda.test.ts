@@ -13,7 +13,7 @@ import { root, runCommand } from "./support/child.ts";
 import { temporaryFolder } from "./support/fixtures.ts";
 import { spoiledModel } from "./support/spoiled-model.ts";
 
-t.setTimeout(1_200_000);
+t.setTimeout(600_000);
 
 const checkCuda = (args: string[], env = process.env) =>
   runCommand([process.execPath, path.join(root, "scripts", "check-cuda.mjs"), ...args], { timeout: 500_000, env });

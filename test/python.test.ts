@@ -8,7 +8,7 @@ import { fixture, readExpected, temporaryFolder } from "./support/fixtures.ts";
 import { noPython, python, references } from "./support/python.ts";
 import { shared, skipReason } from "./support/shared.ts";
 
-t.setTimeout(1_200_000);
+t.setTimeout(600_000);
 const interpreter = python() ?? "";
 const withoutPython = interpreter === "" && noPython;
 

@@ -13,7 +13,7 @@ import { plainly, root } from "./support/child.ts";
 import { type Manner, proxy, serve } from "./support/file-server.ts";
 import { temporaryFolder } from "./support/fixtures.ts";
 
-t.setTimeout(1_200_000);
+t.setTimeout(600_000);
 const name = "torch-2.13.0+cpu-cp311-cp311-own.whl";
 const library = randomBytes(3_000_000);
 

@@ -10,7 +10,7 @@ import { copySnippetFolder, writeSnippetFolder } from "./support/snippet-folder.
 import { toJavaScript, toPrograms } from "./support/snippet-programs.ts";
 import { firstProgramOf, placeOf, snippetsOf } from "./support/snippets.ts";
 
-t.setTimeout(1_200_000);
+t.setTimeout(600_000);
 // docs/api.md holds signatures, and a test of its own writes it anew.
 const pages = ["README.md", ...readdirSync(path.join(root, "docs")).map((name) => `docs/${name}`)].filter(
   (name) => name.endsWith(".md") && name !== "docs/api.md",

@@ -10,7 +10,7 @@ import { root } from "./support/child.ts";
 import { fixture, temporaryFolder } from "./support/fixtures.ts";
 import { randomTokens, writeRandomModel } from "./support/random-model.ts";
 
-t.setTimeout(1_200_000);
+t.setTimeout(600_000);
 
 const folder = await temporaryFolder(t);
 await writeRandomModel(folder, { blocks: 6, width: 256, vocabulary: 2000 });

@@ -115,12 +115,12 @@ async function compare(t: Test, folder: string) {
   const half = await loadModel(folder, { ...here, dtype: "bfloat16" });
   const samples = rows.filter((_, row) => row % bfloat16Stride === 0);
   let different = 0;
-  for (const [index, { score }] of measurements(await half.sweep({ ...options, samples })).entries()) {
+  for (const [index, { name, score }] of measurements(await half.sweep({ ...options, samples })).entries()) {
     const expected = float32[index]?.score.perRow ?? [];
     t.equal(score.perRow.length, samples.length);
-    different += score.perRow.filter(
-      (one, row) => one.exactMatch !== expected[row * bfloat16Stride]?.exactMatch,
-    ).length;
+    const others = score.perRow.filter((one, row) => one.exactMatch !== expected[row * bfloat16Stride]?.exactMatch);
+    t.ok(others.length <= 1, `${name}: bfloat16 finds ${others.length} of ${samples.length} rows otherwise`);
+    different += others.length;
   }
   const compared = samples.length * float32.length;
   t.ok(different <= compared / 100, `bfloat16 finds ${different} of ${compared} rows otherwise`);
@@ -129,7 +129,7 @@ async function compare(t: Test, folder: string) {
 
 /** Compares all this for a model of the shared data. */
 export function testStudy(name: string): void {
-  t.setTimeout(3_600_000);
+  t.setTimeout(1_200_000);
   const folder = shared("study", name);
   t.test(name, { skip: folder === undefined && skipReason }, (t) => compare(t, folder as string));
 }
