@@ -8,7 +8,8 @@ const folder = path.join(import.meta.dirname, "..", "test");
 export const slowTests = {
   "benchmark.test.ts": "scores five benchmarks on four models",
   "check-cuda.test.ts": "rehearses the whole check of a GPU",
-  "cli.test.ts": "starts a process for each command and failure",
+  "cli.test.ts": "starts a process for each command",
+  "cli-failures.test.ts": "starts a process for each failure",
   "embedded.test.ts": "measures both embedded models, and in Python too",
   "fuzz.test.ts": "mutates files for a minute",
   "hosts.test.ts": "packs the package, and installs it under other hosts",
