@@ -1,7 +1,7 @@
 // Prepares a checkout: installs npm packages, builds dist/, finds or downloads libtorch, and compiles the native addons. A step is
 // skipped if its result exists and is newer than its sources.
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { buildAddons, pinned, pinnedSeries as series, upToDate } from "./compile.mjs";
@@ -37,34 +37,14 @@ function compileLibrary() {
   run(tool("tsdown"), ["--logLevel", "warn"], "The message above names the line.");
 }
 
-/** Installs PyTorch's wheel, which contains a complete libtorch. pip uses the user's settings for index, mirror and proxy. */
-function downloadLibtorch(folder) {
-  const unfinished = `${folder}.${process.pid}`;
-  mkdirSync(path.dirname(folder), { recursive: true });
-  const python = process.env.ATTENTION_BYPASS_PYTHON ?? "python3";
-  try {
-    run(
-      python,
-      ["-m", "pip", "install", "--no-deps", "--no-compile", "--quiet", "--target", unfinished, `torch==${pinned}`],
-      "",
-    );
-    rmSync(folder, { recursive: true, force: true });
-    renameSync(unfinished, folder);
-  } finally {
-    rmSync(unfinished, { recursive: true, force: true });
-  }
-}
-
 async function obtainLibtorch() {
-  const { cachedLibtorch, findLibtorch, libtorchNotFound } = await import(
-    pathToFileURL(at("dist", "libtorch.js")).href
-  );
+  const { findLibtorch, libtorchNotFound } = await import(pathToFileURL(at("dist", "libtorch.js")).href);
   const first = await findLibtorch(pinned, [series]);
   if (first.found) return first.found;
   if (process.env.ATTENTION_BYPASS_LIBTORCH) throw libtorchNotFound(pinned, first.attempts);
   let failure = "";
   try {
-    downloadLibtorch(cachedLibtorch(pinned));
+    run(process.execPath, [at("dist", "cli.js"), "setup", "--from", "pip", "--version", pinned, "--yes"], "");
   } catch (error) {
     failure = ` The download failed too: ${error.message}`;
   }

@@ -113,7 +113,7 @@ t.test("the choice of device", async (t) => {
       () => chooseDevice(device, two),
       new AttentionBypassError(
         "DEVICE_UNAVAILABLE",
-        `expected device "${device}" to be one of 2 CUDA devices, numbered from 0`,
+        `expected a CUDA device from "cuda:0" to "cuda:1" but received "${device}"`,
       ),
     );
   }

@@ -205,7 +205,7 @@ t.test("by pip: for CUDA with what it needs, for the CPU alone", async (t) => {
   await pipWheel(index, "nvidia-stand-in", "1.0", { "nvidia/lib/libcudart.so": "runtime" });
   const environment = { PIP_NO_INDEX: "1", PIP_FIND_LINKS: index };
 
-  await pipWheel(index, "torch", "2.13.0", files, "nvidia-stand-in");
+  await pipWheel(index, "torch", "2.13.0+cpu", files, "nvidia-stand-in");
   const without = await temporaryFolder(t);
   const refused = await begin(without, ["--device", "cuda", "--yes"], environment).ended;
   t.match(refused, { exitCode: 3, errors: /a libtorch 2\.13\.0 with CUDA but 2\.13\.0 is built without it/ });
@@ -214,9 +214,14 @@ t.test("by pip: for CUDA with what it needs, for the CPU alone", async (t) => {
   t.equal(plain.exitCode, 0, plain.errors);
   t.notOk(existsSync(path.join(without, "libtorch-2.13.0", "nvidia")));
 
-  await pipWheel(index, "torch", "2.13.0", { ...files, "torch/lib/libtorch_cuda.so": "cuda" }, "nvidia-stand-in");
+  const withCuda = await temporaryFolder(t);
+  await pipWheel(withCuda, "nvidia-stand-in", "1.0", { "nvidia/lib/libcudart.so": "runtime" });
+  await pipWheel(withCuda, "torch", "2.13.0", { ...files, "torch/lib/libtorch_cuda.so": "cuda" }, "nvidia-stand-in");
+  const like = { PIP_NO_INDEX: "1", PIP_FIND_LINKS: withCuda };
+  const unsuitable = await begin(without, ["--from", "pip", "--version", "2.13.1", "--yes"], like).ended;
+  t.match(unsuitable, { exitCode: 4, errors: /torch==2\.13\.1\+cpu.*; set PIP_INDEX_URL to a mirror of/ });
   const cache = await temporaryFolder(t);
-  const brought = await begin(cache, ["--device", "cuda", "--yes"], environment).ended;
+  const brought = await begin(cache, ["--device", "cuda", "--yes"], like).ended;
   t.equal(brought.exitCode, 0, brought.errors);
   t.same(readdirSync(cache), ["libtorch-2.13.0-cuda"]);
   t.equal(readFileSync(path.join(cache, "libtorch-2.13.0-cuda", "nvidia", "lib", "libcudart.so"), "utf8"), "runtime");

@@ -45,6 +45,6 @@ export function chooseDevice(asked: string, { cudaDevices, cudaRefusal }: Cuda):
   if (Number(device.slice("cuda:".length)) < cudaDevices) return { device, reason: "requested" };
   throw new AttentionBypassError(
     "DEVICE_UNAVAILABLE",
-    `expected device "${asked}" to be one of ${cudaDevices} CUDA devices, numbered from 0`,
+    `expected a CUDA device from "cuda:0" to "cuda:${cudaDevices - 1}" but received "${asked}"`,
   );
 }

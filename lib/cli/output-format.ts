@@ -24,7 +24,7 @@ export function outputFormat({ json, csv, output }: Options): OutputFormat {
   const named = formatsByEnding[path.extname(output).toLowerCase()];
   if (asked === undefined && named === undefined) {
     throw invalid(
-      `expected a name that ends in .json, .csv or .txt for --output but received ${output}; rename it, or add --json or --csv`,
+      `expected a file name that ends in .json, .csv or .txt for --output but received ${output}; use one of these endings, or add --json or --csv`,
     );
   }
   if (asked !== undefined && named !== undefined && asked !== named) {

@@ -38,8 +38,8 @@ Examples:
   $ attention-bypass setup --from https://mirror.example/libtorch.zip \\
       --sha256 6746dbcb...`;
 
-function describe(source: Source): string {
-  if (source.kind === "pip") return `${source.requirement} with pip`;
+function describe(source: Source, { version }: Options): string {
+  if (source.kind === "pip") return `PyTorch ${version} with pip`;
   if (source.kind === "url") {
     return `${source.url}${source.bytes === undefined ? "" : ` (${Math.round(source.bytes / 2 ** 20)} MiB)`}`;
   }
@@ -47,17 +47,17 @@ function describe(source: Source): string {
 }
 
 /** Asks before something is downloaded. */
-async function confirm(source: Source, { yes }: Options, signal: AbortSignal): Promise<void> {
-  if (yes || source.kind === "file" || source.kind === "folder") return;
+async function confirm(source: Source, options: Options, signal: AbortSignal): Promise<void> {
+  if (options.yes || source.kind === "file" || source.kind === "folder") return;
   if (!process.stdin.isTTY || !process.stderr.isTTY) {
     throw new AttentionBypassError(
       "INVALID_ARGUMENT",
-      `expected --yes to download ${describe(source)}, because there is no terminal to ask on, but it is not given`,
+      `expected --yes to download ${describe(source, options)}, because there is no terminal to ask on, but it is not given`,
     );
   }
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   const answer = await terminal
-    .question(`Download ${describe(source)}? [Y/n] `, { signal })
+    .question(`Download ${describe(source, options)}? [Y/n] `, { signal })
     .finally(() => terminal.close());
   if (!/^(y|yes|)$/i.test(answer.trim())) {
     throw new AttentionBypassError("INVALID_ARGUMENT", "setup was cancelled");

@@ -161,7 +161,7 @@ export function addSweep(program: Command, signal: AbortSignal): void {
     .optionsGroup("Bypass options:")
     .option(
       "--over <sets>",
-      "blocks, heads, quartiles, pairs, window:N (each N adjacent blocks), or several separated by commas (default: blocks)",
+      "what to bypass in turn: blocks, heads, quartiles, pairs, window:N (each N adjacent blocks), or several separated by commas (default: blocks)",
       (text: string) => text.split(",").map((item) => parseFamily(item.trim())),
     )
     .option(

@@ -28,10 +28,12 @@ export interface SetupOptions extends OperationOptions {
 
 /** The source of a libtorch. */
 export type Source =
-  | { kind: "pip"; requirement: string }
+  | { kind: "pip" }
   | { kind: "url"; url: string; sha256: string; bytes?: number }
   | { kind: "file"; file: string; sha256?: string }
   | { kind: "folder"; folder: string };
+
+const python = () => process.env.ATTENTION_BYPASS_PYTHON ?? "python3";
 
 const isUrl = (text: string) => /^https?:\/\//.test(text);
 
@@ -53,14 +55,13 @@ export async function chooseSource({ version, device, from, sha256 }: SetupOptio
   if (!/^\d+\.\d+\.\d+$/.test(version)) {
     throw invalidArgument("--version", "a version such as 2.13.0", version);
   }
-  const pip: Source = { kind: "pip", requirement: `torch==${version}` };
-  if (from === "pip") return pip;
+  if (from === "pip") return { kind: "pip" };
   if (from === undefined) {
     const platform = `${process.platform}-${process.arch}`;
     const file = pinnedFiles.find(
       (one) => one.version === version && one.device === device && one.platform === platform,
     );
-    return file ? { kind: "url", ...file } : pip;
+    return file ? { kind: "url", ...file } : { kind: "pip" };
   }
   if (!isUrl(from)) return localSource(from, sha256);
   const known = pinnedAs(fileName(from));
@@ -74,14 +75,9 @@ export async function chooseSource({ version, device, from, sha256 }: SetupOptio
   return { kind: "url", url: from, sha256: checksum, ...(known && { bytes: known.bytes }) };
 }
 
-/**
- * Installs PyTorch with pip into a folder. CUDA builds need their dependencies, NVIDIA's libraries; CPU builds need
- * none.
- */
-async function installWithPip(requirement: string, folder: string, { device, signal }: SetupOptions): Promise<void> {
-  const python = process.env.ATTENTION_BYPASS_PYTHON ?? "python3";
-  const args = ["-m", "pip", "install", ...(device === "cpu" ? ["--no-deps"] : []), "--no-compile", "--quiet"];
-  const child = spawn(python, [...args, "--target", folder, requirement], {
+/** Runs pip. Returns its last line of errors, or undefined if it succeeded. */
+async function pip(args: readonly string[], signal: AbortSignal | undefined): Promise<string | undefined> {
+  const child = spawn(python(), ["-m", "pip", ...args], {
     stdio: ["ignore", "ignore", "pipe"],
     ...(signal && { signal }),
   });
@@ -96,17 +92,38 @@ async function installWithPip(requirement: string, folder: string, { device, sig
     );
   });
   signal?.throwIfAborted();
-  if (failure !== undefined) {
-    throw new AttentionBypassError(
-      "DOWNLOAD_FAILED",
-      `expected \`${python} -m pip install ${requirement}\` to succeed but ${failure}`,
-    );
+  return failure;
+}
+
+/** The index of PyTorch's builds without CUDA. PyPI has only those with CUDA, which need NVIDIA's libraries to load. */
+const cpuIndex = "https://download.pytorch.org/whl/cpu";
+
+/**
+ * Installs PyTorch with pip into a folder: for CUDA, the build on the user's index with its dependencies, which contain
+ * NVIDIA's libraries; for the CPU, the build without CUDA, which needs no other package, from the user's index or else
+ * from PyTorch's.
+ */
+async function installWithPip(folder: string, { version, device, signal }: SetupOptions): Promise<void> {
+  const install = ["install", "--no-compile", "--quiet", "--target", folder];
+  const attempts =
+    device === "cuda"
+      ? [[`torch==${version}`]]
+      : [[], ["--index-url", cpuIndex]].map((index) => ["--no-deps", ...index, `torch==${version}+cpu`]);
+  let failure: string | undefined;
+  for (const attempt of attempts) {
+    failure = await pip([...install, ...attempt], signal);
+    if (failure === undefined) return;
   }
+  throw new AttentionBypassError(
+    "DOWNLOAD_FAILED",
+    `expected \`${python()} -m pip install ${attempts.at(-1)?.join(" ")}\` to succeed but ${failure}` +
+      (device === "cpu" ? `; set PIP_INDEX_URL to a mirror of ${cpuIndex}, or add --device cuda` : ""),
+  );
 }
 
 /** Copies, unpacks, downloads or installs a libtorch into `folder`. */
 async function obtain(source: Source, folder: string, options: SetupOptions): Promise<void> {
-  if (source.kind === "pip") return installWithPip(source.requirement, folder, options);
+  if (source.kind === "pip") return installWithPip(folder, options);
   if (source.kind === "folder") {
     const copied = path.join(folder, "torch");
     return writing(copied, () => cp(source.folder, copied, { recursive: true, dereference: true }));

@@ -2,6 +2,7 @@ import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import * as v from "valibot";
 import { AttentionBypassError } from "../errors/errors.js";
+import { quoted } from "../errors/quoted.js";
 import { validate, wholeNumber } from "../errors/validation.js";
 import type { AddedToken } from "./added-tokens.js";
 import {
@@ -41,7 +42,7 @@ function parse(text: string, name: string): Record<string, unknown> {
   } catch {
     // The error is thrown below.
   }
-  throw invalid(`expected a JSON object in ${name}`);
+  throw invalid(`expected a JSON object in ${name} but received ${quoted(text)}`);
 }
 
 async function parseOptional(folder: string, name: string): Promise<Record<string, unknown> | undefined> {

@@ -47,9 +47,9 @@ at::Device device_of(const std::string& name) {
   }
   const int index = device.has_index() ? device.index() : 0;
   if (index >= here.cuda_devices) {
-    throw Error("DEVICE_UNAVAILABLE", "expected device \"" + name + "\" to be one of " +
-                                          std::to_string(here.cuda_devices) +
-                                          " CUDA devices, numbered from 0");
+    throw Error("DEVICE_UNAVAILABLE",
+                "expected a CUDA device from \"cuda:0\" to \"cuda:" + std::to_string(here.cuda_devices - 1) +
+                    "\" but received \"" + name + "\"");
   }
   return at::Device(at::kCUDA, static_cast<at::DeviceIndex>(index));
 }

@@ -61,7 +61,8 @@ at::Tensor logits_of(const c10::IValue& output) {
 
 TracedModule::TracedModule(const std::string& path, const ProcessLimits& limits) {
   std::ifstream file(path, std::ios::binary);
-  if (!file) throw Error("WEIGHTS_MISSING", "expected a file " + path + " but it can't be opened");
+  if (!file)
+    throw Error("WEIGHTS_MISSING", "expected " + path + " to be a readable file but opening it failed");
   std::stringstream archive;
   archive << file.rdbuf();
   file.close();

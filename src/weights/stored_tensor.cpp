@@ -122,8 +122,8 @@ void StoredTensor::require_finite(const void* stored, const void* converted, int
                                   " but some overflow; load the model in bfloat16 or float32");
   }
   throw Error("NOT_FINITE", "expected finite numbers in " + where +
-                                " but some are NaN or infinite; the checkpoint is damaged, set the option "
-                                "allowNonFinite to load it anyway");
+                                " but some are NaN or infinite; the file may be damaged: download it "
+                                "again, or set the option allowNonFinite to load it anyway");
 }
 
 void StoredTensor::read_elements(uint64_t first, int64_t count, at::ScalarType as, void* to) const {

@@ -28,7 +28,8 @@ WeightFile::WeightFile(std::string path, const Identity& expected)
       // Without O_NONBLOCK, opening a named pipe would wait for a writer.
       descriptor_(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
   if (descriptor_ < 0) {
-    throw Error("WEIGHTS_MISSING", "expected a file " + path_ + " but it can't be opened: " + reason(errno));
+    throw Error("WEIGHTS_MISSING",
+                "expected " + path_ + " to be a readable file but opening it failed: " + reason(errno));
   }
   try {
     require_unchanged();
