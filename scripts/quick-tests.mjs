@@ -4,24 +4,37 @@ import path from "node:path";
 
 const folder = path.join(import.meta.dirname, "..", "test");
 
-/** Files that run for more than about 40 seconds on two free cores, and what takes them so long. */
+/** Files that run for more than about 15 seconds on two free cores, and what takes them so long. */
 export const slowTests = {
+  "abort.test.ts": "aborts every call, early and late",
+  "bad-arguments.test.ts": "passes every wrong value to every option",
+  "bad-libtorch.test.ts": "loads broken copies of libtorch, each in a process",
+  "bad-tensors.test.ts": "loads a checkpoint for each fault of a tensor",
   "benchmark.test.ts": "scores five benchmarks on four models",
   "check-cuda.test.ts": "rehearses the whole check of a GPU",
   "cli.test.ts": "starts a process for each command",
   "cli-failures.test.ts": "starts a process for each failure",
+  "cuda-preload.test.ts": "compiles libraries that stand for those of CUDA",
+  "divergence.test.ts": "proves bounds against random bypasses of six models",
   "embedded.test.ts": "measures both embedded models, and in Python too",
+  "failures.test.ts": "runs out of memory, disk and files",
   "fuzz.test.ts": "mutates files for a minute",
+  "hostile-calls.test.ts": "calls with objects that change while they are read",
+  "hostile-tasks.test.ts": "scores tasks of every extreme size",
   "hosts.test.ts": "packs the package, and installs it under other hosts",
   "lifecycle.test.ts": "makes every call with a model that is slow enough to interrupt",
+  "lifetime-stress.test.ts": "calls twenty thousand times",
   "memory.test.ts": "loads models a thousand times",
   "package.test.ts": "packs, installs and uses the package",
   "python.test.ts": "computes perplexities in Python",
+  "report.test.ts": "draws every figure in every format",
   "setup.test.ts": "installs libtorch again and again, as a process",
   "snippets.test.ts": "runs every program and command of the pages",
   "study-gpt-neo.test.ts": "sweeps a trained model",
   "study-pythia.test.ts": "sweeps a trained model",
   "sweep-resume.test.ts": "kills and repeats a sweep",
+  "tokenizer-parity.test.ts": "tokenizes texts in Python",
+  "traced.test.ts": "runs traced modules in processes with limits",
   "worker.test.ts": "ends processes in the middle of work, again and again",
 };
 

@@ -141,7 +141,7 @@ t.test("messages name the options of the command line, and say what to do", asyn
   );
   await says(/argument missing/, "memorization", model, "--samples");
   await says(
-    /ends in \.json, \.csv or \.txt for --output but received sweep\.out; rename it, or add --json or --csv/,
+    /ends in \.json, \.csv or \.txt for --output but received sweep\.out; use one of these endings, or add --json or --csv/,
     ...[...["sweep", model, "--samples", "x.npy", "--output", "sweep.out"]],
   );
   await says(
