@@ -7,6 +7,7 @@
 
 #include "base/device.h"
 #include "handles.h"
+#include "product/product.h"
 #include "values.h"
 
 namespace attention_bypass::binding {
@@ -24,6 +25,8 @@ class PlatformWorker final : public Napi::AsyncWorker {
   void Execute() override {
     try {
       platform_ = platform();
+      computes_in_bfloat16_ = arithmetic_type(at::kCPU, at::kBFloat16) == at::kBFloat16;
+      computes_in_float16_ = arithmetic_type(at::kCPU, at::kHalf) == at::kHalf;
     } catch (...) {
       failure_ = Failure::of(std::current_exception());
       SetError(failure_->message);
@@ -34,6 +37,11 @@ class PlatformWorker final : public Napi::AsyncWorker {
     auto object = Napi::Object::New(Env());
     object.Set("libtorch", TORCH_VERSION);
     object.Set("cpuCapability", platform_.cpu_capability);
+    object.Set("cpuKernels", few_rows_instructions());
+    auto arithmetic = Napi::Object::New(Env());
+    arithmetic.Set("bfloat16", computes_in_bfloat16_ ? "bfloat16" : "float32");
+    arithmetic.Set("float16", computes_in_float16_ ? "float16" : "float32");
+    object.Set("cpuArithmetic", arithmetic);
     object.Set("threads", platform_.threads);
     object.Set("cudaDevices", platform_.cuda_devices);
     object.Set("cudaRefusal", platform_.cuda_refusal);
@@ -44,6 +52,7 @@ class PlatformWorker final : public Napi::AsyncWorker {
 
  private:
   Platform platform_;
+  bool computes_in_bfloat16_ = false, computes_in_float16_ = false;
   std::optional<Failure> failure_;
   Napi::Promise::Deferred deferred_;
 };

@@ -4,6 +4,7 @@
 
 #include <new>
 
+#include "base/device.h"
 #include "base/error.h"
 
 namespace attention_bypass::binding {
@@ -24,6 +25,12 @@ std::string one_line(const std::string& text) {
 }
 
 Failure of_libtorch(const std::string& message, const std::string& trace) {
+  if (says_device_lost(trace)) {
+    return {"DEVICE_LOST",
+            "expected the CUDA device to work but it failed (" + one_line(message) +
+                "); no call of this process can use it any more: restart the process",
+            trace};
+  }
   const bool memory = trace.find("not enough memory") != std::string::npos ||
                       trace.find("can't allocate memory") != std::string::npos ||
                       trace.find("out of memory") != std::string::npos;

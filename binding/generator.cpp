@@ -46,7 +46,11 @@ Napi::Value GeneratorHandle::step(const Napi::CallbackInfo& info) {
     return [tokens = state->generator->step(ids, *control)](Napi::Env env) {
       auto rows = Napi::Array::New(env, tokens.size());
       for (size_t row = 0; row < tokens.size(); ++row) {
-        const auto& [token, log_probability, failure] = tokens[row];
+        const auto& [pending, token, log_probability, failure] = tokens[row];
+        if (pending) {
+          rows.Set(static_cast<uint32_t>(row), env.Null());
+          continue;
+        }
         auto object = Napi::Object::New(env);
         object.Set("token", static_cast<double>(token));
         object.Set("logProbability", log_probability);

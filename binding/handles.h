@@ -44,6 +44,7 @@ class ModelHandle : public Napi::ObjectWrap<ModelHandle> {
   friend class GeneratorHandle;
   friend class ScorerHandle;
   Napi::Value load(const Napi::CallbackInfo& info);
+  Napi::Value widen(const Napi::CallbackInfo& info);
   Napi::Value save(const Napi::CallbackInfo& info);
   Napi::Value logits(const Napi::CallbackInfo& info);
   Napi::Value attention(const Napi::CallbackInfo& info);

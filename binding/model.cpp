@@ -1,6 +1,7 @@
 #include <ATen/Parallel.h>
 
 #include "base/device.h"
+#include "base/error.h"
 #include "handles.h"
 #include "model/loading.h"
 #include "score/logits.h"
@@ -11,7 +12,8 @@ namespace attention_bypass::binding {
 Napi::Function ModelHandle::define(Napi::Env env) {
   return DefineClass(
       env, "Model",
-      {InstanceMethod<&ModelHandle::load>("load"), InstanceMethod<&ModelHandle::save>("save"),
+      {InstanceMethod<&ModelHandle::load>("load"), InstanceMethod<&ModelHandle::widen>("widen"),
+       InstanceMethod<&ModelHandle::save>("save"),
        InstanceMethod<&ModelHandle::logits>("logits"), InstanceMethod<&ModelHandle::attention>("attention"),
        InstanceMethod<&ModelHandle::diverge>("diverge"), InstanceMethod<&ModelHandle::close>("close")});
 }
@@ -37,10 +39,25 @@ Napi::Value ModelHandle::load(const Napi::CallbackInfo& info) {
     *model = load_model(config, source, placement, *control);
     return [loaded, model = *model](Napi::Env env) {
       *loaded = model;
-      return env.Undefined();
+      return Napi::Boolean::New(env, model->exact());
     };
   };
   return queue_->submit(info.Env(), work, given.control, given.on_progress);
+}
+
+Napi::Value ModelHandle::widen(const Napi::CallbackInfo& info) {
+  const auto from = *Unwrap(info[0].As<Napi::Object>())->loaded_;
+  const auto work = [model = model_, from, threads = info[1].As<Napi::Number>().Int32Value(),
+                     loaded = loaded_]() -> JobQueue::MakeValue {
+    if (!from) throw Error("DISPOSED", "expected a model in use but it has been disposed of");
+    at::set_num_threads(threads);
+    *model = from->in_float32();
+    return [loaded, model = *model](Napi::Env env) {
+      *loaded = model;
+      return env.Undefined();
+    };
+  };
+  return queue_->submit(info.Env(), work, std::make_shared<Control>(), info.Env().Undefined());
 }
 
 Napi::Value ModelHandle::save(const Napi::CallbackInfo& info) {

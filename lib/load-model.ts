@@ -1,16 +1,16 @@
 import * as v from "valibot";
 import { loadAddon } from "./addon/addon.js";
 import { chooseDevice, type Device, deviceText } from "./addon/device.js";
-import type { NativeLoadOptions, NativeModel } from "./addon/native.js";
 import { type ModelSource, openSource } from "./checkpoint/source.js";
 import { checkAgainstTrace } from "./checkpoint/traced-check.js";
 import { longCall, pathText, validate } from "./errors/validation.js";
 import { toNativeConfig } from "./families/config.js";
 import { type Dtype, dtypes } from "./families/dtype.js";
 import { Model } from "./model.js";
-import { type OperationOptions, run } from "./operation/operation.js";
+import type { OperationOptions } from "./operation/operation.js";
 import { GenerationBatch } from "./session/generation-batch.js";
 import { LazyModel } from "./session/lazy-model.js";
+import { NativeLoading } from "./session/native-loading.js";
 import { findTokenizer, parseTokenizer, readTokenizer } from "./tokenizer/files.js";
 import { createTokenizer } from "./tokenizer/tokenizer.js";
 
@@ -105,26 +105,15 @@ export async function loadModel(path: string, options: LoadModelOptions = {}): P
   const cuda = device !== "cpu";
   const automatic = (cuda ? source.config.weightsDtype : undefined) ?? "float32";
   const dtype = checked.dtype === "auto" ? automatic : checked.dtype;
+  const arithmetic = !cuda && dtype !== "float32" ? platform.cpuArithmetic[dtype] : dtype;
   const tokenizer = json && (await createTokenizer(json, path));
-  const load = async (
-    precision: Pick<NativeLoadOptions, "dtype" | "offload">,
-    operation: OperationOptions,
-  ): Promise<NativeModel> => {
-    const native = new addon.Model();
-    const { threads = platform.threads, allowNonFinite } = checked;
-    const nativeOptions = { ...precision, device, threads, allowNonFinite };
-    try {
-      await run(addon, operation, (control) =>
-        native.load(toNativeConfig(source.config), source.weights, nativeOptions, control),
-      );
-      return native;
-    } catch (error) {
-      // Ends the thread of the model. Not awaited, so that an abort rejects at once.
-      void native.close();
-      throw error;
-    }
-  };
-  const native = await load({ dtype, offload: checked.offload }, options);
+  const { threads = platform.threads, allowNonFinite } = checked;
+  const nativeOptions = { device, threads, allowNonFinite };
+  const loading = new NativeLoading(addon, toNativeConfig(source.config), source.weights, nativeOptions);
+  const { native, exact } = await loading.load({ dtype, offload: checked.offload }, options);
+  const loadLike = async (wider: "float32" | "float64") => (await loading.load({ dtype: wider, offload: true })).native;
+  // Widening is exact. Weights that were rounded, or that are not in memory, are read from the files again.
+  const widens = exact && !checked.offload;
   if (source.traced !== undefined && checked.trust) {
     const loaded = { addon, native, config: source.config, dtype, weights: source.weights };
     await checkAgainstTrace(loaded, source.traced, options.signal).catch((error: unknown) => {
@@ -138,13 +127,14 @@ export async function loadModel(path: string, options: LoadModelOptions = {}): P
     native,
     config: source.config,
     device,
-    deviceReason: reason,
+    deviceReason: arithmetic === dtype ? reason : `${reason}; computes in ${arithmetic}, which is faster here`,
     dtype,
     files: source.weights.files,
     notices: source.notices,
     unchecked: source.unchecked && !checked.trust,
-    float32: new LazyModel(() => load({ dtype: "float32", offload: true }, {})),
-    float64: new LazyModel(() => load({ dtype: "float64", offload: true }, {})),
+    rounds: dtype !== "float32" && !(exact && arithmetic === "float32"),
+    float32: new LazyModel(() => (widens ? loading.widen(native) : loadLike("float32"))),
+    float64: new LazyModel(() => loadLike("float64")),
     tokenizer,
     generations: new GenerationBatch(addon, native),
   });

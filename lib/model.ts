@@ -38,14 +38,17 @@ import type { Tokens } from "./tokenizer/tokens.js";
 /**
  * A loaded model. Each model has its own thread, which runs the calls in the order in which they were made; different
  * models run in parallel. Calls are independent: a bypass applies only to the call that passes it. Any call may throw
- * INVALID_ARGUMENT, OUT_OF_MEMORY, LIBTORCH_FAILED and, after `dispose`, DISPOSED.
+ * INVALID_ARGUMENT, OUT_OF_MEMORY, DEVICE_LOST, LIBTORCH_FAILED and, after `dispose`, DISPOSED.
  */
 export class Model {
   /** The model's architecture and sizes. */
   readonly config: ModelConfig;
   /** The device that the model runs on: "cpu" or "cuda:N". */
   readonly device: string;
-  /** Why the model runs on this device, such as "no CUDA device can be used: this libtorch is built without CUDA". */
+  /**
+   * Why the model runs on this device, such as "no CUDA device can be used: this libtorch is built without CUDA", and
+   * in which dtype it computes if that is not `dtype`.
+   */
   readonly deviceReason: string;
   /** The dtype of the loaded weights, which may differ from that of the files. */
   readonly dtype: Dtype;

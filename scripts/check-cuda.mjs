@@ -1,17 +1,18 @@
 // Checks the package on a GPU, and prints a table that can be committed: npm run check-cuda -- --output docs/cuda-check.md
 import { readFileSync, writeFileSync } from "node:fs";
-import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { groupNames, runGroup } from "./check/groups.mjs";
 import { addonFor, libtorchFor } from "./check/libtorch.mjs";
 import { deviceName, processor } from "./check/machine.mjs";
-import { pythonFor } from "./check/python.mjs";
 import { Record } from "./check/record.mjs";
 import { markdown } from "./check/table.mjs";
 
 const options = {
   device: { type: "string", default: "cuda:0" },
   quick: { type: "boolean", default: false },
+  only: { type: "string", default: groupNames.join(",") },
+  minutes: { type: "string" },
   output: { type: "string" },
   help: { type: "boolean", default: false },
 };
@@ -19,7 +20,9 @@ const help = `npm run check-cuda -- [options]
 
   --device DEVICE  cuda:N, or cpu to test the checks themselves                 (cuda:0)
   --quick          run each check on one model of each kind, with fewer rows, and smaller models for the speeds
-  --output FILE    also write the table to this file
+  --only GROUPS    the groups to run, separated by commas (${groupNames.join(",")})
+  --minutes NUMBER end after this time; what has not completed counts as failed
+  --output FILE    also write the table to this file, anew after each check
 
 The exit code is 1 if a check fails, and 2 if nothing can be checked.`;
 
@@ -43,6 +46,13 @@ if (values.help) {
 if (!/^(cpu|cuda:\d{1,3})$/.test(values.device)) fail(`--device must be cpu or cuda:N, not "${values.device}"`);
 
 const { device, quick } = values;
+const groups = values.only.split(",");
+for (const name of groups) {
+  if (!groupNames.includes(name)) fail(`--only must have names among ${groupNames.join(", ")}, not "${name}"`);
+}
+const minutes = values.minutes === undefined ? Number.POSITIVE_INFINITY : Number(values.minutes);
+if (!(minutes > 0)) fail(`--minutes must be a number above 0, not "${values.minutes}"`);
+const deadline = performance.now() + 60_000 * minutes;
 
 /** Finds libtorch and the addon, and loads a model, so that a missing part is reported once and not by every check. */
 async function prepare() {
@@ -54,29 +64,10 @@ async function prepare() {
   const library = await import("attention-bypass");
   const model = await library.loadModel(library.embeddedModel(), { device, dtype: "float32" });
   await model.dispose();
-  return { libtorch, library };
+  return libtorch;
 }
 
-const { libtorch, library } = await prepare().catch((error) => fail(error.message));
-const { checkParity } = await import("./check/parity.mjs");
-const { checkConsistency } = await import("./check/consistency.mjs");
-const { measureSpeed } = await import("./check/speed.mjs");
-
-const record = new Record(log);
-const python = pythonFor(device);
-log(python ? `transformers of ${python}` : "no Python with transformers for this device was found");
-// A quick run shares its machine with other tests.
-const threads = quick ? 1 : os.availableParallelism();
-const load = (folder, options) => library.loadModel(folder, { threads, ...options });
-const context = { device, quick, threads, load, library, record, python, log };
-for (const [name, part] of Object.entries({
-  parity: checkParity,
-  consistency: checkConsistency,
-  speed: measureSpeed,
-})) {
-  await record.group(name, "any", () => part(context));
-}
-
+const libtorch = await prepare().catch((error) => fail(error.message));
 const { version } = JSON.parse(readFileSync(path.join(import.meta.dirname, "..", "package.json"), "utf8"));
 const facts = [
   ["attention-bypass", version],
@@ -84,7 +75,12 @@ const facts = [
   ["Node.js", process.version],
   ["CPU", processor()],
 ];
-const text = markdown({ device: deviceName(device), facts, record });
-process.stdout.write(text);
-if (values.output !== undefined) writeFileSync(path.resolve(values.output), text);
+const name = deviceName(device);
+const table = () => markdown({ device: name, facts, record });
+const record = new Record(log, () => {
+  // Written as it goes, so that nothing is lost if this process is killed.
+  if (values.output !== undefined) writeFileSync(path.resolve(values.output), table());
+});
+for (const group of groups) await runGroup(group, { device, quick, deadline, record });
+process.stdout.write(table());
 process.exitCode = record.failures > 0 ? 1 : 0;

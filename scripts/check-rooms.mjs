@@ -12,12 +12,13 @@ const source = path.join(root, "src");
 const allowed = {
   base: [],
   weights: ["base"],
-  model: ["base", "weights"],
+  product: [],
+  model: ["base", "product", "weights"],
   forward: ["base", "model"],
-  head: ["base", "model"],
+  head: ["base", "model", "product"],
   decode: ["base", "forward", "head", "model"],
   score: ["base", "decode", "forward", "head", "model"],
-  measure: ["base", "forward", "model"],
+  measure: ["base", "forward", "model", "product"],
   trace: ["base", "forward"],
 };
 

@@ -1,7 +1,9 @@
 // Calls in half precision, whose doubtful rows are rescored in float32: their progress and their cost.
-import { loadModel, type SweepOptions } from "attention-bypass";
+import { rm } from "node:fs/promises";
+import path from "node:path";
+import { convert, loadModel, type SweepOptions } from "attention-bypass";
 import t from "tap";
-import { fixture } from "./support/fixtures.ts";
+import { fixture, temporaryFolder } from "./support/fixtures.ts";
 import { randomTokens } from "./support/random-model.ts";
 
 t.setTimeout(120_000);
@@ -46,3 +48,37 @@ t.test("the cost counts the work in float32", async (t) => {
   // The unmodified model's margins are small in every row, which it is then computed for a second time.
   t.ok((await operations({ metrics: ["exactMatch"] })) > 1.2 * plain, "rows rescored");
 });
+
+t.test(
+  "the comparison with float32 widens weights that the file has in half precision, and reads nothing",
+  async (t) => {
+    const folder = await temporaryFolder(t);
+    for (const [name, dtype] of [
+      ["neox-serial", "bfloat16"],
+      ["neo-types", "float16"],
+      ["gpt2", "float16"],
+    ] as const) {
+      const file = path.join(folder, `${name}.pt`);
+      await convert(fixture(name), file, { dtype });
+      await using half = await loadModel(file, { device: "cpu", threads: 1, dtype });
+      await using float32 = await loadModel(file, { device: "cpu", threads: 1, dtype: "float32" });
+      await rm(file);
+      const rows = samples.map((row) => row.map((token) => token % half.config.vocabularySize));
+      const options = { samples: rows, prefixLength: 8, metrics: ["completionEntropy"] } as const;
+      const compared = await half.sweep({ ...options, compareRows: count });
+      const expected = await float32.sweep(options);
+      const entropies = (result: typeof expected) =>
+        [result.base, ...result.variants].flatMap(({ memorization }) =>
+          (memorization?.perRow ?? []).map((row) => row.completionEntropy ?? Number.NaN),
+        );
+      const exact = entropies(expected);
+      const largest = Math.max(
+        ...entropies(compared).map((value, index) => Math.abs(value - (exact[index] as number))),
+      );
+      t.ok(exact.length >= count && largest < 0.4, `${name}: differs by ${largest}`);
+      // Entropies are of the 8 tokens of a suffix; the measured difference is per token.
+      const measured = 8 * (compared.precision?.entropy.largest ?? Number.NaN);
+      t.ok(Math.abs(measured - largest) < 1e-4, `${name}: measured ${measured}, is ${largest}`);
+    }
+  },
+);

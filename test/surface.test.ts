@@ -47,6 +47,7 @@ t.test("the addon is what lib/addon/native.ts says", async (t) => {
     methods(addon.Model as never),
     names<NativeModel>({
       load: true,
+      widen: true,
       save: true,
       logits: true,
       attention: true,
@@ -55,9 +56,13 @@ t.test("the addon is what lib/addon/native.ts says", async (t) => {
     }),
     "Model",
   );
-  const { libtorch, cpuCapability, threads, cudaDevices, cudaRefusal } = await addon.platform();
+  const { libtorch, cpuCapability, cpuKernels, cpuArithmetic, threads, cudaDevices, cudaRefusal } =
+    await addon.platform();
   t.match(libtorch, /^2\.13\./);
   t.type(cpuCapability, "string");
+  t.ok(["", "AVX2", "AVX-512"].includes(cpuKernels), cpuKernels);
+  t.ok(["bfloat16", "float32"].includes(cpuArithmetic.bfloat16), cpuArithmetic.bfloat16);
+  t.ok(["float16", "float32"].includes(cpuArithmetic.float16), cpuArithmetic.float16);
   t.ok(threads >= 1);
   t.equal(cudaRefusal === "", cudaDevices > 0, "why there are none");
 });

@@ -166,7 +166,15 @@ export interface NativeControl {
 }
 
 export interface NativeModel {
-  load(config: NativeConfig, source: NativeSource, options: NativeLoadOptions, control?: NativeControl): Promise<void>;
+  /** Resolves with whether all weights have the values of the files, without rounding. */
+  load(
+    config: NativeConfig,
+    source: NativeSource,
+    options: NativeLoadOptions,
+    control?: NativeControl,
+  ): Promise<boolean>;
+  /** Makes this a model that computes in float32 with the weights of another one, which must be in memory. */
+  widen(from: NativeModel, threads: number): Promise<void>;
   /** Writes a TorchScript archive that contains the extra files, by name. */
   save(path: string, extra: Record<string, string>, control?: NativeControl): Promise<void>;
   /** Returns logits (rows, longest row, vocabulary), padded with NaN after the end of a row. */
@@ -191,8 +199,11 @@ export interface NativeScorer {
 export interface NativeGenerator {
   /** Adds rows with their plan and options. Resolves with the numbers of the rows. */
   add(prompts: NativeRows, plan: NativePlan, options: NativeGenerationOptions): Promise<Int32Array>;
-  /** Decodes one token for each of these rows. The first step of a row also computes its prompt. */
-  step(rows: Int32Array, control?: NativeControl): Promise<NativeToken[]>;
+  /**
+   * Decodes one token for each of these rows. The first steps of a row compute its prompt, and resolve with null for it
+   * until the prompt is complete.
+   */
+  step(rows: Int32Array, control?: NativeControl): Promise<(NativeToken | null)[]>;
   /** Frees rows. Numbers of rows that were already freed are ignored. */
   remove(rows: Int32Array): Promise<void>;
 }
@@ -217,6 +228,10 @@ export interface NativePlatform {
   libtorch: string;
   /** The vector instructions of the processor that libtorch uses, such as "AVX2". */
   cpuCapability: string;
+  /** The instructions of this package's own products of a few tokens, such as "AVX2"; "" if it has none for this processor. */
+  cpuKernels: string;
+  /** The dtype in which the CPU computes for models in half precision: float32 on processors that are slower in half precision. */
+  cpuArithmetic: { bfloat16: "bfloat16" | "float32"; float16: "float16" | "float32" };
   /** The default number of threads for computations. */
   threads: number;
   /** The number of CUDA devices. */

@@ -26,6 +26,11 @@ function lines(diagnosis: Diagnosis): [name: string, value: string][] {
   const loaded: [string, string][] = runtime
     ? [
         ["CPU capability", runtime.cpuCapability],
+        ["CPU kernels", `${runtime.cpuKernels || "libtorch's"} for products of a few tokens`],
+        [
+          "CPU arithmetic",
+          `${runtime.cpuArithmetic.bfloat16} for bfloat16 models, ${runtime.cpuArithmetic.float16} for float16 models`,
+        ],
         ["threads", String(runtime.threads)],
         ["CUDA devices", cudaRefusal === undefined ? String(runtime.cudaDevices) : `none: ${cudaRefusal}`],
         ["device auto", auto?.device ?? "none"],

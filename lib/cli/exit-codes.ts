@@ -45,6 +45,7 @@ export const exitCodes: Readonly<Record<ErrorCode, number>> = {
   TRACE_DISAGREES: input,
   TRACE_FAILED: input,
   DEVICE_UNAVAILABLE: environment,
+  DEVICE_LOST: environment,
   LIBTORCH_NOT_FOUND: environment,
   LIBTORCH_LOAD_FAILED: environment,
   LIBTORCH_FAILED: environment,

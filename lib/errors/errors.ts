@@ -76,6 +76,8 @@ export const errorCodes = [
   "TRACE_FAILED",
   /** The requested device does not exist or can't be used. */
   "DEVICE_UNAVAILABLE",
+  /** A CUDA device failed in a way that only a restart of the process ends. */
+  "DEVICE_LOST",
   /** No libtorch of a supported version was found. */
   "LIBTORCH_NOT_FOUND",
   /** libtorch was found but does not load. */

@@ -24,7 +24,7 @@ const roundShare = 0.9;
 
 /** Returns the session with its weights in float32. */
 export async function inFloat32(session: Session): Promise<Session> {
-  return { ...session, native: await session.float32.get(), dtype: "float32" };
+  return { ...session, native: await session.float32.get(), dtype: "float32", rounds: false };
 }
 
 const lengthOf = ({ tokens, first }: ScoredRow) => tokens.length - first;
@@ -140,7 +140,7 @@ export async function scoreRows(
   requested: ScoringOptions,
 ): Promise<RowScores[][]> {
   const options = { ...requested, ...rising(requested) };
-  const share = session.dtype !== "float32" && rows.some((row) => row.rescore) ? scoringShare : 1;
+  const share = session.rounds && rows.some((row) => row.rescore) ? scoringShare : 1;
   const scores = await scoreInOwnDtype(session, rows, plans, { ...options, ...part(options, 0, share) });
   const final =
     share === 1

@@ -14,11 +14,22 @@ import { toNativeRows } from "../tokenizer/tokens.js";
 /** A pending call of `step`. */
 interface Request {
   rows: Int32Array;
+  /** The tokens that have been decoded, by index in `rows`. The prompts of the other rows are not complete yet. */
+  tokens: Map<number, NativeToken>;
   resolve(tokens: NativeToken[]): void;
   reject(reason: unknown): void;
   aborted: boolean;
   /** Called on an abort. */
   onAborted?: () => void;
+}
+
+/** Resolves or rejects a request if all of its rows have a token, or one has failed. Returns whether it did. */
+function settle({ rows, tokens, resolve, reject }: Request): boolean {
+  const failed = [...tokens.values()].find(({ failure }) => failure);
+  if (failed) reject(fromNative(failed.failure));
+  else if (tokens.size === rows.length) resolve(Array.from(rows, (_, index) => tokens.get(index) as NativeToken));
+  else return false;
+  return true;
 }
 
 /**
@@ -65,7 +76,7 @@ export class GenerationBatch {
     let stop: (() => void) | undefined;
     try {
       return await new Promise<NativeToken[]>((resolve, reject) => {
-        const request: Request = { rows, resolve, reject, aborted: false };
+        const request: Request = { rows, tokens: new Map(), resolve, reject, aborted: false };
         if (signal) {
           stop = onAbort(signal, () => {
             request.aborted = true;
@@ -107,7 +118,7 @@ export class GenerationBatch {
     if (this.#pending.length > 0) this.#schedule();
   }
 
-  /** Decodes one token for each row of the requests. */
+  /** Decodes one token for each row of the requests that has none. Requests with rows that still have none stay pending. */
   async #decode(requests: readonly Request[]): Promise<void> {
     const control = new this.#addon.Control();
     for (const request of requests) {
@@ -115,16 +126,17 @@ export class GenerationBatch {
       request.onAborted = () => requests.every(({ aborted }) => aborted) && control.abort();
     }
     try {
-      const rows = Int32Array.from(requests.flatMap((request) => [...request.rows]));
-      const tokens = await this.#generator.step(rows, control);
-      let begin = 0;
-      for (const request of requests) {
-        const own = tokens.slice(begin, begin + request.rows.length);
-        begin += request.rows.length;
-        const failed = own.find(({ failure }) => failure);
-        if (failed) request.reject(fromNative(failed.failure));
-        else request.resolve(own);
+      const places = requests.flatMap((request) =>
+        [...request.rows]
+          .map((row, index) => ({ request, row, index }))
+          .filter(({ index }) => !request.tokens.has(index)),
+      );
+      const tokens = await this.#generator.step(Int32Array.from(places.map(({ row }) => row)), control);
+      for (const [place, { request, index }] of places.entries()) {
+        const token = tokens[place];
+        if (token) request.tokens.set(index, token);
       }
+      this.#pending.unshift(...requests.filter((request) => !settle(request)));
     } catch (error) {
       const failure = fromNative(error);
       for (const request of requests) request.reject(failure);

@@ -17,6 +17,11 @@ export interface Session {
   readonly device: string;
   readonly deviceReason: string;
   readonly dtype: Dtype;
+  /**
+   * Whether rounding to the dtype changes results. False for float32, and for half precision if the weights of the
+   * files are in that dtype and the device computes in float32.
+   */
+  readonly rounds: boolean;
   /** The weight files, with their identity at load time. */
   readonly files: readonly FileIdentity[];
   /** What was not loaded from the files, one sentence each. */

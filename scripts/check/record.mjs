@@ -6,9 +6,18 @@ export class Record {
   rows = [];
   speeds = [];
   #log;
+  #onResult;
 
-  constructor(log) {
+  /** onResult: called with each result, as { row } or { speed }. */
+  constructor(log, onResult = () => {}) {
     this.#log = log;
+    this.#onResult = onResult;
+  }
+
+  /** Adds the result of a check that ran in another process. */
+  add(row) {
+    this.rows.push(row);
+    this.#onResult({ row });
   }
 
   /** Runs one check, which returns its measured value, its limit, and whether it passed. */
@@ -20,7 +29,7 @@ export class Record {
       outcome = { figure: oneLine(error), limit: "no error", passed: false };
     }
     const row = { what, dtype, ...outcome };
-    this.rows.push(row);
+    this.add(row);
     this.#log(`${row.passed ? "pass" : "FAIL"}  ${what}, ${dtype}: ${row.figure} (limit: ${row.limit})`);
   }
 
@@ -35,6 +44,7 @@ export class Record {
 
   speed(row) {
     this.speeds.push(row);
+    this.#onResult({ speed: row });
     this.#log(`speed ${Object.values(row).join(", ")}`);
   }
 

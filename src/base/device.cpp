@@ -6,7 +6,11 @@
 #include <ATen/Version.h>
 #include <torch/cuda.h>
 
+#include <algorithm>
+#include <array>
+#include <atomic>
 #include <cstdint>
+#include <string_view>
 
 #include "base/error.h"
 
@@ -56,6 +60,29 @@ at::Device device_of(const std::string& name) {
 
 int64_t free_memory(at::Device device) {
   return static_cast<int64_t>(at::accelerator::getMemoryInfo(device.index()).first);
+}
+
+bool says_device_lost(const std::string& message) {
+  // The texts of cudaGetErrorString for errors that CUDA's documentation calls unrecoverable.
+  static constexpr std::array<std::string_view, 12> unrecoverable = {
+      "device-side assert triggered",
+      "an illegal memory access was encountered",
+      "an illegal instruction was encountered",
+      "misaligned address",
+      "operation not supported on global/shared address space",
+      "invalid program counter",
+      "unspecified launch failure",
+      "the launch timed out and was terminated",
+      "hardware stack error",
+      "uncorrectable ECC error encountered",
+      "uncorrectable NVLink error",
+      "Invalid access of peer GPU memory over nvlink"};
+  static constexpr std::array<std::string_view, 3> of_cuda = {"CUDA", "CUBLAS_STATUS", "CUDNN_STATUS"};
+  static std::atomic<bool> lost = false;
+  const auto has = [&message](std::string_view text) { return message.find(text) != std::string::npos; };
+  if (!std::any_of(of_cuda.begin(), of_cuda.end(), has)) return false;
+  if (std::any_of(unrecoverable.begin(), unrecoverable.end(), has)) lost = true;
+  return lost;
 }
 
 at::ScalarType dtype_of(const std::string& name) {

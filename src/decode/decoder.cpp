@@ -48,7 +48,7 @@ class Decoder::Reader final : public KeyValueReader {
 
   at::Tensor mix_in_place(const Block& block, const at::Tensor& queries) {
     const auto& own = store_.at(block_);
-    const auto element = static_cast<int64_t>(c10::elementSize(model_.dtype()));
+    const auto element = own.keys.element_size();
     const auto offset = [element](const at::Tensor& tensor, int64_t elements) -> const void* {
       return static_cast<const char*>(tensor.const_data_ptr()) + elements * element;
     };
@@ -77,7 +77,7 @@ class Decoder::Reader final : public KeyValueReader {
     auto mask = visible(block.window());
     if (mask.mask && rows.defined()) mask.mask = mask.mask->index_select(0, rows);
     const auto& own = store_.at(block_);
-    return block.mix({queries, gathered(own.keys, &KeyValueCache::Entry::keys, rows),
+    return block.attention().mix({queries, gathered(own.keys, &KeyValueCache::Entry::keys, rows),
                       gathered(own.values, &KeyValueCache::Entry::values, rows)},
                      mask);
   }
@@ -130,15 +130,16 @@ class Decoder::Reader final : public KeyValueReader {
 };
 
 Decoder::Decoder(const Model& model)
-    : model_(model), costs_(model.config()), store_(model.config(), model.options(), !in_place()) {}
+    : model_(model), costs_(model.config()), store_(model.config(), model.arithmetic(), !in_place()) {}
 
 bool Decoder::in_place() const {
-  return model_.device().is_cpu() && (model_.dtype() == at::kFloat || model_.dtype() == at::kBFloat16);
+  const auto type = c10::typeMetaToScalarType(model_.arithmetic().dtype());
+  return model_.device().is_cpu() && (type == at::kFloat || type == at::kBFloat16);
 }
 
 int64_t Decoder::token_bytes(const Model& model) {
   return 2 * model.config().block_count * model.config().hidden_size *
-         static_cast<int64_t>(c10::elementSize(model.dtype()));
+         static_cast<int64_t>(model.arithmetic().dtype().itemsize());
 }
 
 double Decoder::operations(const Model& model, int64_t length) {

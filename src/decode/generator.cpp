@@ -16,7 +16,7 @@ std::vector<int64_t> Generator::add(Request request) {
   const auto shared = std::make_shared<const Request>(std::move(request));
   std::vector<int64_t> ids;
   for (size_t number = 0; number < shared->prompts.size(); ++number) {
-    Row row{shared, number, shared->prompts[number], -1, std::mt19937_64(shared->seeds[number])};
+    Row row{shared, number, shared->prompts[number], -1, std::mt19937_64(shared->seeds[number]), {}, {}};
     rows_.emplace(next_, std::move(row));
     ids.push_back(next_++);
   }
@@ -36,38 +36,75 @@ std::vector<Generator::Token> Generator::step(const std::vector<int64_t>& ids, C
   const c10::InferenceMode inference;
   std::vector<Row*> rows;
   for (const auto id : ids) rows.push_back(&rows_.at(id));
-  return choose(rows, predict(rows, control), control);
+  const auto predictions = predict(rows, control);
+  std::vector<Token> tokens(rows.size());
+  if (predictions.places.empty()) return tokens;
+  std::vector<Row*> predicted;
+  for (const auto place : predictions.places) predicted.push_back(rows[place]);
+  const auto& streams = predictions.streams;
+  auto chosen = choose(predicted, streams.size() == 1 ? streams.front() : at::cat(streams), control);
+  for (size_t index = 0; index < chosen.size(); ++index) {
+    tokens[predictions.places[index]] = std::move(chosen[index]);
+  }
+  return tokens;
 }
 
-at::Tensor Generator::predict(const std::vector<Row*>& rows, Control& control) {
-  std::vector<int64_t> ids, tokens, places;
-  std::vector<size_t> unread;
+Generator::Predictions Generator::predict(const std::vector<Row*>& rows, Control& control) {
+  std::vector<int64_t> ids, tokens;
+  std::vector<size_t> decoding, unread;
   for (size_t place = 0; place < rows.size(); ++place) {
     const auto& row = *rows[place];
     if (row.decoded < 0) {
       unread.push_back(place);
       continue;
     }
+    decoding.push_back(place);
     ids.push_back(row.decoded);
     tokens.push_back(row.tokens.back());
-    places.push_back(static_cast<int64_t>(place));
   }
-  if (unread.empty()) return decoder_.step(ids, tokens, control);
-  std::vector<at::Tensor> parts;
-  std::vector<int64_t> order(rows.size());
-  const auto append = [&](const at::Tensor& streams, const auto& members) {
-    int64_t at = 0;
-    for (const auto& part : parts) at += part.size(0);
-    for (const auto member : members) order[static_cast<size_t>(member)] = at++;
-    parts.push_back(streams);
-  };
-  for (const auto& members : read_together(rows, std::move(unread))) {
-    std::vector<Row*> some;
-    for (const auto member : members) some.push_back(rows[member]);
-    append(read(some, control), members);
+  Predictions predictions;
+  const int64_t piece = LongPrompt::piece(model_->device());
+  if (!unread.empty() && std::ssize(rows[unread.front()]->tokens) > piece) {
+    read_piece(rows, unread.front(), predictions, control);
+  } else if (!unread.empty()) {
+    const int64_t most = decoding.empty() ? rows_at_once(model_->device(), 1) : piece;
+    for (const auto& members : read_together(rows, first_prompts(rows, unread, most))) {
+      std::vector<Row*> some;
+      for (const auto member : members) some.push_back(rows[member]);
+      predictions.add(read(some, control), members);
+    }
   }
-  if (!ids.empty()) append(decoder_.step(ids, tokens, control), places);
-  return at::cat(parts).index_select(0, at::tensor(order, at::kLong).to(model_->device()));
+  if (!ids.empty()) predictions.add(decoder_.step(ids, tokens, control), decoding);
+  return predictions;
+}
+
+void Generator::read_piece(const std::vector<Row*>& rows, size_t place, Predictions& predictions,
+                           Control& control) {
+  auto& row = *rows[place];
+  if (!row.prompt) {
+    row.plans = std::make_shared<const Plans>(*model_, std::vector<BypassPlan>{row.request->plan});
+    row.prompt = std::make_unique<LongPrompt>(*model_, PlannedRow{&row.tokens, row.plans.get()},
+                                              std::make_shared<KeyValueCache>());
+  }
+  const auto stream = row.prompt->next(control);
+  if (!row.prompt->complete()) return;
+  start_decoding(row, row.prompt->cache(), 0);
+  row.prompt.reset();
+  predictions.add(stream, {place});
+}
+
+std::vector<size_t> Generator::first_prompts(const std::vector<Row*>& rows, const std::vector<size_t>& unread,
+                                             int64_t most_tokens) const {
+  std::vector<size_t> first;
+  int64_t longest = 0;
+  for (const auto place : unread) {
+    const auto length = std::ssize(rows[place]->tokens);
+    longest = std::max<int64_t>(longest, length);
+    const bool fits = longest * (std::ssize(first) + 1) <= most_tokens;
+    if (!first.empty() && (!fits || length > LongPrompt::piece(model_->device()))) break;
+    first.push_back(place);
+  }
+  return first;
 }
 
 std::vector<std::vector<size_t>> Generator::read_together(const std::vector<Row*>& rows,
@@ -91,14 +128,20 @@ std::vector<std::vector<size_t>> Generator::read_together(const std::vector<Row*
   return groups;
 }
 
+void Generator::start_decoding(Row& row, std::shared_ptr<const KeyValueCache> cache, int64_t index) {
+  row.decoded = decoder_.add({std::move(row.plans), std::move(cache), index, 0, std::ssize(row.tokens),
+                              row.request->max_new_tokens - 1, false});
+}
+
 at::Tensor Generator::read(const std::vector<Row*>& rows, Control& control) {
   const auto cache = std::make_shared<KeyValueCache>();
   std::map<const Request*, std::shared_ptr<const Plans>> plans;
   std::vector<PlannedRow> planned;
   size_t count = 0;
-  for (const auto* row : rows) {
+  for (auto* row : rows) {
     auto& own = plans[row->request.get()];
     if (!own) own = std::make_shared<const Plans>(*model_, std::vector<BypassPlan>{row->request->plan});
+    row->plans = own;
     planned.push_back({&row->tokens, own.get()});
     count += row->tokens.size();
   }
@@ -106,9 +149,7 @@ at::Tensor Generator::read(const std::vector<Row*>& rows, Control& control) {
   const auto streams = plans.size() == 1 ? read_one_plan(rows, *plans.begin()->second, *cache, control)
                                          : read_planned_rows(*model_, planned, *cache, control);
   for (size_t place = 0; place < rows.size(); ++place) {
-    auto& row = *rows[place];
-    row.decoded = decoder_.add({plans[row.request.get()], cache, static_cast<int64_t>(place), 0,
-                                std::ssize(row.tokens), row.request->max_new_tokens - 1, false});
+    start_decoding(*rows[place], cache, static_cast<int64_t>(place));
   }
   return streams;
 }
@@ -158,6 +199,7 @@ std::vector<Generator::Token> Generator::choose(const std::vector<Row*>& rows, c
   const auto likelihoods =
       (logits.gather(1, picked).squeeze(1) - logits.logsumexp(1)).to(at::kCPU).contiguous();
   for (size_t place = 0; place < rows.size(); ++place) {
+    chosen[place].pending = false;
     chosen[place].token = tokens[place];
     chosen[place].log_probability = likelihoods.const_data_ptr<float>()[place];
     rows[place]->tokens.push_back(tokens[place]);

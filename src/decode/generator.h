@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "decode/decoder.h"
 #include "decode/sampling.h"
+#include "forward/long_prompt.h"
 #include "model/model.h"
 
 namespace attention_bypass {
@@ -27,6 +28,7 @@ class Generator {
   };
   // The next token of a row.
   struct Token {
+    bool pending = true;  // the row's prompt is not complete yet: step again; the other fields are unset
     int64_t token = 0;
     float log_probability = 0;     // at temperature 1, over all tokens
     std::optional<Error> failure;  // NOT_FINITE; the row must then only be removed
@@ -35,9 +37,10 @@ class Generator {
   // first: the id of the first row. Later generators continue from next().
   Generator(std::shared_ptr<const Model> model, int64_t first);
 
-  // Adds rows. Returns their ids. The first step of a row computes its prompt.
+  // Adds rows. Returns their ids. The first steps of a row compute its prompt.
   std::vector<int64_t> add(Request request);
-  // Decodes one token of each of these rows. Throws ABORTED.
+  // Decodes one token of each of these rows. The prompts of new rows are computed in the order of `ids`, only
+  // so many tokens in one step that the other rows do not wait for long. Throws ABORTED.
   std::vector<Token> step(const std::vector<int64_t>& ids, Control& control);
   // Removes rows. Unknown ids are ignored.
   void remove(const std::vector<int64_t>& ids);
@@ -52,13 +55,30 @@ class Generator {
     TokenRow tokens;       // the prompt and the generated tokens
     int64_t decoded = -1;  // the id in the decoder; -1: the prompt has not been computed
     std::mt19937_64 random;
+    std::shared_ptr<const Plans> plans;
+    std::unique_ptr<LongPrompt> prompt;  // while it is computed in pieces
+  };
+  // Residual streams that predict the next token, (rows, hidden size), and the rows' indices in the step.
+  struct Predictions {
+    std::vector<at::Tensor> streams;
+    std::vector<size_t> places;
+
+    void add(const at::Tensor& some, const std::vector<size_t>& members) {
+      streams.push_back(some);
+      places.insert(places.end(), members.begin(), members.end());
+    }
   };
 
-  // Returns the residual streams that predict the next token of each row.
-  at::Tensor predict(const std::vector<Row*>& rows, Control& control);
+  Predictions predict(const std::vector<Row*>& rows, Control& control);
+  // Computes the next piece of a long prompt.
+  void read_piece(const std::vector<Row*>& rows, size_t place, Predictions& predictions, Control& control);
+  // Returns the first of these rows, as many as have at most this many tokens with padding; at least one.
+  std::vector<size_t> first_prompts(const std::vector<Row*>& rows, const std::vector<size_t>& unread,
+                                    int64_t most_tokens) const;
   // Returns groups of indices of rows whose prompts are computed as one batch.
   static std::vector<std::vector<size_t>> read_together(const std::vector<Row*>& rows,
                                                         std::vector<size_t> unread);
+  void start_decoding(Row& row, std::shared_ptr<const KeyValueCache> cache, int64_t index);
   // Computes prompts and adds the rows to the decoder. Returns the streams of their last tokens.
   at::Tensor read(const std::vector<Row*>& rows, Control& control);
   at::Tensor read_one_plan(const std::vector<Row*>& rows, const Plans& plans, KeyValueCache& cache,

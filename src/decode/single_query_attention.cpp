@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/vectorized.h"
@@ -9,6 +10,9 @@
 namespace attention_bypass {
 
 namespace {
+
+// The number of products of queries and keys for which another thread is worth starting.
+constexpr int64_t least_products = 1 << 16;
 
 ATTENTION_BYPASS_INLINE float number(float value) { return value; }
 ATTENTION_BYPASS_INLINE float number(uint16_t value) { return float_of_bfloat16(value); }
@@ -96,13 +100,12 @@ at::Tensor single_query_attention(const at::Tensor& queries,
   const auto* query = scaled.const_data_ptr<float>();
   auto* out = mixed.data_ptr<float>();
   const auto attend_one = queries.scalar_type() == at::kBFloat16 ? attend_bfloat16 : attend_float;
-  at::parallel_for(0, queries.size(0), 1, [&](int64_t begin, int64_t end) {
+  const int64_t grain = std::max<int64_t>(1, least_products / std::max<int64_t>(1, most * size));
+  at::parallel_for(0, queries.size(0) * heads, grain, [&](int64_t begin, int64_t end) {
     std::vector<float> scores(static_cast<size_t>(most));
-    for (int64_t row = begin; row < end; ++row) {
-      for (int64_t head = 0; head < heads; ++head) {
-        const int64_t offset = (row * heads + head) * size;
-        attend_one(query + offset, seen[static_cast<size_t>(row)], head, size, scores.data(), out + offset);
-      }
+    for (int64_t index = begin; index < end; ++index) {
+      const auto row = static_cast<size_t>(index / heads);
+      attend_one(query + index * size, seen[row], index % heads, size, scores.data(), out + index * size);
     }
   });
   return mixed.to(queries.scalar_type());

@@ -128,7 +128,7 @@ void BlockStep::attend(const at::Tensor& rows) {
   if (mixed_.defined()) return;
   normed_ = block_.attention_norm(rows.defined() ? stream_.index_select(0, rows) : stream_);
   const auto rotation = rows.defined() ? positions_.of_rows(rows).rotation : positions_.rotation;
-  projections_ = block_.project(normed_, rotation);
+  projections_ = block_.attention().project(normed_, rotation);
   auto own = projections_;
   if (narrowing_.queries) own.queries = narrowing_.read(own.queries);
   mixed_ = reader_.mix(block_, std::move(own));
@@ -138,16 +138,16 @@ at::Tensor BlockStep::common_attention_output(const CompiledBypass& bypass, bool
   if (bypass.attends()) {
     attend({});
     const auto mixed = narrow && !narrowing_.queries && !narrowing_.stream ? narrowing_.read(mixed_) : mixed_;
-    if (!bypass.heads.defined()) return block_.output(mixed);
+    if (!bypass.heads.defined()) return block_.attention().output(mixed);
     const auto& values = projections_.values;
-    return block_.output(
+    return block_.attention().output(
         bypass_heads(bypass, mixed, narrow && !narrowing_.stream ? narrowing_.read(values) : values));
   }
-  if (bypass.attention == BypassMode::mean) return block_.output(bypass.attention_mean);
+  if (bypass.attention == BypassMode::mean) return block_.attention().output(bypass.attention_mean);
   if (bypass.attention == BypassMode::zero) return {};
-  if (!narrowing_.attends) return block_.short_circuit(block_.attention_norm(entering(narrow)));
+  if (!narrowing_.attends) return block_.attention().short_circuit(block_.attention_norm(entering(narrow)));
   attend({});
-  return block_.short_circuit(narrow && !narrowing_.stream ? narrowing_.read(normed_) : normed_);
+  return block_.attention().short_circuit(narrow && !narrowing_.stream ? narrowing_.read(normed_) : normed_);
 }
 
 at::Tensor BlockStep::attention_output(const RowBypasses& bypasses, bool narrow) {
@@ -161,15 +161,15 @@ at::Tensor BlockStep::attention_output(const RowBypasses& bypasses, bool narrow)
           0, rows,
           bypass_heads(*bypass, mixed.index_select(0, rows), projections_.values.index_select(0, rows)));
     }
-    output = block_.output(mixed);
+    output = block_.attention().output(mixed);
     if (bypasses.attending.defined()) {
       output = at::zeros(stream_.sizes(), output.options()).index_copy_(0, bypasses.attending, output);
     }
   }
   for (const auto& [bypass, rows] : bypasses.replaced) {
     const auto instead = bypass->attention == BypassMode::mean
-                             ? block_.output(bypass->attention_mean)
-                             : block_.short_circuit(block_.attention_norm(stream_.index_select(0, rows)));
+                             ? block_.attention().output(bypass->attention_mean)
+                             : block_.attention().short_circuit(block_.attention_norm(stream_.index_select(0, rows)));
     if (!output.defined()) output = at::zeros(stream_.sizes(), instead.options());
     output.index_copy_(0, rows, instead.expand({rows.size(0), stream_.size(1), stream_.size(2)}));
   }

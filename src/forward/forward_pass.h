@@ -23,7 +23,7 @@ int64_t rows_at_once(at::Device device, int64_t length);
 // The plans of a request, compiled for a model.
 struct Plans {
   Plans(const Model& model, std::vector<BypassPlan> plans)
-      : table(std::move(plans)), compiled(table, model.options()), tree(table) {}
+      : table(std::move(plans)), compiled(table, model.arithmetic()), tree(table) {}
 
   PlanTable table;
   CompiledPlans compiled;

@@ -8,10 +8,11 @@ void KeyValueCache::store(int64_t block, int64_t node, const Place& place, const
   if (!entry.keys.defined()) {
     auto shape = keys.sizes().vec();
     shape.front() = place.rows;
+    if (place.tokens > 0) shape[2] = place.tokens;
     entry = {at::empty(shape, keys.options()), at::empty(shape, values.options())};
   }
   const auto write = [&place](const at::Tensor& to, const at::Tensor& from) {
-    auto rows = to.narrow(0, place.begin, place.count);
+    auto rows = to.narrow(0, place.begin, place.count).narrow(2, place.first_token, from.size(2));
     if (place.which.defined()) {
       rows.index_copy_(0, place.which, from);
     } else {

@@ -36,9 +36,9 @@ class PlanTable {
 struct CompiledBypass {
   BypassMode attention = BypassMode::none;
   at::Tensor heads;           // indices of the bypassed heads; undefined: the whole attention
-  at::Tensor attention_mean;  // for mode mean: head outputs, (1, 1, hidden size) in the model's dtype
+  at::Tensor attention_mean;  // for mode mean: head outputs, (1, 1, hidden size)
   BypassMode mlp = BypassMode::none;
-  at::Tensor mlp_mean;  // for mode mean: the MLP output, (1, 1, hidden size) in the model's dtype
+  at::Tensor mlp_mean;  // for mode mean: the MLP output, (1, 1, hidden size)
 
   bool attends() const { return attention == BypassMode::none || heads.defined(); }
 };
@@ -46,7 +46,7 @@ struct CompiledBypass {
 // The compiled bypasses of a table. Their tensors are copied to the device once.
 class CompiledPlans {
  public:
-  // options: the device and dtype of the model.
+  // options: Model::arithmetic().
   CompiledPlans(const PlanTable& table, const at::TensorOptions& options);
 
   const CompiledBypass& at(int64_t block, int64_t number) const {

@@ -22,7 +22,7 @@ class RowReader final : public KeyValueReader {
     if (store_) store_(own);
     auto visible = visibility_.within(block.window());
     if (visible.mask && attending_.defined()) visible.mask = visible.mask->index_select(0, attending_);
-    return block.mix(own, visible);
+    return block.attention().mix(own, visible);
   }
 
  private:

@@ -5,11 +5,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <type_traits>
 #include <utility>
 
 #include "base/operations.h"
 #include "base/vectorized.h"
+#include "product/product.h"
 
 namespace attention_bypass {
 
@@ -105,26 +105,6 @@ void add_up(const float* logits, int64_t tokens, int64_t positions, const float*
     total[position] += tile_total[position];
     weighted[position] += tile_weighted[position];
   }
-}
-
-// Returns whether libtorch's brgemm supports a dtype on this processor.
-bool has_small_products(at::ScalarType type) {
-  const auto tried = [](auto example) {
-    using Element = decltype(example);
-    try {
-      Element left[4] = {}, right[4] = {};
-      float product[4] = {};
-      constexpr bool paired = !std::is_same_v<Element, float>;
-      at::native::cpublas::brgemm(2, 2, 2, 2, 2, 2, false, left, right, product, paired);
-      at::native::cpublas::brgemm_release(paired);
-      return true;
-    } catch (const std::exception&) {
-      return false;
-    }
-  };
-  static const bool for_float = tried(0.0F);
-  static const bool for_bfloat16 = tried(at::BFloat16());
-  return type == at::kFloat ? for_float : type == at::kBFloat16 && for_bfloat16;
 }
 
 // The hidden states of positions as the right operand of brgemm: blocks of tile_positions, (size, positions),

@@ -19,7 +19,7 @@ class Sums {
  public:
   // valid: (rows, length), false for padding.
   void add(const ForwardPass::Observation& seen, const at::Tensor& valid) {
-    const auto weights = seen.weights->weights();
+    const auto weights = seen.weights->attention().weights();
     // If the stream is zero, so are the contributions; the minimum avoids 0 / 0.
     const auto stream_norms =
         seen.stream.to(at::kDouble).norm(2, {-1}).clamp_min(std::numeric_limits<double>::min());
@@ -32,7 +32,7 @@ class Sums {
     const auto by_head = mixed.unflatten(-1, {weights.output.size(0), -1});
     heads_.resize(static_cast<size_t>(weights.output.size(0)));
     for (int64_t head = 0; head < weights.output.size(0); ++head) {
-      heads_[static_cast<size_t>(head)] += share(at::linear(by_head.select(2, head), weights.output[head]));
+      heads_[static_cast<size_t>(head)] += share(product(by_head.select(2, head), weights.output[head]));
     }
     const auto accumulate = [&](at::Tensor& sum, const at::Tensor& values) {
       const auto added = over_tokens(values.to(at::kDouble));

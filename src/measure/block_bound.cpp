@@ -28,14 +28,16 @@ at::Tensor normalized_radius(const at::Tensor& stream, const at::Tensor& radius,
 }
 
 BlockNorms::BlockNorms(const Block& block)
-    : weights(block.weights()), output_gram(weights.output.mT().matmul(weights.output)) {
-  const auto identity =
-      at::eye(weights.queries.size(1), weights.queries.options()).expand({weights.queries.size(0), -1, -1});
-  values = product_spectral_norms(weights.output, weights.values * weights.attention_scale);
-  queries = product_spectral_norms(identity, weights.queries * weights.attention_scale);
-  keys = product_spectral_norms(identity, weights.keys * weights.attention_scale);
-  up = spectral_norm(weights.up * weights.mlp_scale);
-  down = spectral_norm(weights.down);
+    : attention(block.attention().weights()),
+      output_gram(attention.output.mT().matmul(attention.output)) {
+  const auto& [attention_norm, layers, mlp_norm, mlp] = block.parts();
+  const auto identity = at::eye(attention.queries.size(1), attention.queries.options())
+                            .expand({attention.queries.size(0), -1, -1});
+  values = product_spectral_norms(attention.output, attention.values * attention_norm.scale());
+  queries = product_spectral_norms(identity, attention.queries * attention_norm.scale());
+  keys = product_spectral_norms(identity, attention.keys * attention_norm.scale());
+  up = spectral_norm(mlp.up().weight() * mlp_norm.scale());
+  down = spectral_norm(mlp.down().weight());
 }
 
 BlockBound::BlockBound(const Model& model, const Block& block, const BlockNorms& norms,
@@ -43,7 +45,7 @@ BlockBound::BlockBound(const Model& model, const Block& block, const BlockNorms&
     : model_(model),
       block_(block),
       norms_(norms),
-      weights_(norms.weights),
+      weights_(norms.attention),
       queries_(projections.queries[0]),
       keys_(projections.keys[0]),
       values_(projections.values[0]),
@@ -97,7 +99,7 @@ at::Tensor BlockBound::head_difference(int64_t head, const at::Tensor& moved) co
   const auto ends = square(values) + of_queries(square(mixed));
   const auto product = mixed.matmul(norms_.output_gram[head]).matmul(values.mT());
   const auto spread = (ends * (1 + expansion_loss) - 2 * product).clamp_min(0).sqrt();
-  const auto bias = weights_.value_bias[head] + weights_.values[head].mv(weights_.attention_shift);
+  const auto bias = weights_.value_bias[head] + weights_.values[head].mv(block_.parts().attention_norm.shift());
   const auto farthest_value = square(mixed - bias).sqrt() +
                               norms_.values[head] * std::sqrt(static_cast<double>(weights_.queries.size(2)));
   const auto distances = at::minimum(spread + reach, of_queries(farthest_value)).masked_fill(hidden, 0);
@@ -134,12 +136,13 @@ at::Tensor BlockBound::attention(const AttentionBypass& bypass, const at::Tensor
 at::Tensor BlockBound::mlp(const at::Tensor& stream, const at::Tensor& radius) const {
   const auto shape = activation_shape(model_.config().activation);
   const auto moved = normalized_radius(stream, radius, model_.config().norm_epsilon);
-  const auto scaled = weights_.up * weights_.mlp_scale;
-  const auto before = at::linear(block_.mlp_norm(stream), weights_.up, weights_.up_bias).squeeze(0);
-  const auto after = block_.activate(before);
+  const auto& mlp = block_.parts().mlp;
+  const auto scaled = mlp.up().weight() * block_.parts().mlp_norm.scale();
+  const auto before = mlp.up()(block_.mlp_norm(stream)).squeeze(0);
+  const auto after = mlp.activate(before);
   const auto move = moved.unsqueeze(1) * scaled.norm(2, {1});  // (length, intermediate size)
-  auto change = at::maximum((block_.activate(before + move) - after).abs(),
-                            (block_.activate(before - move) - after).abs());
+  auto change = at::maximum((mlp.activate(before + move) - after).abs(),
+                            (mlp.activate(before - move) - after).abs());
   if (std::isfinite(shape.least)) {
     const auto passes =
         (before - move <= shape.lowest + 1e-3).logical_and(before + move >= shape.lowest - 1e-3);
@@ -154,7 +157,7 @@ at::Tensor BlockBound::mlp(const at::Tensor& stream, const at::Tensor& radius) c
 
 double BlockBound::any_attention() const {
   const double sphere = std::sqrt(static_cast<double>(model_.config().hidden_size));
-  const auto bias = weights_.values.matmul(weights_.attention_shift) + weights_.value_bias;
+  const auto bias = weights_.values.matmul(block_.parts().attention_norm.shift()) + weights_.value_bias;
   const auto constant = weights_.output.matmul(bias.unsqueeze(-1)).squeeze(-1).sum(0) + weights_.output_bias;
   return sphere * norms_.values.sum().item<double>() + constant.norm().item<double>();
 }

@@ -11,7 +11,7 @@ namespace attention_bypass {
 struct BlockNorms {
   explicit BlockNorms(const Block& block);
 
-  BlockWeights weights;
+  Attention::Weights attention;
   at::Tensor output_gram;  // (heads, head size, head size)
   at::Tensor values;       // norms of the product of output, values and the scale of the layer norm, (heads)
   at::Tensor queries, keys;  // norms of their products with the scale of the layer norm, (heads)
@@ -49,7 +49,7 @@ class BlockBound {
   const Model& model_;
   const Block& block_;
   const BlockNorms& norms_;
-  const BlockWeights& weights_;
+  const Attention::Weights& weights_;
   at::Tensor queries_, keys_, values_;  // (heads, length, head size)
   at::Tensor visible_, attention_;      // (length, length), (heads, length, length)
   at::Tensor mixed_;                    // (heads, length, head size)

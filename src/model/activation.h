@@ -1,10 +1,17 @@
 #pragma once
 
+#include <ATen/ATen.h>
+
+#include <functional>
 #include <string>
 
 namespace attention_bypass {
 
-// Returns an activation as a TorchScript expression of x. Throws ACTIVATION_UNSUPPORTED.
+using ActivationFunction = std::function<at::Tensor(const at::Tensor&)>;
+
+// Returns an activation. Throws ACTIVATION_UNSUPPORTED.
+ActivationFunction activation_function(const std::string& name);
+// Returns the same as a TorchScript expression of x. Throws ACTIVATION_UNSUPPORTED.
 std::string activation_expression(const std::string& name);
 
 // Properties of an activation that bounds of its differences use. Every activation is either increasing, or

@@ -10,16 +10,23 @@ namespace attention_bypass {
 Architecture build_architecture(const ModelConfig& config, Checkpoint& checkpoint, const Placement& placement,
                                 Control& control) {
   ArchitectureBuilder builder(config, checkpoint, placement);
-  Architecture architecture = find_family(config.family).build(builder, control);
+  auto architecture = find_family(config.family).build(builder, control);
   checkpoint.finish();
   architecture.offloaded = std::move(builder.offloaded);
+  architecture.exact = builder.exact;
   architecture.root.eval();
   return architecture;
 }
 
+StoredTensor ArchitectureBuilder::take(const std::string& name, at::IntArrayRef shape, at::ScalarType as) {
+  auto stored = checkpoint.take(name, shape);
+  exact = exact && c10::promoteTypes(stored.type, as) == as;
+  return stored;
+}
+
 ArchitectureBuilder::Matrix ArchitectureBuilder::matrix(const std::string& name, at::IntArrayRef shape,
                                                         bool in_memory) {
-  auto stored = checkpoint.take(name, shape);
+  auto stored = take(name, shape, dtype());
   if (offload_ && !in_memory) return {at::empty({0, 0}, options), std::move(stored)};
   return {stored.read(dtype()).to(options.device()), std::nullopt};
 }
@@ -30,7 +37,7 @@ torch::jit::Module ArchitectureBuilder::register_offloaded(torch::jit::Module mo
 }
 
 at::Tensor ArchitectureBuilder::vector(const std::string& name, int64_t size, at::ScalarType type) {
-  return checkpoint.take(name, {size}).read(type).to(options.device());
+  return take(name, {size}, type).read(type).to(options.device());
 }
 
 torch::jit::Module ArchitectureBuilder::embedding(const std::string& name, int64_t count, bool in_memory) {
@@ -47,9 +54,10 @@ def forward(self, ids: Tensor) -> Tensor:
   return register_offloaded(module, std::move(weight));
 }
 
-torch::jit::Module ArchitectureBuilder::transposed_linear(const std::string& name, int64_t inputs,
-                                                          int64_t outputs) {
+Linear ArchitectureBuilder::transposed_linear(const std::string& name, int64_t inputs, int64_t outputs) {
   auto weight = matrix(name + ".weight", {inputs, outputs}, false);
+  // Products read a weight by outputs.
+  if (!weight.stored) weight.weight = weight.weight.t().contiguous().t();
   const auto module =
       script.build("Conv1D",
                    {ScriptBuilder::parameter("weight", weight.weight),
@@ -58,11 +66,10 @@ torch::jit::Module ArchitectureBuilder::transposed_linear(const std::string& nam
 def forward(self, x: Tensor) -> Tensor:
     return torch.linear(x, self.weight.t(), self.bias)
 )");
-  return register_offloaded(module, std::move(weight));
+  return Linear(register_offloaded(module, std::move(weight)), /*transposed=*/true);
 }
 
-torch::jit::Module ArchitectureBuilder::linear(const std::string& name, int64_t inputs, int64_t outputs,
-                                               bool bias) {
+Linear ArchitectureBuilder::linear(const std::string& name, int64_t inputs, int64_t outputs, bool bias) {
   auto weight = matrix(name + ".weight", {outputs, inputs}, false);
   std::vector<ScriptBuilder::Member> members = {ScriptBuilder::parameter("weight", weight.weight)};
   if (!bias) {
@@ -70,18 +77,18 @@ torch::jit::Module ArchitectureBuilder::linear(const std::string& name, int64_t 
 def forward(self, x: Tensor) -> Tensor:
     return torch.linear(x, self.weight)
 )");
-    return register_offloaded(module, std::move(weight));
+    return Linear(register_offloaded(module, std::move(weight)));
   }
   members.push_back(ScriptBuilder::parameter("bias", vector(name + ".bias", outputs, dtype())));
   const auto module = script.build("Linear", members, R"(
 def forward(self, x: Tensor) -> Tensor:
     return torch.linear(x, self.weight, self.bias)
 )");
-  return register_offloaded(module, std::move(weight));
+  return Linear(register_offloaded(module, std::move(weight)));
 }
 
-torch::jit::Module ArchitectureBuilder::norm(const std::string& name) {
-  return script.build(
+LayerNorm ArchitectureBuilder::norm(const std::string& name) {
+  const auto module = script.build(
       "LayerNorm",
       {ScriptBuilder::parameter("weight", vector(name + ".weight", config.hidden_size, stream_dtype())),
        ScriptBuilder::parameter("bias", vector(name + ".bias", config.hidden_size, stream_dtype())),
@@ -92,24 +99,23 @@ def forward(self, x: Tensor) -> Tensor:
     x = torch.layer_norm(x, [self.weight.size(0)], self.weight, self.bias, self.epsilon)
     return torch.to(x, self.dtype)
 )");
+  return {module, config.norm_epsilon, arithmetic_type(options.device(), dtype())};
 }
 
-torch::jit::Module ArchitectureBuilder::mlp(const std::string& name, const std::string& up,
-                                            const std::string& down, bool transposed) {
+Mlp ArchitectureBuilder::mlp(const std::string& name, const std::string& up, const std::string& down,
+                             bool transposed) {
   const auto layer = [&](const std::string& part, int64_t inputs, int64_t outputs) {
     return transposed ? transposed_linear(name + "." + part, inputs, outputs)
                       : linear(name + "." + part, inputs, outputs, true);
   };
   const auto first = layer(up, config.hidden_size, config.intermediate_size);
   const auto second = layer(down, config.intermediate_size, config.hidden_size);
-  const std::string as_linear = transposed ? ".t()" : "";
-  return script.build(
-      "MLP", {ScriptBuilder::module(up, first), ScriptBuilder::module(down, second)},
+  const auto module = script.build(
+      "MLP", {ScriptBuilder::module(up, first.module()), ScriptBuilder::module(down, second.module())},
       "def activate(self, x: Tensor) -> Tensor:\n    return " + activation_expression(config.activation) +
           "\n\ndef forward(self, hidden: Tensor) -> Tensor:\n    return self." + down +
-          ".forward(self.activate(self." + up +
-          ".forward(hidden)))\n\ndef weights(self) -> Tuple[Tensor, Tensor, Tensor]:\n    return self." + up +
-          ".weight" + as_linear + ", self." + up + ".bias, self." + down + ".weight" + as_linear + "\n");
+          ".forward(self.activate(self." + up + ".forward(hidden)))\n");
+  return {module, first, second, config.activation};
 }
 
 torch::jit::Module ArchitectureBuilder::block(const std::string& class_name, const BlockNames& names,
@@ -128,9 +134,10 @@ torch::jit::Module ArchitectureBuilder::block(const std::string& class_name, con
           : "    hidden = " + attended + " + hidden\n    return " + mlp + " + hidden\n";
   return script.build(
       class_name,
-      {ScriptBuilder::module(names.attention_norm, parts.attention_norm),
+      {ScriptBuilder::module(names.attention_norm, parts.attention_norm.module()),
        ScriptBuilder::module(names.attention, attention),
-       ScriptBuilder::module(names.mlp_norm, parts.mlp_norm), ScriptBuilder::module(names.mlp, parts.mlp)},
+       ScriptBuilder::module(names.mlp_norm, parts.mlp_norm.module()),
+       ScriptBuilder::module(names.mlp, parts.mlp.module())},
       "def forward(self, hidden: Tensor, " + argument + ") -> Tensor:\n" + body);
 }
 
@@ -141,7 +148,7 @@ ArchitectureBuilder::OutputEmbedding ArchitectureBuilder::output_embedding(
     checkpoint.leave(names.stored + ".weight");
     return {token_embedding, "torch.linear(hidden, " + token_path + ".weight)"};
   }
-  auto module = linear(names.stored, config.hidden_size, config.vocabulary_size, false);
+  auto module = linear(names.stored, config.hidden_size, config.vocabulary_size, false).module();
   members.push_back(ScriptBuilder::module(names.member, module));
   return {std::move(module), "self." + names.member + ".forward(hidden)"};
 }

@@ -2,42 +2,41 @@
 
 #include <torch/script.h>
 
-#include <functional>
 #include <optional>
 
 #include "base/config.h"
 #include "base/control.h"
+#include "model/attention.h"
+#include "model/layer_norm.h"
+#include "model/linear.h"
+#include "model/mlp.h"
 #include "model/script_builder.h"
 #include "weights/checkpoint.h"
 #include "weights/offloaded_matrices.h"
 
 namespace attention_bypass {
 
-// A model as a TorchScript module with Hugging Face's module tree and forward(input_ids) -> logits. These
-// methods run it part by part. R rows, T tokens, H heads, D = head size.
-//   root       embed(ids (R, T), positions (R, T)) -> residual stream (R, T, hidden size)
-//              rotation(positions (R, T)) -> what attention needs for positions
-//              unembed(residual stream) -> logits, final norm included
-//   attention  project(normed, rotation) -> queries, keys, values, each (R, H, T, D)
-//              mix(queries, keys, values, mask, causal) -> mixed values (R, T, hidden size)
-//              output(mixed values) -> contribution to the residual stream (R, T, hidden size)
-//              short_circuit(normed) -> contribution (R, T, hidden size)
-//              weights() -> weights of queries, keys, values (H, D, hidden size), their biases (H, D), the
-//              output's weight (H, hidden size, D) and bias (hidden size); zeros if there is no bias
-//   norms      forward(residual stream) -> normed
-//   mlp        forward(normed) -> contribution (R, T, hidden size)
-//              activate(x) -> the activation
-//              weights() -> the weight of the up-projection, its bias, the weight of the down-projection
+// A model as a TorchScript module with Hugging Face's module tree and forward(input_ids) -> logits, which
+// archives contain, and its parts, which the core computes with. Both have the same weights.
 // In half-precision models, the residual stream and the weights of norms are float32: half precision would
 // round away part of what each block adds to the stream.
 struct Architecture {
-  torch::jit::Module root, final_norm;
-  torch::jit::Module token_embedding, output_embedding;  // their weights are (vocabulary, hidden size)
   struct Block {
-    torch::jit::Module attention_norm, attention, mlp_norm, mlp;
+    LayerNorm attention_norm;
+    Attention::Layers attention;
+    LayerNorm mlp_norm;
+    Mlp mlp;
   };
+
+  torch::jit::Module root;
+  // Modules with a `weight`: (vocabulary, hidden size), and (positions, hidden size) if positions are learned.
+  torch::jit::Module token_embedding, output_embedding;
+  std::optional<torch::jit::Module> position_embedding;
+  at::Tensor rotary_frequencies;  // undefined if the family has no rotary position embeddings
+  LayerNorm final_norm;
   std::vector<Block> blocks;
   OffloadedWeights offloaded;
+  bool exact = true;  // whether all weights have the values of the files, without rounding
 };
 
 // Where a model computes and where its matrices are kept.
@@ -62,13 +61,12 @@ class ArchitectureBuilder {
   at::ScalarType stream_dtype() const { return dtype() == at::kDouble ? at::kDouble : at::kFloat; }
   // in_memory: load the weight even if matrices are offloaded.
   torch::jit::Module embedding(const std::string& name, int64_t count, bool in_memory);
-  torch::jit::Module linear(const std::string& name, int64_t inputs, int64_t outputs, bool bias);
+  Linear linear(const std::string& name, int64_t inputs, int64_t outputs, bool bias);
   // Hugging Face's Conv1D: a linear layer with a bias whose weight is stored as (inputs, outputs).
-  torch::jit::Module transposed_linear(const std::string& name, int64_t inputs, int64_t outputs);
-  torch::jit::Module norm(const std::string& name);
+  Linear transposed_linear(const std::string& name, int64_t inputs, int64_t outputs);
+  LayerNorm norm(const std::string& name);
   // up, down: the names of the projections. transposed: build them with transposed_linear.
-  torch::jit::Module mlp(const std::string& name, const std::string& up, const std::string& down,
-                         bool transposed = false);
+  Mlp mlp(const std::string& name, const std::string& up, const std::string& down, bool transposed = false);
   // The names of a block's parts in Hugging Face's module tree.
   struct BlockNames {
     std::string attention_norm, attention, mlp_norm, mlp;
@@ -100,6 +98,7 @@ class ArchitectureBuilder {
   const at::TensorOptions options;
   ScriptBuilder script;
   OffloadedWeights offloaded;
+  bool exact = true;
 
  private:
   // The weight of a module. If it is offloaded, `weight` is empty and `stored` is the tensor in the file.
@@ -108,6 +107,8 @@ class ArchitectureBuilder {
     std::optional<StoredTensor> stored;
   };
   Matrix matrix(const std::string& name, at::IntArrayRef shape, bool in_memory);
+  // Takes a tensor from the checkpoint. as: the dtype in which it will be used.
+  StoredTensor take(const std::string& name, at::IntArrayRef shape, at::ScalarType as);
   // Adds the module to `offloaded` if its weight is. Returns the module.
   torch::jit::Module register_offloaded(torch::jit::Module module, Matrix matrix);
   at::Tensor vector(const std::string& name, int64_t size, at::ScalarType type);

@@ -9,46 +9,29 @@ namespace attention_bypass {
 
 namespace {
 
-torch::jit::Module attention(ArchitectureBuilder& builder, const std::string& name) {
+Attention::Layers attention(ArchitectureBuilder& builder, const std::string& name) {
   const int64_t size = builder.config.hidden_size;
-  return builder.script.build(
+  const auto queries = builder.linear(name + ".q_proj", size, size, false);
+  const auto keys = builder.linear(name + ".k_proj", size, size, false);
+  const auto values = builder.linear(name + ".v_proj", size, size, false);
+  const auto output = builder.linear(name + ".out_proj", size, size, true);
+  const auto module = builder.script.build(
       "GPTNeoSelfAttention",
-      {ScriptBuilder::module("q_proj", builder.linear(name + ".q_proj", size, size, false)),
-       ScriptBuilder::module("k_proj", builder.linear(name + ".k_proj", size, size, false)),
-       ScriptBuilder::module("v_proj", builder.linear(name + ".v_proj", size, size, false)),
-       ScriptBuilder::module("out_proj", builder.linear(name + ".out_proj", size, size, true)),
+      {ScriptBuilder::module("q_proj", queries.module()), ScriptBuilder::module("k_proj", keys.module()),
+       ScriptBuilder::module("v_proj", values.module()), ScriptBuilder::module("out_proj", output.module()),
        ScriptBuilder::attribute("heads", builder.config.head_count)},
       R"(
 def split(self, x: Tensor) -> Tensor:
     return x.view([x.size(0), x.size(1), self.heads, -1]).transpose(1, 2)
 
-def project(self, x: Tensor, rotation: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
-    return self.split(self.q_proj.forward(x)), self.split(self.k_proj.forward(x)), self.split(self.v_proj.forward(x))
-
-def mix(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Optional[Tensor], causal: bool) -> Tensor:
-    mixed = torch.scaled_dot_product_attention(queries, keys, values, mask, 0.0, causal, scale=1.0)
-    return mixed.transpose(1, 2).flatten(2)
-
-def output(self, mixed: Tensor) -> Tensor:
-    return self.out_proj.forward(mixed)
-
-def short_circuit(self, x: Tensor) -> Tensor:
-    return self.out_proj.forward(self.v_proj.forward(x))
-
-def by_head(self, weight: Tensor) -> Tensor:
-    return weight.view([self.heads, -1, weight.size(1)])
-
-def weights(self) -> Tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    queries = self.by_head(self.q_proj.weight)
-    no_bias = torch.zeros_like(queries.select(2, 0))
-    output = self.out_proj.weight.view([queries.size(2), self.heads, -1]).transpose(0, 1)
-    return (queries, self.by_head(self.k_proj.weight), self.by_head(self.v_proj.weight), no_bias, no_bias, no_bias,
-            output, self.out_proj.bias)
-
 def forward(self, x: Tensor, mask: Optional[Tensor]) -> Tensor:
-    queries, keys, values = self.project(x, x)
-    return self.output(self.mix(queries, keys, values, mask, mask is None))
+    queries = self.split(self.q_proj.forward(x))
+    keys = self.split(self.k_proj.forward(x))
+    values = self.split(self.v_proj.forward(x))
+    mixed = torch.scaled_dot_product_attention(queries, keys, values, mask, 0.0, mask is None, scale=1.0)
+    return self.out_proj.forward(mixed.transpose(1, 2).flatten(2))
 )");
+  return {module, {queries, keys, values}, Attention::Order::by_part, output};
 }
 
 }  // namespace
@@ -59,7 +42,7 @@ Architecture build_gpt_neo(ArchitectureBuilder& builder, Control& control) {
         builder.norm(name + ".ln_1"), attention(builder, name + ".attn.attention"),
         builder.norm(name + ".ln_2"), builder.mlp(name + ".mlp", "c_fc", "c_proj")};
     const auto attn =
-        builder.script.build("GPTNeoAttention", {ScriptBuilder::module("attention", parts.attention)}, R"(
+        builder.script.build("GPTNeoAttention", {ScriptBuilder::module("attention", parts.attention.module)}, R"(
 def forward(self, x: Tensor, mask: Optional[Tensor]) -> Tensor:
     return self.attention.forward(x, mask)
 )");

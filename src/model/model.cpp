@@ -4,71 +4,83 @@
 #include <ostream>
 
 #include "base/file_sink.h"
+#include "model/rotary.h"
+#include "product/product.h"
 
 namespace attention_bypass {
 
 namespace {
 
-at::Tensor call(const torch::jit::Method& method, std::vector<c10::IValue> arguments) {
-  // No specialized graphs: making them costs more than they save, since kernels take most of the time.
-  const torch::jit::GraphOptimizerEnabledGuard interpret(false);
-  return method(std::move(arguments)).toTensor();
-}
+at::Tensor weight(const torch::jit::Module& module) { return module.attr("weight").toTensor(); }
 
 }  // namespace
 
 Model::Model(ModelConfig config, Architecture architecture, const Placement& placement)
-    : config_(std::move(config)),
-      placement_(placement),
-      root_(std::move(architecture.root)),
-      embed_(root_.get_method("embed")),
-      rotation_(root_.get_method("rotation")),
-      final_norm_(architecture.final_norm.get_method("forward")),
-      token_embedding_(std::move(architecture.token_embedding)),
-      output_embedding_(std::move(architecture.output_embedding)),
-      final_scale_(architecture.final_norm.attr("weight").toTensor()),
-      offloaded_(std::move(architecture.offloaded)) {
+    : config_(std::move(config)), placement_(placement), architecture_(std::move(architecture)) {
   const auto buffers = std::make_shared<MatrixBuffers>();
-  for (const auto& parts : architecture.blocks) {
-    auto matrices = placement.offload ? OffloadedMatrices({parts.attention, parts.mlp}, offloaded_,
-                                                          placement.options, buffers)
+  for (const auto& parts : architecture_.blocks) {
+    auto matrices = placement.offload ? OffloadedMatrices({parts.attention.module, parts.mlp.module()},
+                                                          architecture_.offloaded, placement.options, buffers)
                                       : OffloadedMatrices();
-    blocks_.emplace_back(parts, config_.windows[blocks_.size()], config_.parallel_residual,
-                         std::move(matrices));
+    blocks_.emplace_back(parts, config_, blocks_.size(), std::move(matrices));
   }
 }
 
 at::Tensor Model::embed(const at::Tensor& ids, const at::Tensor& positions) const {
-  const auto found = offloaded_.find(token_embedding_._ivalue().get());
-  if (found == offloaded_.end()) return call(embed_, {ids, positions});
-  // Reads only the rows of tokens that occur; ids become indices of these rows.
-  const auto [tokens, indices] = at::_unique(ids.to(at::kCPU), /*sorted=*/true, /*return_inverse=*/true);
-  const auto* begin = tokens.const_data_ptr<int64_t>();
-  auto module = token_embedding_;
-  module.setattr("weight", found->second.read_rows({begin, begin + tokens.numel()}, dtype()).to(device()));
-  return call(embed_, {indices.to(device()), positions});
+  // The residual stream of half-precision models is float32.
+  const auto stream_type = dtype() == at::kDouble ? at::kDouble : at::kFloat;
+  const auto rows = [stream_type](const at::Tensor& table, const at::Tensor& indices) {
+    const auto found = at::embedding(table, indices);
+    return found.scalar_type() == stream_type ? found : found.to(stream_type);
+  };
+  const auto tokens = [&] {
+    const auto found = architecture_.offloaded.find(architecture_.token_embedding._ivalue().get());
+    if (found == architecture_.offloaded.end()) return rows(weight(architecture_.token_embedding), ids);
+    // Reads only the rows of tokens that occur; ids become indices of these rows.
+    const auto [distinct, indices] =
+        at::_unique(ids.to(at::kCPU), /*sorted=*/true, /*return_inverse=*/true);
+    const auto* begin = distinct.const_data_ptr<int64_t>();
+    const auto read = found->second.read_rows({begin, begin + distinct.numel()}, dtype());
+    return rows(read.to(device()), indices.to(device()));
+  }();
+  if (!architecture_.position_embedding) return tokens;
+  return tokens + rows(weight(*architecture_.position_embedding), positions);
 }
 
-Positions Model::positions(const at::Tensor& values) const { return {values, call(rotation_, {values})}; }
-
-at::Tensor Model::final_norm(const at::Tensor& stream) const { return call(final_norm_, {stream}); }
+Positions Model::positions(const at::Tensor& values) const {
+  const auto& frequencies = architecture_.rotary_frequencies;
+  return {values, frequencies.defined() ? rotations(values, frequencies) : at::Tensor()};
+}
 
 at::Tensor Model::output_embedding(int64_t begin, int64_t count) const {
-  const auto found = offloaded_.find(output_embedding_._ivalue().get());
-  if (found == offloaded_.end()) return output_embedding_.attr("weight").toTensor().narrow(0, begin, count);
+  const auto& module = architecture_.output_embedding;
+  const auto found = architecture_.offloaded.find(module._ivalue().get());
+  if (found == architecture_.offloaded.end()) return weight(module).narrow(0, begin, count);
   return found->second.read_rows(begin, count, dtype()).to(device());
 }
 
 at::Tensor Model::unembed(const at::Tensor& stream) const {
   const c10::InferenceMode inference;
-  return at::linear(final_norm(stream), output_embedding(0, config_.vocabulary_size)).to(at::kFloat);
+  return product(final_norm(stream), output_embedding(0, config_.vocabulary_size)).to(at::kFloat);
+}
+
+std::unique_ptr<Model> Model::in_float32() const {
+  TORCH_INTERNAL_ASSERT(!placement_.offload, "expected weights in memory");
+  auto architecture = architecture_;
+  const auto widen = [](LayerNorm& norm) { norm = norm.with_results(at::kFloat); };
+  widen(architecture.final_norm);
+  for (auto& block : architecture.blocks) {
+    widen(block.attention_norm);
+    widen(block.mlp_norm);
+  }
+  return std::make_unique<Model>(config_, std::move(architecture), placement_);
 }
 
 void Model::save(const std::string& path, const std::map<std::string, std::string>& extra) const {
   const torch::jit::ExtraFilesMap files(extra.begin(), extra.end());
   FileSink sink(path);
   std::ostream out(&sink);
-  root_.save(out, files);
+  architecture_.root.save(out, files);
   sink.finish();
 }
 

@@ -3,6 +3,7 @@
 #include <torch/script.h>
 
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -15,11 +16,11 @@ namespace attention_bypass {
 // The positions of tokens, and what attention needs for them.
 struct Positions {
   at::Tensor values;    // (rows, length), or (1, length) if all rows have the same positions
-  at::Tensor rotation;  // (rows, ...), the argument `rotation` of the family's attention
+  at::Tensor rotation;  // of these positions, see model/rotary.h; undefined if the family has none
 
   // Returns the positions of the rows in an index tensor.
   Positions of_rows(const at::Tensor& rows) const {
-    return {values.index_select(0, rows), rotation.index_select(0, rows)};
+    return {values.index_select(0, rows), rotation.defined() ? rotation.index_select(0, rows) : rotation};
   }
 };
 
@@ -35,32 +36,38 @@ class Model {
   // values: (rows, length).
   Positions positions(const at::Tensor& values) const;
   LoadedBlock block(int64_t index) const { return LoadedBlock(blocks_[static_cast<size_t>(index)]); }
-  // Applies the final norm to the residual stream. Returns (..., hidden size) in the model's dtype.
-  at::Tensor final_norm(const at::Tensor& stream) const;
+  // Applies the final norm to the residual stream. Returns (..., hidden size) in the dtype of the arithmetic.
+  at::Tensor final_norm(const at::Tensor& stream) const { return architecture_.final_norm(stream); }
   // The weight of the final norm, (hidden size).
-  at::Tensor final_scale() const { return final_scale_; }
+  const at::Tensor& final_scale() const { return architecture_.final_norm.scale(); }
   // Returns rows begin to begin + count of the output embedding, on the model's device and in its dtype.
   at::Tensor output_embedding(int64_t begin, int64_t count) const;
   // Applies the final norm and the output embedding to the residual stream (..., hidden size). Returns logits
   // (..., vocabulary) in float32.
   at::Tensor unembed(const at::Tensor& stream) const;
 
+  // Returns a model with the same weights in memory that computes in float32. Results are those of float32
+  // weights if exact(). Not for offloaded weights.
+  std::unique_ptr<Model> in_float32() const;
+  // Whether all weights have the values of the files, without rounding.
+  bool exact() const { return architecture_.exact; }
+
   // Writes the module as a TorchScript archive with these extra files. Throws DISK_FULL, WRITE_FAILED.
   void save(const std::string& path, const std::map<std::string, std::string>& extra) const;
 
   const ModelConfig& config() const { return config_; }
-  const at::TensorOptions& options() const { return placement_.options; }
   at::Device device() const { return placement_.options.device(); }
+  // The dtype of the weights.
   at::ScalarType dtype() const { return c10::typeMetaToScalarType(placement_.options.dtype()); }
+  // The device, and the dtype of the inputs and outputs of attention and MLPs.
+  at::TensorOptions arithmetic() const {
+    return placement_.options.dtype(architecture_.final_norm.result_type());
+  }
 
  private:
   ModelConfig config_;
   Placement placement_;
-  torch::jit::Module root_;
-  torch::jit::Method embed_, rotation_, final_norm_;
-  torch::jit::Module token_embedding_, output_embedding_;
-  at::Tensor final_scale_;
-  OffloadedWeights offloaded_;
+  Architecture architecture_;
   std::vector<Block> blocks_;
 };
 

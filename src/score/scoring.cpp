@@ -47,7 +47,7 @@ class Memory {
   }
 
   int64_t row_bytes(const Model& model, const PlanTree& tree) const {
-    const auto element = static_cast<int64_t>(c10::elementSize(model.dtype()));
+    const auto element = static_cast<int64_t>(model.arithmetic().dtype().itemsize());
     const int64_t stream = hidden(model) * static_cast<int64_t>(sizeof(float));
     // Two more streams, since a block writes its output before its input is freed, and the scored positions.
     const int64_t streams = ((tree.nodes() + 2) * length_ + tree.nodes() * scored_) * stream;

@@ -1,28 +1,36 @@
 #pragma once
 
+#include <string>
+#include <utility>
+
 #include "model/model.h"
 
 namespace attention_bypass {
 
-// A model without blocks, whose final norm only multiplies by a scale. output_embedding: (vocabulary, hidden
-// size).
+// A module with a weight.
+inline torch::jit::Module weight_module(const std::string& name, const at::Tensor& weight) {
+  torch::jit::Module module(name);
+  module.register_parameter("weight", weight, /*is_buffer=*/false);
+  return module;
+}
+
+// The final norm of head_model(): a layer norm without shift whose epsilon is 0.
+inline LayerNorm scaling_norm(const at::Tensor& scale, at::ScalarType result) {
+  auto module = weight_module("norm", scale);
+  module.register_parameter("bias", at::zeros_like(scale), /*is_buffer=*/false);
+  return {module, 0, result};
+}
+
+// A model without blocks. output_embedding: (vocabulary, hidden size). scale: of the final norm, float32.
 inline Model head_model(const at::Tensor& output_embedding, const at::Tensor& scale) {
-  torch::jit::Module root("root");
-  root.define(R"(
-    def embed(self, ids: Tensor, positions: Tensor) -> Tensor:
-      return ids
-    def rotation(self, positions: Tensor) -> Tensor:
-      return positions
-  )");
-  torch::jit::Module norm("norm");
-  norm.register_parameter("weight", scale, /*is_buffer=*/false);
-  norm.define("def forward(self, stream: Tensor) -> Tensor:\n  return stream * self.weight\n");
-  torch::jit::Module embedding("embedding");
-  embedding.register_parameter("weight", output_embedding, /*is_buffer=*/false);
+  const auto embedding = weight_module("embedding", output_embedding);
   ModelConfig config;
   config.vocabulary_size = output_embedding.size(0);
   config.hidden_size = output_embedding.size(1);
-  return Model(config, {root, norm, embedding, embedding, {}, {}}, {output_embedding.options(), false});
+  const auto type = arithmetic_type(at::kCPU, output_embedding.scalar_type());
+  Architecture architecture{
+      torch::jit::Module("root"), embedding, embedding, {}, {}, scaling_norm(scale, type), {}};
+  return {config, std::move(architecture), {output_embedding.options(), false}};
 }
 
 }  // namespace attention_bypass

@@ -16,7 +16,7 @@ namespace {
 constexpr double tolerance = 1e-4;
 
 struct Case {
-  at::Tensor embedding, scale, hidden;
+  at::Tensor embedding, scale, hidden;  // the scale of the final norm and the residual stream are float32
   std::vector<int64_t> targets;
 };
 
@@ -24,8 +24,8 @@ struct Case {
 Case random_case(at::ScalarType type, int64_t positions, int64_t vocabulary, int64_t size) {
   at::manual_seed(7);
   Case made{at::randn({vocabulary, size}).to(type),
-            at::rand({size}).to(type),
-            at::randn({positions, size}).to(type),
+            at::rand({size}),
+            at::randn({positions, size}),
             {}};
   for (int64_t position = 0; position < positions; ++position) {
     made.targets.push_back(position * 7919 % vocabulary);
@@ -33,9 +33,10 @@ Case random_case(at::ScalarType type, int64_t positions, int64_t vocabulary, int
   return made;
 }
 
-// A position's logits in float64, by loops. The norm is computed in the model's dtype, as the model has it.
+// A position's logits in float64, by loops. The norm has the dtype of the model's arithmetic.
 std::vector<double> logits_of(const Case& given, int64_t position) {
-  const auto normed = (given.hidden[position] * given.scale).to(at::kDouble);
+  const auto type = arithmetic_type(at::kCPU, given.embedding.scalar_type());
+  const auto normed = scaling_norm(given.scale, type)(given.hidden[position]).to(at::kDouble);
   const auto embedding = given.embedding.to(at::kDouble).contiguous();
   const auto* right = normed.const_data_ptr<double>();
   const auto* left = embedding.const_data_ptr<double>();
@@ -105,7 +106,8 @@ TEST(LogitSummary, IsTheSameOnAnyNumberOfThreads) {
 }
 
 TEST(LogitSummary, OfEqualLogitsIsUniform) {
-  const auto given = Case{at::ones({1000, 4}), at::ones({4}), at::zeros({2, 4}), {3, 0}};
+  const auto hidden = at::tensor({1.0F, -1.0F, 1.0F, -1.0F}).expand({2, 4});
+  const auto given = Case{at::ones({1000, 4}), at::ones({4}), hidden, {3, 0}};
   const auto summary = summarize(given, given.targets);
   for (size_t position = 0; position < 2; ++position) {
     EXPECT_NEAR(summary.log_likelihood[position], -std::log(1000), 1e-5);
@@ -118,8 +120,9 @@ TEST(LogitSummary, OfEqualLogitsIsUniform) {
 
 // exp of these overflows float32 long before.
 TEST(LogitSummary, BearsLargeLogits) {
+  const auto unit = at::tensor({{1.0F, -1.0F}});  // its norm changes nothing
   const auto given =
-      Case{at::tensor({1000.0F, 999.0F, -1000.0F}).unsqueeze(1), at::ones({1}), at::ones({1, 1}), {1}};
+      Case{at::tensor({{500.0F, -500.0F}, {499.5F, -499.5F}, {-500.0F, 500.0F}}), at::ones({2}), unit, {1}};
   const auto summary = summarize(given, given.targets);
   const double p = 1 / (1 + std::exp(1));
   EXPECT_NEAR(summary.log_likelihood[0], std::log(p), 1e-5);
@@ -131,9 +134,10 @@ TEST(LogitSummary, BearsLargeLogits) {
 // Small whole numbers, whose products are exact. The greatest logit is that of tokens 70, 200 and 450, in
 // different tiles and on different threads.
 TEST(LogitSummary, TakesTheLowestOfEqualTokens) {
-  auto embedding = at::ones({500, 2});
-  for (const int64_t token : {70, 200, 450}) embedding[token].fill_(3);
-  const auto given = Case{embedding, at::ones({2}), at::ones({4, 2}), {450, 70, 5, 200}};
+  const auto unit = at::tensor({1.0F, -1.0F});
+  const auto embedding = unit.repeat({500, 1});
+  for (const int64_t token : {70, 200, 450}) embedding[token].mul_(3);
+  const auto given = Case{embedding, at::ones({2}), unit.repeat({4, 1}), {450, 70, 5, 200}};
   const std::vector<int64_t> expected = {70, 70, 70, 70};
   const auto summary = summarize(given, given.targets);
   EXPECT_EQ(summary.best, expected);

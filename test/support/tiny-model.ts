@@ -14,12 +14,12 @@ export interface TinyModel {
   parallel: boolean;
   bias: boolean;
   epsilon: number;
+  /** Defaults to 32. */
+  contextLength?: number;
 }
 
 /** Gives the elements of a tensor by its place in the model, such as "value" or "mlp.norm.scale", and its shape. */
 export type Fill = (part: string, shape: readonly number[], block: number) => (index: number) => number;
-
-const contextLength = 32;
 
 type Entry = [name: string, part: string, shape: number[]];
 
@@ -85,6 +85,7 @@ const blockOf = { "gpt-neox": neoxBlock, "gpt-neo": neoBlock, gpt2: gpt2Block };
 
 function configOf(model: TinyModel): object {
   const { blocks, heads, width, intermediate, vocabulary, activation, parallel, bias, epsilon } = model;
+  const { contextLength = 32 } = model;
   const common = {
     hidden_size: width,
     intermediate_size: intermediate,
@@ -134,7 +135,7 @@ function configOf(model: TinyModel): object {
 
 /** Writes a checkpoint whose elements `fill` gives. */
 export async function writeTinyModel(folder: string, model: TinyModel, fill: Fill): Promise<void> {
-  const { family, blocks, width, vocabulary } = model;
+  const { family, blocks, width, vocabulary, contextLength = 32 } = model;
   const neox = family === "gpt-neox";
   const numbered = Array.from({ length: blocks }, (_, block): [number, Entry[]] => [
     block,

@@ -1,0 +1,78 @@
+#pragma once
+
+// The kernel of few_rows.h for one instruction set. Each few_rows_*.cpp is compiled for its instruction set and
+// includes this file, which therefore uses nothing that other files could share with it.
+
+#include <cstdint>
+
+#include "product/few_rows.h"
+
+namespace attention_bypass {
+
+// Computes `outputs` columns of the product for `rows` rows of the input. Vector: registers of the instruction
+// set. Each weight is loaded once for all these rows.
+template <typename Vector, typename Element, int rows, int outputs>
+__attribute__((always_inline)) inline void tile(const FewRows& product, int64_t row, int64_t output) {
+  typename Vector::Register sums[rows][outputs];
+  for (int i = 0; i < rows; ++i) {
+    for (int j = 0; j < outputs; ++j) sums[i][j] = Vector::zero();
+  }
+  const auto* weight = static_cast<const Element*>(product.weight) + output * product.inputs;
+  const float* input = product.input + row * product.inputs;
+  const int64_t whole = product.inputs / Vector::width * Vector::width;
+  for (int64_t index = 0; index < whole; index += Vector::width) {
+    typename Vector::Register weights[outputs];
+    for (int j = 0; j < outputs; ++j) weights[j] = Vector::load(weight + j * product.inputs + index);
+    for (int i = 0; i < rows; ++i) {
+      const auto values = Vector::load(input + i * product.inputs + index);
+      for (int j = 0; j < outputs; ++j) sums[i][j] = Vector::add_product(values, weights[j], sums[i][j]);
+    }
+  }
+  for (int i = 0; i < rows; ++i) {
+    for (int j = 0; j < outputs; ++j) {
+      float sum = Vector::sum(sums[i][j]);
+      for (int64_t index = whole; index < product.inputs; ++index) {
+        sum += input[i * product.inputs + index] * Vector::number(weight[j * product.inputs + index]);
+      }
+      if (product.bias != nullptr) sum += product.bias[output + j];
+      product.result[(row + i) * product.outputs + output + j] = sum;
+    }
+  }
+}
+
+template <typename Vector, typename Element, int outputs>
+__attribute__((always_inline)) inline void all_rows(const FewRows& product, int64_t output) {
+  int64_t row = 0;
+  for (; row + 4 <= product.rows; row += 4) tile<Vector, Element, 4, outputs>(product, row, output);
+  switch (product.rows - row) {
+    case 1: return tile<Vector, Element, 1, outputs>(product, row, output);
+    case 2: return tile<Vector, Element, 2, outputs>(product, row, output);
+    case 3: return tile<Vector, Element, 3, outputs>(product, row, output);
+    default: return;
+  }
+}
+
+template <typename Vector, typename Element>
+__attribute__((always_inline)) inline void columns(const FewRows& product, int64_t begin, int64_t end) {
+  // One row needs more outputs at a time, to have enough loads from memory in flight.
+  constexpr int at_once = Vector::outputs;
+  int64_t output = begin;
+  if (product.rows == 1) {
+    for (; output + 2 * at_once <= end; output += 2 * at_once) {
+      tile<Vector, Element, 1, 2 * at_once>(product, 0, output);
+    }
+  }
+  for (; output + at_once <= end; output += at_once) all_rows<Vector, Element, at_once>(product, output);
+  for (; output < end; ++output) all_rows<Vector, Element, 1>(product, output);
+}
+
+template <typename Vector>
+__attribute__((always_inline)) inline void columns(const FewRows& product, int64_t begin, int64_t end) {
+  switch (product.type) {
+    case FewRows::Type::float32: return columns<Vector, float>(product, begin, end);
+    case FewRows::Type::bfloat16: return columns<Vector, FewRows::BFloat16>(product, begin, end);
+    case FewRows::Type::float16: return columns<Vector, FewRows::Float16>(product, begin, end);
+  }
+}
+
+}  // namespace attention_bypass
