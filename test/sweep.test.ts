@@ -278,7 +278,12 @@ t.test("half precision says how far it is from float32, and settles exact matche
       const { precision } = result;
       t.match(precision, { dtype, reference: "float32", rows: 10 });
       const largest = precision?.logLikelihood.largest as number;
-      t.ok(largest > 1e-6 && largest < 0.1, `${name}, ${dtype}: log-likelihoods differ by ${largest} at most`);
+      // The file has float16. A processor that is slow in float16 computes with it in float32, so nothing is rounded.
+      const rounds = name !== "neo-types" || dtype !== "float16" || !model.deviceReason.includes("computes in float32");
+      t.ok(
+        largest > 1e-6 === rounds && largest < 0.1,
+        `${name}, ${dtype}: log-likelihoods differ by ${largest} at most`,
+      );
       t.ok((precision?.logLikelihood.mean as number) <= largest);
       const entropies = [...expected.variants.entries()].map(([index, { memorization }]) =>
         Math.abs(
@@ -286,7 +291,7 @@ t.test("half precision says how far it is from float32, and settles exact matche
             (memorization?.completionEntropy as number),
         ),
       );
-      t.ok(Math.max(...entropies) <= (precision?.entropy.largest as number) * (length - prefixLength));
+      t.ok(Math.max(...entropies) <= (precision?.entropy.largest as number) * (length - prefixLength) + 1e-5);
       const decoded = [...expected.variants.entries()].map(([index, { memorization }]) =>
         Math.abs(
           (result.variants[index]?.memorization?.tokenAccuracy as number) - (memorization?.tokenAccuracy as number),

@@ -1,6 +1,7 @@
 #include "decode/decoder.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "decode/single_query_attention.h"
 #include "decode/step_threads.h"
@@ -21,6 +22,7 @@ class Decoder::Reader final : public KeyValueReader {
  public:
   Reader(const Model& model, KeyValueStore& store, const Batch& batch, bool in_place)
       : model_(model), store_(store), batch_(batch), in_place_(in_place) {
+    if (in_place) return;
     std::vector<int64_t> stored;
     for (const auto* row : batch.rows) {
       stored.push_back(row->stored);
@@ -33,12 +35,13 @@ class Decoder::Reader final : public KeyValueReader {
   void set_block(int64_t block) { block_ = block; }
 
   at::Tensor mix(const Block& block, Projections own) override {
+    if (in_place_) return mix_in_place(block, own);
     const auto& rows = batch_.bypasses[static_cast<size_t>(block_)].attending;
     auto& [keys, values] = store_.at(block_);
     const auto targets = some(targets_, rows);
     keys.flatten(0, 1).index_copy_(0, targets, own.keys.select(2, 0));
     values.flatten(0, 1).index_copy_(0, targets, own.values.select(2, 0));
-    return in_place_ ? mix_in_place(block, own.queries.select(2, 0)) : mix_gathered(block, own.queries, rows);
+    return mix_gathered(block, own.queries, rows);
   }
 
  private:
@@ -46,14 +49,17 @@ class Decoder::Reader final : public KeyValueReader {
     return rows.defined() ? tensor.index_select(0, rows) : tensor;
   }
 
-  at::Tensor mix_in_place(const Block& block, const at::Tensor& queries) {
+  at::Tensor mix_in_place(const Block& block, const Projections& step) {
     const auto& own = store_.at(block_);
+    const auto& attending = batch_.attending[static_cast<size_t>(block_)];
+    store_tokens(step.keys, own.keys, attending);
+    store_tokens(step.values, own.values, attending);
     const auto element = own.keys.element_size();
     const auto offset = [element](const at::Tensor& tensor, int64_t elements) -> const void* {
       return static_cast<const char*>(tensor.const_data_ptr()) + elements * element;
     };
     std::vector<std::vector<KeyValueSpan>> seen;
-    for (const auto place : batch_.attending[static_cast<size_t>(block_)]) {
+    for (const auto place : attending) {
       const auto& row = *batch_.rows[static_cast<size_t>(place)];
       const int64_t earliest =
           block.window() == 0 ? 0 : std::max<int64_t>(0, row.position() - block.window() + 1);
@@ -70,7 +76,25 @@ class Decoder::Reader final : public KeyValueReader {
       spans.push_back({offset(own.keys, begin), offset(own.values, begin), row.stored + 1 - from,
                        own.keys.stride(1), own.keys.stride(2)});
     }
-    return single_query_attention(queries, seen, model_.config().attention_scale).flatten(1).unsqueeze(1);
+    return single_query_attention(step.queries, seen, model_.config().attention_scale);
+  }
+
+  // Copies the key or value of each attending row's token, (rows, heads, 1, head size), to the row's slot.
+  void store_tokens(const at::Tensor& tokens, const at::Tensor& slots, const std::vector<int64_t>& attending) {
+    const auto element = static_cast<size_t>(slots.element_size());
+    const auto head_bytes = static_cast<size_t>(tokens.size(3)) * element;
+    const auto at = [element](const at::Tensor& tensor, int64_t elements) {
+      return static_cast<char*>(tensor.data_ptr()) + static_cast<size_t>(elements) * element;
+    };
+    for (size_t index = 0; index < attending.size(); ++index) {
+      const auto& row = *batch_.rows[static_cast<size_t>(attending[index])];
+      const int64_t to = row.slot * slots.stride(0) + row.stored * slots.stride(1);
+      for (int64_t head = 0; head < tokens.size(1); ++head) {
+        std::memcpy(at(slots, to + head * slots.stride(2)),
+                    at(tokens, static_cast<int64_t>(index) * tokens.stride(0) + head * tokens.stride(1)),
+                    head_bytes);
+      }
+    }
   }
 
   at::Tensor mix_gathered(const Block& block, const at::Tensor& queries, const at::Tensor& rows) {

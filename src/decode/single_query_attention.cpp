@@ -83,32 +83,48 @@ void attend_bfloat16(const float* query, const std::vector<KeyValueSpan>& spans,
   attend<uint16_t>(query, spans, head, size, scores, mixed);
 }
 
+std::vector<float> scaled_queries(const at::Tensor& queries, float scale) {
+  const auto values = queries.scalar_type() == at::kFloat ? queries : queries.to(at::kFloat);
+  const int64_t heads = queries.size(1);
+  const int64_t size = queries.size(3);
+  std::vector<float> scaled(static_cast<size_t>(queries.numel()));
+  float* out = scaled.data();
+  for (int64_t row = 0; row < queries.size(0); ++row) {
+    for (int64_t head = 0; head < heads; ++head) {
+      const auto* from = values.const_data_ptr<float>() + row * values.stride(0) + head * values.stride(1);
+      out = std::transform(from, from + size, out, [scale](float value) { return value * scale; });
+    }
+  }
+  return scaled;
+}
+
 }  // namespace
 
 at::Tensor single_query_attention(const at::Tensor& queries,
                                   const std::vector<std::vector<KeyValueSpan>>& seen, double scale) {
+  const int64_t rows = queries.size(0);
   const int64_t heads = queries.size(1);
-  const int64_t size = queries.size(2);
-  const auto scaled = (queries.to(at::kFloat) * scale).contiguous();
-  auto mixed = at::empty_like(scaled);
+  const int64_t size = queries.size(3);
+  const auto scaled = scaled_queries(queries, static_cast<float>(scale));
+  auto mixed = at::empty({rows, 1, heads * size}, queries.options().dtype(at::kFloat));
   int64_t most = 0;
   for (const auto& spans : seen) {
     int64_t tokens = 0;
     for (const auto& span : spans) tokens += span.tokens;
     most = std::max(most, tokens);
   }
-  const auto* query = scaled.const_data_ptr<float>();
+  const auto* query = scaled.data();
   auto* out = mixed.data_ptr<float>();
   const auto attend_one = queries.scalar_type() == at::kBFloat16 ? attend_bfloat16 : attend_float;
   const int64_t grain = std::max<int64_t>(1, least_products / std::max<int64_t>(1, most * size));
-  at::parallel_for(0, queries.size(0) * heads, grain, [&](int64_t begin, int64_t end) {
+  at::parallel_for(0, rows * heads, grain, [&](int64_t begin, int64_t end) {
     std::vector<float> scores(static_cast<size_t>(most));
     for (int64_t index = begin; index < end; ++index) {
       const auto row = static_cast<size_t>(index / heads);
       attend_one(query + index * size, seen[row], index % heads, size, scores.data(), out + index * size);
     }
   });
-  return mixed.to(queries.scalar_type());
+  return queries.scalar_type() == at::kFloat ? mixed : mixed.to(queries.scalar_type());
 }
 
 }  // namespace attention_bypass

@@ -14,8 +14,8 @@ struct KeyValueSpan {
   int64_t tokens, token_stride, head_stride;
 };
 
-// Computes attention of queries (n, heads, head size), each to its own spans. Returns (n, heads, head size).
-// Tensors are contiguous, on the CPU, in float32 or bfloat16. libtorch's attention needs all keys in one
+// Computes attention of one query of each row, (rows, heads, 1, head size), to the spans of its row. Returns
+// (rows, 1, hidden size). Tensors are on the CPU, in float32 or bfloat16, with the elements of a head adjacent. libtorch's attention needs all keys in one
 // padded tensor with a mask; this function reads only the visible keys, in place, and several queries can
 // read the same span.
 at::Tensor single_query_attention(const at::Tensor& queries,

@@ -35,7 +35,7 @@ struct Architecture {
   at::Tensor rotary_frequencies;  // undefined if the family has no rotary position embeddings
   LayerNorm final_norm;
   std::vector<Block> blocks;
-  OffloadedWeights offloaded;
+  OffloadedWeights offloaded = {};
   bool exact = true;  // whether all weights have the values of the files, without rounding
 };
 

@@ -11,7 +11,7 @@ namespace {
 struct Avx2 {
   using Register = __m256;
   static constexpr int64_t width = 8;
-  static constexpr int outputs = 2;
+  static constexpr int outputs = 3;
 
   static Register zero() { return _mm256_setzero_ps(); }
   static Register load(const float* from) { return _mm256_loadu_ps(from); }
@@ -26,6 +26,7 @@ struct Avx2 {
   static Register add_product(Register left, Register right, Register sum) {
     return _mm256_fmadd_ps(left, right, sum);
   }
+  static Register add(Register left, Register right) { return _mm256_add_ps(left, right); }
   static float sum(Register values) {
     const auto halves = _mm_add_ps(_mm256_castps256_ps128(values), _mm256_extractf128_ps(values, 1));
     const auto pairs = _mm_add_ps(halves, _mm_movehl_ps(halves, halves));

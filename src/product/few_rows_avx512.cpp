@@ -26,6 +26,7 @@ struct Avx512 {
   static Register add_product(Register left, Register right, Register sum) {
     return _mm512_fmadd_ps(left, right, sum);
   }
+  static Register add(Register left, Register right) { return _mm512_add_ps(left, right); }
   static float sum(Register values) { return _mm512_reduce_add_ps(values); }
   static float number(float value) { return value; }
   static float number(FewRows::BFloat16 value) {

@@ -52,17 +52,41 @@ __attribute__((always_inline)) inline void all_rows(const FewRows& product, int6
   }
 }
 
+// Computes the outputs begin to end of a single row. Reads the weight in the order of memory, in which the
+// processor reads ahead.
+template <typename Vector, typename Element>
+__attribute__((always_inline)) inline void one_row(const FewRows& product, int64_t begin, int64_t end) {
+  constexpr int64_t sums_at_once = 4;
+  constexpr int64_t step = sums_at_once * Vector::width;
+  const auto* weight = static_cast<const Element*>(product.weight) + begin * product.inputs;
+  for (int64_t output = begin; output < end; ++output, weight += product.inputs) {
+    typename Vector::Register sums[sums_at_once];
+    for (auto& sum : sums) sum = Vector::zero();
+    int64_t index = 0;
+    for (; index + step <= product.inputs; index += step) {
+      for (int64_t part = 0; part < sums_at_once; ++part) {
+        const int64_t at = index + part * Vector::width;
+        sums[part] = Vector::add_product(Vector::load(product.input + at), Vector::load(weight + at), sums[part]);
+      }
+    }
+    for (; index + Vector::width <= product.inputs; index += Vector::width) {
+      sums[0] = Vector::add_product(Vector::load(product.input + index), Vector::load(weight + index), sums[0]);
+    }
+    float total = Vector::sum(Vector::add(Vector::add(sums[0], sums[1]), Vector::add(sums[2], sums[3])));
+    for (; index < product.inputs; ++index) total += product.input[index] * Vector::number(weight[index]);
+    product.result[output] = product.bias == nullptr ? total : total + product.bias[output];
+  }
+}
+
 template <typename Vector, typename Element>
 __attribute__((always_inline)) inline void columns(const FewRows& product, int64_t begin, int64_t end) {
-  // One row needs more outputs at a time, to have enough loads from memory in flight.
-  constexpr int at_once = Vector::outputs;
+  if (product.rows == 1) return one_row<Vector, Element>(product, begin, end);
   int64_t output = begin;
-  if (product.rows == 1) {
-    for (; output + 2 * at_once <= end; output += 2 * at_once) {
-      tile<Vector, Element, 1, 2 * at_once>(product, 0, output);
-    }
+  // As long as memory limits the speed, one output at a time, to read the weight in the order of memory.
+  if (product.rows > 8) {
+    constexpr int at_once = Vector::outputs;
+    for (; output + at_once <= end; output += at_once) all_rows<Vector, Element, at_once>(product, output);
   }
-  for (; output + at_once <= end; output += at_once) all_rows<Vector, Element, at_once>(product, output);
   for (; output < end; ++output) all_rows<Vector, Element, 1>(product, output);
 }
 
