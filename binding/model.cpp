@@ -13,9 +13,9 @@ Napi::Function ModelHandle::define(Napi::Env env) {
   return DefineClass(
       env, "Model",
       {InstanceMethod<&ModelHandle::load>("load"), InstanceMethod<&ModelHandle::widen>("widen"),
-       InstanceMethod<&ModelHandle::save>("save"),
-       InstanceMethod<&ModelHandle::logits>("logits"), InstanceMethod<&ModelHandle::attention>("attention"),
-       InstanceMethod<&ModelHandle::diverge>("diverge"), InstanceMethod<&ModelHandle::close>("close")});
+       InstanceMethod<&ModelHandle::save>("save"), InstanceMethod<&ModelHandle::logits>("logits"),
+       InstanceMethod<&ModelHandle::attention>("attention"), InstanceMethod<&ModelHandle::diverge>("diverge"),
+       InstanceMethod<&ModelHandle::close>("close")});
 }
 
 ModelHandle::ModelHandle(const Napi::CallbackInfo& info)

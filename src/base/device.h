@@ -21,8 +21,9 @@ at::Device device_of(const std::string& name);
 // The number of free bytes on a CUDA device.
 int64_t free_memory(at::Device device);
 
-// Returns whether this message of libtorch says that a CUDA device can't be used any more by this process: after
-// some errors, such as a device-side assertion, every later call fails, and its message may name another cause.
+// Returns whether this message of libtorch says that a CUDA device can't be used any more by this process:
+// after some errors, such as a device-side assertion, every later call fails, and its message may name
+// another cause.
 bool says_device_lost(const std::string& message);
 
 at::ScalarType dtype_of(const std::string& name);

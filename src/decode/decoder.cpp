@@ -80,7 +80,8 @@ class Decoder::Reader final : public KeyValueReader {
   }
 
   // Copies the key or value of each attending row's token, (rows, heads, 1, head size), to the row's slot.
-  void store_tokens(const at::Tensor& tokens, const at::Tensor& slots, const std::vector<int64_t>& attending) {
+  void store_tokens(const at::Tensor& tokens, const at::Tensor& slots,
+                    const std::vector<int64_t>& attending) {
     const auto element = static_cast<size_t>(slots.element_size());
     const auto head_bytes = static_cast<size_t>(tokens.size(3)) * element;
     const auto at = [element](const at::Tensor& tensor, int64_t elements) {
@@ -102,8 +103,8 @@ class Decoder::Reader final : public KeyValueReader {
     if (mask.mask && rows.defined()) mask.mask = mask.mask->index_select(0, rows);
     const auto& own = store_.at(block_);
     return block.attention().mix({queries, gathered(own.keys, &KeyValueCache::Entry::keys, rows),
-                      gathered(own.values, &KeyValueCache::Entry::values, rows)},
-                     mask);
+                                  gathered(own.values, &KeyValueCache::Entry::values, rows)},
+                                 mask);
   }
 
   const KeyMask& visible(int64_t window) {

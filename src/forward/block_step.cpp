@@ -167,9 +167,10 @@ at::Tensor BlockStep::attention_output(const RowBypasses& bypasses, bool narrow)
     }
   }
   for (const auto& [bypass, rows] : bypasses.replaced) {
-    const auto instead = bypass->attention == BypassMode::mean
-                             ? block_.attention().output(bypass->attention_mean)
-                             : block_.attention().short_circuit(block_.attention_norm(stream_.index_select(0, rows)));
+    const auto instead =
+        bypass->attention == BypassMode::mean
+            ? block_.attention().output(bypass->attention_mean)
+            : block_.attention().short_circuit(block_.attention_norm(stream_.index_select(0, rows)));
     if (!output.defined()) output = at::zeros(stream_.sizes(), instead.options());
     output.index_copy_(0, rows, instead.expand({rows.size(0), stream_.size(1), stream_.size(2)}));
   }

@@ -15,8 +15,8 @@ class KeyValueCache {
     at::Tensor keys, values;  // (rows, heads, length, head size)
   };
 
-  // The rows to store: `count` rows from `begin` on, or some of these rows; and the tokens: all, or those from
-  // `first_token` on.
+  // The rows to store: `count` rows from `begin` on, or some of these rows; and the tokens: all, or those
+  // from `first_token` on.
   struct Place {
     int64_t rows;  // in total
     int64_t begin, count;

@@ -28,8 +28,7 @@ at::Tensor normalized_radius(const at::Tensor& stream, const at::Tensor& radius,
 }
 
 BlockNorms::BlockNorms(const Block& block)
-    : attention(block.attention().weights()),
-      output_gram(attention.output.mT().matmul(attention.output)) {
+    : attention(block.attention().weights()), output_gram(attention.output.mT().matmul(attention.output)) {
   const auto& [attention_norm, layers, mlp_norm, mlp] = block.parts();
   const auto identity = at::eye(attention.queries.size(1), attention.queries.options())
                             .expand({attention.queries.size(0), -1, -1});
@@ -99,7 +98,8 @@ at::Tensor BlockBound::head_difference(int64_t head, const at::Tensor& moved) co
   const auto ends = square(values) + of_queries(square(mixed));
   const auto product = mixed.matmul(norms_.output_gram[head]).matmul(values.mT());
   const auto spread = (ends * (1 + expansion_loss) - 2 * product).clamp_min(0).sqrt();
-  const auto bias = weights_.value_bias[head] + weights_.values[head].mv(block_.parts().attention_norm.shift());
+  const auto bias =
+      weights_.value_bias[head] + weights_.values[head].mv(block_.parts().attention_norm.shift());
   const auto farthest_value = square(mixed - bias).sqrt() +
                               norms_.values[head] * std::sqrt(static_cast<double>(weights_.queries.size(2)));
   const auto distances = at::minimum(spread + reach, of_queries(farthest_value)).masked_fill(hidden, 0);
@@ -141,8 +141,8 @@ at::Tensor BlockBound::mlp(const at::Tensor& stream, const at::Tensor& radius) c
   const auto before = mlp.up()(block_.mlp_norm(stream)).squeeze(0);
   const auto after = mlp.activate(before);
   const auto move = moved.unsqueeze(1) * scaled.norm(2, {1});  // (length, intermediate size)
-  auto change = at::maximum((mlp.activate(before + move) - after).abs(),
-                            (mlp.activate(before - move) - after).abs());
+  auto change =
+      at::maximum((mlp.activate(before + move) - after).abs(), (mlp.activate(before - move) - after).abs());
   if (std::isfinite(shape.least)) {
     const auto passes =
         (before - move <= shape.lowest + 1e-3).logical_and(before + move >= shape.lowest - 1e-3);

@@ -132,13 +132,12 @@ torch::jit::Module ArchitectureBuilder::block(const std::string& class_name, con
       config.parallel_residual
           ? "    attended = " + attended + "\n    return " + mlp + " + attended + hidden\n"
           : "    hidden = " + attended + " + hidden\n    return " + mlp + " + hidden\n";
-  return script.build(
-      class_name,
-      {ScriptBuilder::module(names.attention_norm, parts.attention_norm.module()),
-       ScriptBuilder::module(names.attention, attention),
-       ScriptBuilder::module(names.mlp_norm, parts.mlp_norm.module()),
-       ScriptBuilder::module(names.mlp, parts.mlp.module())},
-      "def forward(self, hidden: Tensor, " + argument + ") -> Tensor:\n" + body);
+  return script.build(class_name,
+                      {ScriptBuilder::module(names.attention_norm, parts.attention_norm.module()),
+                       ScriptBuilder::module(names.attention, attention),
+                       ScriptBuilder::module(names.mlp_norm, parts.mlp_norm.module()),
+                       ScriptBuilder::module(names.mlp, parts.mlp.module())},
+                      "def forward(self, hidden: Tensor, " + argument + ") -> Tensor:\n" + body);
 }
 
 ArchitectureBuilder::OutputEmbedding ArchitectureBuilder::output_embedding(

@@ -29,7 +29,8 @@ struct Architecture {
   };
 
   torch::jit::Module root;
-  // Modules with a `weight`: (vocabulary, hidden size), and (positions, hidden size) if positions are learned.
+  // Modules with a `weight`: (vocabulary, hidden size), and (positions, hidden size) if positions are
+  // learned.
   torch::jit::Module token_embedding, output_embedding;
   std::optional<torch::jit::Module> position_embedding;
   at::Tensor rotary_frequencies;  // undefined if the family has no rotary position embeddings

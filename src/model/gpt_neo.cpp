@@ -41,8 +41,8 @@ Architecture build_gpt_neo(ArchitectureBuilder& builder, Control& control) {
     const Architecture::Block parts = {
         builder.norm(name + ".ln_1"), attention(builder, name + ".attn.attention"),
         builder.norm(name + ".ln_2"), builder.mlp(name + ".mlp", "c_fc", "c_proj")};
-    const auto attn =
-        builder.script.build("GPTNeoAttention", {ScriptBuilder::module("attention", parts.attention.module)}, R"(
+    const auto attn = builder.script.build("GPTNeoAttention",
+                                           {ScriptBuilder::module("attention", parts.attention.module)}, R"(
 def forward(self, x: Tensor, mask: Optional[Tensor]) -> Tensor:
     return self.attention.forward(x, mask)
 )");

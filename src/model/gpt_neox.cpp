@@ -25,11 +25,11 @@ Attention::Layers attention(ArchitectureBuilder& builder, const std::string& nam
                                               3 * config.hidden_size, config.attention_bias);
   const auto dense =
       builder.linear(name + ".dense", config.hidden_size, config.hidden_size, config.attention_bias);
-  const auto module = builder.script.build("GPTNeoXAttention",
-                                           {ScriptBuilder::module("query_key_value", query_key_value.module()),
-                                            ScriptBuilder::module("dense", dense.module()),
-                                            ScriptBuilder::attribute("heads", config.head_count)},
-                                           R"(
+  const auto module = builder.script.build(
+      "GPTNeoXAttention",
+      {ScriptBuilder::module("query_key_value", query_key_value.module()),
+       ScriptBuilder::module("dense", dense.module()), ScriptBuilder::attribute("heads", config.head_count)},
+      R"(
 def rotate(self, x: Tensor, rotation: Tensor) -> Tensor:
     size = rotation.size(-1)
     part = x.narrow(-1, 0, size)
@@ -74,8 +74,8 @@ Architecture build_gpt_neox(ArchitectureBuilder& builder, Control& control) {
                                  builder.norm(name + ".post_attention_layernorm"),
                                  builder.mlp(name + ".mlp", "dense_h_to_4h", "dense_4h_to_h")};
     modules.push_back(builder.block("GPTNeoXBlock",
-                                    {"input_layernorm", "attention", "post_attention_layernorm", "mlp"}, parts,
-                                    parts.attention.module, "rotation: Tensor"));
+                                    {"input_layernorm", "attention", "post_attention_layernorm", "mlp"},
+                                    parts, parts.attention.module, "rotation: Tensor"));
     blocks.push_back(std::move(parts));
     calls += "    hidden = getattr(self.gpt_neox.layers, \"" + number + "\").forward(hidden, rotation)\n";
   }

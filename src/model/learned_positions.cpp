@@ -25,15 +25,14 @@ Architecture build_with_learned_positions(ArchitectureBuilder& builder, const Le
   }
 
   const auto final_norm = builder.norm("transformer.ln_f");
-  const auto core = builder.script.build(
-      family.prefix + "Model",
-      {ScriptBuilder::module("wte", wte), ScriptBuilder::module("wpe", wpe),
-       ScriptBuilder::module("h", builder.stack(family.prefix + "Blocks", modules)),
-       ScriptBuilder::module("ln_f", final_norm.module())},
-      "");
+  const auto core =
+      builder.script.build(family.prefix + "Model",
+                           {ScriptBuilder::module("wte", wte), ScriptBuilder::module("wpe", wpe),
+                            ScriptBuilder::module("h", builder.stack(family.prefix + "Blocks", modules)),
+                            ScriptBuilder::module("ln_f", final_norm.module())},
+                           "");
   std::vector<ScriptBuilder::Member> members = {ScriptBuilder::module("transformer", core)};
-  const auto output =
-      builder.output_embedding(wte, "self.transformer.wte", {"lm_head", "lm_head"}, members);
+  const auto output = builder.output_embedding(wte, "self.transformer.wte", {"lm_head", "lm_head"}, members);
   auto root = builder.script.build(family.root, members, family.methods + R"(
 def forward(self, input_ids: Tensor) -> Tensor:
     positions = torch.arange(input_ids.size(1), device=input_ids.device).unsqueeze(0)

@@ -37,8 +37,7 @@ at::Tensor Model::embed(const at::Tensor& ids, const at::Tensor& positions) cons
     const auto found = architecture_.offloaded.find(architecture_.token_embedding._ivalue().get());
     if (found == architecture_.offloaded.end()) return rows(weight(architecture_.token_embedding), ids);
     // Reads only the rows of tokens that occur; ids become indices of these rows.
-    const auto [distinct, indices] =
-        at::_unique(ids.to(at::kCPU), /*sorted=*/true, /*return_inverse=*/true);
+    const auto [distinct, indices] = at::_unique(ids.to(at::kCPU), /*sorted=*/true, /*return_inverse=*/true);
     const auto* begin = distinct.const_data_ptr<int64_t>();
     const auto read = found->second.read_rows({begin, begin + distinct.numel()}, dtype());
     return rows(read.to(device()), indices.to(device()));

@@ -1,7 +1,7 @@
 #pragma once
 
-// The kernel of few_rows.h for one instruction set. Each few_rows_*.cpp is compiled for its instruction set and
-// includes this file, which therefore uses nothing that other files could share with it.
+// The kernel of few_rows.h for one instruction set. Each few_rows_*.cpp is compiled for its instruction set
+// and includes this file, which therefore uses nothing that other files could share with it.
 
 #include <cstdint>
 
@@ -9,8 +9,8 @@
 
 namespace attention_bypass {
 
-// Computes `outputs` columns of the product for `rows` rows of the input. Vector: registers of the instruction
-// set. Each weight is loaded once for all these rows.
+// Computes `outputs` columns of the product for `rows` rows of the input. Vector: registers of the
+// instruction set. Each weight is loaded once for all these rows.
 template <typename Vector, typename Element, int rows, int outputs>
 __attribute__((always_inline)) inline void tile(const FewRows& product, int64_t row, int64_t output) {
   typename Vector::Register sums[rows][outputs];
@@ -23,6 +23,10 @@ __attribute__((always_inline)) inline void tile(const FewRows& product, int64_t 
   for (int64_t index = 0; index < whole; index += Vector::width) {
     typename Vector::Register weights[outputs];
     for (int j = 0; j < outputs; ++j) weights[j] = Vector::load(weight + j * product.inputs + index);
+    if (row == 0) {
+      // Reads ahead, while the same weights are multiplied with the other rows.
+      for (int j = 0; j < outputs; ++j) __builtin_prefetch(weight + (j + outputs) * product.inputs + index);
+    }
     for (int i = 0; i < rows; ++i) {
       const auto values = Vector::load(input + i * product.inputs + index);
       for (int j = 0; j < outputs; ++j) sums[i][j] = Vector::add_product(values, weights[j], sums[i][j]);
@@ -45,10 +49,14 @@ __attribute__((always_inline)) inline void all_rows(const FewRows& product, int6
   int64_t row = 0;
   for (; row + 4 <= product.rows; row += 4) tile<Vector, Element, 4, outputs>(product, row, output);
   switch (product.rows - row) {
-    case 1: return tile<Vector, Element, 1, outputs>(product, row, output);
-    case 2: return tile<Vector, Element, 2, outputs>(product, row, output);
-    case 3: return tile<Vector, Element, 3, outputs>(product, row, output);
-    default: return;
+    case 1:
+      return tile<Vector, Element, 1, outputs>(product, row, output);
+    case 2:
+      return tile<Vector, Element, 2, outputs>(product, row, output);
+    case 3:
+      return tile<Vector, Element, 3, outputs>(product, row, output);
+    default:
+      return;
   }
 }
 
@@ -66,11 +74,13 @@ __attribute__((always_inline)) inline void one_row(const FewRows& product, int64
     for (; index + step <= product.inputs; index += step) {
       for (int64_t part = 0; part < sums_at_once; ++part) {
         const int64_t at = index + part * Vector::width;
-        sums[part] = Vector::add_product(Vector::load(product.input + at), Vector::load(weight + at), sums[part]);
+        sums[part] =
+            Vector::add_product(Vector::load(product.input + at), Vector::load(weight + at), sums[part]);
       }
     }
     for (; index + Vector::width <= product.inputs; index += Vector::width) {
-      sums[0] = Vector::add_product(Vector::load(product.input + index), Vector::load(weight + index), sums[0]);
+      sums[0] =
+          Vector::add_product(Vector::load(product.input + index), Vector::load(weight + index), sums[0]);
     }
     float total = Vector::sum(Vector::add(Vector::add(sums[0], sums[1]), Vector::add(sums[2], sums[3])));
     for (; index < product.inputs; ++index) total += product.input[index] * Vector::number(weight[index]);
@@ -93,9 +103,12 @@ __attribute__((always_inline)) inline void columns(const FewRows& product, int64
 template <typename Vector>
 __attribute__((always_inline)) inline void columns(const FewRows& product, int64_t begin, int64_t end) {
   switch (product.type) {
-    case FewRows::Type::float32: return columns<Vector, float>(product, begin, end);
-    case FewRows::Type::bfloat16: return columns<Vector, FewRows::BFloat16>(product, begin, end);
-    case FewRows::Type::float16: return columns<Vector, FewRows::Float16>(product, begin, end);
+    case FewRows::Type::float32:
+      return columns<Vector, float>(product, begin, end);
+    case FewRows::Type::bfloat16:
+      return columns<Vector, FewRows::BFloat16>(product, begin, end);
+    case FewRows::Type::float16:
+      return columns<Vector, FewRows::Float16>(product, begin, end);
   }
 }
 

@@ -19,8 +19,8 @@ constexpr int64_t widened_elements = 1 << 19;
 struct Kernel {
   FewRowsKernel run = nullptr;
   const char* instructions = "";
-  // Libtorch is faster for more rows. For AVX2, measured with 768 and 3,072 inputs on a processor of AMD, where
-  // the kernel computes 1.3 to 2.2 times as fast as libtorch for up to this number.
+  // Libtorch is faster for more rows. For AVX2, measured with 768 and 3,072 inputs on a processor of AMD,
+  // where the kernel computes 1.3 to 2.2 times as fast as libtorch for up to this number.
   int64_t most_rows = 0;
 };
 
@@ -129,8 +129,8 @@ at::Tensor product(const at::Tensor& input, const at::Tensor& weight, const at::
   const int64_t inputs = shape.back();
   shape.back() = weight.size(0);
   const int64_t rows = input.numel() / std::max<int64_t>(1, inputs);
-  if (rows > 0 && rows <= kernel().most_rows && weight.is_contiguous() &&
-      has_type(input.scalar_type()) && has_type(weight.scalar_type())) {
+  if (rows > 0 && rows <= kernel().most_rows && weight.is_contiguous() && has_type(input.scalar_type()) &&
+      has_type(weight.scalar_type())) {
     return few_rows(input, rows, weight, bias, shape);
   }
   if (input.scalar_type() == weight.scalar_type()) return at::linear(input, weight, bias);

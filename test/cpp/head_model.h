@@ -28,8 +28,8 @@ inline Model head_model(const at::Tensor& output_embedding, const at::Tensor& sc
   config.vocabulary_size = output_embedding.size(0);
   config.hidden_size = output_embedding.size(1);
   const auto type = arithmetic_type(at::kCPU, output_embedding.scalar_type());
-  Architecture architecture{
-      torch::jit::Module("root"), embedding, embedding, {}, {}, scaling_norm(scale, type), {}};
+  Architecture architecture{torch::jit::Module("root"), embedding, embedding, {}, {},
+                            scaling_norm(scale, type),  {}};
   return {config, std::move(architecture), {output_embedding.options(), false}};
 }
 

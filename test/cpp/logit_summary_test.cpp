@@ -23,10 +23,7 @@ struct Case {
 // Sizes that fill neither the tiles nor the panels.
 Case random_case(at::ScalarType type, int64_t positions, int64_t vocabulary, int64_t size) {
   at::manual_seed(7);
-  Case made{at::randn({vocabulary, size}).to(type),
-            at::rand({size}),
-            at::randn({positions, size}),
-            {}};
+  Case made{at::randn({vocabulary, size}).to(type), at::rand({size}), at::randn({positions, size}), {}};
   for (int64_t position = 0; position < positions; ++position) {
     made.targets.push_back(position * 7919 % vocabulary);
   }
@@ -120,9 +117,9 @@ TEST(LogitSummary, OfEqualLogitsIsUniform) {
 
 // exp of these overflows float32 long before.
 TEST(LogitSummary, BearsLargeLogits) {
-  const auto unit = at::tensor({{1.0F, -1.0F}});  // its norm changes nothing
-  const auto given =
-      Case{at::tensor({{500.0F, -500.0F}, {499.5F, -499.5F}, {-500.0F, 500.0F}}), at::ones({2}), unit, {1}};
+  const auto unit = at::tensor({1.0F, -1.0F}).unsqueeze(0);  // its norm changes nothing
+  const auto given = Case{
+      at::tensor({500.0F, -500.0F, 499.5F, -499.5F, -500.0F, 500.0F}).view({3, 2}), at::ones({2}), unit, {1}};
   const auto summary = summarize(given, given.targets);
   const double p = 1 / (1 + std::exp(1));
   EXPECT_NEAR(summary.log_likelihood[0], std::log(p), 1e-5);
