@@ -10,7 +10,7 @@ namespace attention_bypass {
 
 namespace {
 
-std::string name_of(at::ScalarType type) {
+std::string dtype_name(at::ScalarType type) {
   if (type == at::kHalf) return "float16";
   if (type == at::kBFloat16) return "bfloat16";
   return type == at::kDouble ? "float64" : "float32";
@@ -35,7 +35,7 @@ void throw_not_finite(const Model& model, const TokenRow& tokens, const BypassPl
   std::string where = "the residual stream is finite, so the logits overflow in the output embedding";
   if (first == -1) where = "the residual stream is not finite from the token embedding on";
   if (first >= 0) where = "the residual stream is not finite from block " + std::to_string(*first) + " on";
-  throw Error("NOT_FINITE", "expected finite numbers from " + call + " in " + name_of(model.dtype()) +
+  throw Error("NOT_FINITE", "expected finite numbers from " + call + " in " + dtype_name(model.dtype()) +
                                 " but some are NaN or infinite: " + where + "; " + advice(model.dtype()));
 }
 

@@ -33,7 +33,7 @@ at::Tensor Model::embed(const at::Tensor& ids, const at::Tensor& positions) cons
     const auto found = at::embedding(table, indices);
     return found.scalar_type() == stream_type ? found : found.to(stream_type);
   };
-  const auto tokens = [&] {
+  auto tokens = [&] {
     const auto found = architecture_.offloaded.find(architecture_.token_embedding._ivalue().get());
     if (found == architecture_.offloaded.end()) return rows(weight(architecture_.token_embedding), ids);
     // Reads only the rows of tokens that occur; ids become indices of these rows.
