@@ -231,7 +231,12 @@ export interface NativePlatform {
   /** The instructions of this package's own products of a few tokens, such as "AVX2"; "" if it has none for this processor. */
   cpuKernels: string;
   /** The dtype in which the CPU computes for models in half precision: float32 on processors that are slower in half precision. */
-  cpuArithmetic: { bfloat16: "bfloat16" | "float32"; float16: "float16" | "float32" };
+  cpuArithmetic: {
+    /** For models in bfloat16. */
+    bfloat16: "bfloat16" | "float32";
+    /** For models in float16. */
+    float16: "float16" | "float32";
+  };
   /** The default number of threads for computations. */
   threads: number;
   /** The number of CUDA devices. */

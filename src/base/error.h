@@ -10,6 +10,10 @@ namespace attention_bypass {
 class Error : public std::runtime_error {
  public:
   Error(std::string code, const std::string& message) : std::runtime_error(message), code_(std::move(code)) {}
+  // Copied instead of moved: moving a std::runtime_error needs a newer libstdc++ than libtorch.
+  Error(const Error&) = default;
+  Error& operator=(const Error&) = default;
+  ~Error() override = default;
   const std::string& code() const noexcept { return code_; }
 
  private:

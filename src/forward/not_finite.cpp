@@ -36,7 +36,8 @@ void throw_not_finite(const Model& model, const TokenRow& tokens, const BypassPl
   if (first == -1) where = "the residual stream is not finite from the token embedding on";
   if (first >= 0) where = "the residual stream is not finite from block " + std::to_string(*first) + " on";
   throw Error("NOT_FINITE", "expected finite numbers from " + call + " in " + dtype_name(model.dtype()) +
-                                " but some are NaN or infinite: " + where + "; " + advice(model.dtype()));
+                                " but some are NaN or infinite: " + where + "; " +
+                                advice(c10::typeMetaToScalarType(model.arithmetic().dtype())));
 }
 
 }  // namespace attention_bypass
