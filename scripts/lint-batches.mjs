@@ -14,17 +14,26 @@ function flagsOf({ command }) {
     .replace(/ -o \S+ -c \S+$/, "")
     .replace(/ -include \S*cmake_pch\.hxx/, "")
     .replace(/ -Winvalid-pch| -ffunction-sections| -D\S+_EXPORTS| -O\d/g, "")
-    .replace(/ -fopenmp /, " -fopenmp-simd ");
+    .replace(/ -fopenmp /, " -fopenmp-simd ")
+    .concat(" -Wno-unknown-warning-option");
 }
 
 /** misc-unused-using-decls and misc-unused-alias-decls report nothing from an included file. */
 const mustBeAlone = (name) => /^\s*(using [\w:]+;|namespace \w+ = )/m.test(readFileSync(path.join(root, name), "utf8"));
 
+/** The sources that a command compiles: itself, or those of the batch that it compiles. */
+function sourcesOf(file) {
+  if (/\.cpp$/.test(file)) return [file];
+  return Array.from(readFileSync(file, "utf8").matchAll(/^#include "(.+\.cpp)"$/gm), ([, source]) => source);
+}
+
 const sources = new Map();
 for (const entry of JSON.parse(readFileSync(path.join(root, "build", "compile_commands.json"), "utf8"))) {
-  const name = path.relative(root, entry.file);
-  // A source that several addons contain is checked once.
-  if (/^(src|binding)\//.test(name)) sources.set(name, flagsOf(entry));
+  for (const file of sourcesOf(entry.file)) {
+    const name = path.relative(root, file);
+    // A source that several addons contain is checked once.
+    if (/^(src|binding)\//.test(name)) sources.set(name, flagsOf(entry));
+  }
 }
 
 const database = [];
