@@ -37,14 +37,21 @@ export function tensorsOf({ blocks, width, vocabulary }) {
 
 const sizeOf = (shape) => shape.reduce((product, size) => product * size, 1);
 
-function writeWeights(file, shape, next) {
+/** The bytes of numbers in a dtype. bfloat16 is the upper half of float32. */
+function bytesOf(numbers, dtype) {
+  if (dtype === "float32") return Buffer.from(numbers.buffer);
+  return Buffer.from(Uint16Array.from(new Uint32Array(numbers.buffer), (bits) => bits >>> 16).buffer);
+}
+
+function writeWeights(file, shape, next, dtype) {
+  const size = dtype === "float32" ? 4 : 2;
   const tensors = tensorsOf(shape);
   const header = { __metadata__: { format: "pt" } };
   let end = 0;
   for (const [name, shape] of tensors) {
     const begin = end;
-    end += 4 * sizeOf(shape);
-    header[name] = { dtype: "F32", shape, data_offsets: [begin, end] };
+    end += size * sizeOf(shape);
+    header[name] = { dtype: dtype === "float32" ? "F32" : "BF16", shape, data_offsets: [begin, end] };
   }
   const text = JSON.stringify(header);
   const padded = Buffer.from(text.padEnd(8 * Math.ceil(text.length / 8)));
@@ -56,7 +63,7 @@ function writeWeights(file, shape, next) {
     for (const [name, shape] of tensors) {
       // Of the norms alone.
       const value = /norm\.weight$/.test(name) ? () => 1 : () => 0.035 * next();
-      const bytes = Buffer.from(Float32Array.from({ length: sizeOf(shape) }, value).buffer);
+      const bytes = bytesOf(Float32Array.from({ length: sizeOf(shape) }, value), dtype);
       for (let at = 0; at < bytes.length; ) at += writeSync(opened, bytes, at);
     }
   } finally {
@@ -73,12 +80,12 @@ function writeRows(file, rows, length, vocabulary, next) {
   writeFileSync(file, Buffer.concat([begin, Buffer.from(`${header}\n`), Buffer.from(ids.buffer)]));
 }
 
-/** Writes config.json, model.safetensors and samples.npy, rows of 64 tokens. */
-export function writeRandomCheckpoint(folder, shape, rows) {
+/** Writes config.json, model.safetensors ("float32" or "bfloat16") and samples.npy, rows of 64 tokens. */
+export function writeRandomCheckpoint(folder, shape, rows, dtype = "float32") {
   const { blocks, width, heads, vocabulary, contextLength } = shape;
   const next = randomNumbers();
   mkdirSync(folder, { recursive: true });
-  writeWeights(path.join(folder, "model.safetensors"), shape, next);
+  writeWeights(path.join(folder, "model.safetensors"), shape, next, dtype);
   writeRows(path.join(folder, "samples.npy"), rows, 64, vocabulary, next);
   const config = {
     architectures: ["GPTNeoXForCausalLM"],

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/device.h"
+#include "base/launches.h"
 #include "handles.h"
 #include "product/product.h"
 #include "values.h"
@@ -74,6 +75,22 @@ Napi::Value free_memory_of(const Napi::CallbackInfo& info) {
   }
 }
 
+Napi::Value launches_of(const Napi::CallbackInfo& info) {
+  const auto counted = launches();
+  auto object = Napi::Object::New(info.Env());
+  const auto set = [&object](const char* name, int64_t count) {
+    object.Set(name, static_cast<double>(count));
+  };
+  set("operators", counted.operators);
+  set("uploads", counted.uploads);
+  set("uploadedBytes", counted.uploaded_bytes);
+  set("readbacks", counted.readbacks);
+  set("keyValueBytes", counted.key_value_bytes);
+  set("decodedRows", counted.decoded_rows);
+  count_launches(info[0].ToBoolean());
+  return object;
+}
+
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("Control", ControlHandle::define(env));
   exports.Set("Model", ModelHandle::define(env));
@@ -84,6 +101,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
               Napi::Function::New(env, [](const Napi::CallbackInfo&) { JobQueue::end_all(); }, "endAll"));
   exports.Set("platform", Napi::Function::New(env, platform_of, "platform"));
   exports.Set("freeMemory", Napi::Function::New(env, free_memory_of, "freeMemory"));
+  exports.Set("launches", Napi::Function::New(env, launches_of, "launches"));
   return exports;
 }
 

@@ -12,7 +12,7 @@ const source = path.join(root, "src");
 const allowed = {
   base: [],
   weights: ["base"],
-  product: [],
+  product: ["base"],
   model: ["base", "product", "weights"],
   forward: ["base", "model"],
   head: ["base", "model", "product"],

@@ -25,6 +25,7 @@ export const slowTests = {
   "lifecycle.test.ts": "makes every call with a model that is slow enough to interrupt",
   "lifetime-stress.test.ts": "calls twenty thousand times",
   "memory.test.ts": "loads models a thousand times",
+  "operators.test.ts": "runs other tests again, with libtorch's operators alone",
   "package.test.ts": "packs, installs and uses the package",
   "python.test.ts": "computes perplexities in Python",
   "report.test.ts": "draws every figure in every format",

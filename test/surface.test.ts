@@ -28,6 +28,7 @@ t.test("the addon is what lib/addon/native.ts says", async (t) => {
     Scorer: true,
     platform: true,
     freeMemory: true,
+    launches: true,
     Traced: true,
     endAll: true,
   });

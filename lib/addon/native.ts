@@ -245,6 +245,16 @@ export interface NativePlatform {
   cudaRefusal: string;
 }
 
+/** What computations asked of their device: src/base/launches.h. */
+export interface NativeLaunches {
+  operators: number;
+  uploads: number;
+  uploadedBytes: number;
+  readbacks: number;
+  keyValueBytes: number;
+  decodedRows: number;
+}
+
 export interface Addon {
   Control: new (onProgress?: (fraction: number) => void) => NativeControl;
   Model: new () => NativeModel;
@@ -255,6 +265,8 @@ export interface Addon {
   platform(): Promise<NativePlatform>;
   /** Returns the free bytes of a CUDA device. Throws {@link NativeError}. */
   freeMemory(device: string): number;
+  /** Returns what computations asked of their device since the last call, if it was told to count; whether to count from now on. */
+  launches(count: boolean): NativeLaunches;
   /**
    * Sets the limits of this process permanently, then loads a TorchScript module, whose code is untrusted. Use it only
    * in a process that was started for this. Throws {@link NativeError}.

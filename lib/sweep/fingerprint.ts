@@ -15,6 +15,9 @@ export interface FileHash {
 
 const chunkBytes = 2 ** 20;
 
+/** Hashes of files of loaded models, so that only the first sweep of a model reads its files. */
+const known = new WeakMap<FileIdentity, FileHash>();
+
 /**
  * Returns the hash of a file that a model was loaded from. Throws WEIGHTS_CHANGED if the file has changed since then.
  */
@@ -30,6 +33,8 @@ export function hashFile(file: FileIdentity, signal: AbortSignal | undefined): P
       );
     };
     await checkSame();
+    const before = known.get(file);
+    if (before !== undefined) return before;
     const hash = node.crypto.createHash("sha256");
     const bytes = Buffer.alloc(chunkBytes);
     for (let position = 0, read = 1; read > 0; position += read) {
@@ -38,7 +43,9 @@ export function hashFile(file: FileIdentity, signal: AbortSignal | undefined): P
       hash.update(bytes.subarray(0, read));
     }
     await checkSame();
-    return { name: path.basename(file.path), sha256: hash.digest("hex") };
+    const result = { name: path.basename(file.path), sha256: hash.digest("hex") };
+    known.set(file, result);
+    return result;
   });
 }
 

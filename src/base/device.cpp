@@ -10,6 +10,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <cstdlib>
 #include <string_view>
 
 #include "base/error.h"
@@ -56,6 +57,14 @@ at::Device device_of(const std::string& name) {
                     "\" but received \"" + name + "\"");
   }
   return at::Device(at::kCUDA, static_cast<at::DeviceIndex>(index));
+}
+
+bool operators_only(at::Device device) {
+  static const bool on_cpu_too = [] {
+    const char* chosen = std::getenv("ATTENTION_BYPASS_OPERATORS");  // NOLINT(concurrency-mt-unsafe)
+    return chosen != nullptr && std::string_view(chosen) == "1";
+  }();
+  return !device.is_cpu() || on_cpu_too;
 }
 
 int64_t free_memory(at::Device device) {

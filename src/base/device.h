@@ -18,6 +18,11 @@ Platform platform();
 // name: "cpu", "cuda" or "cuda:N". Throws DEVICE_UNAVAILABLE.
 at::Device device_of(const std::string& name);
 
+// Whether to compute on this device with libtorch's operators alone. On the CPU the project has its own code
+// for what takes longest; ATTENTION_BYPASS_OPERATORS=1 in the environment turns that off, so that what runs
+// on a GPU can be tested and counted without one.
+bool operators_only(at::Device device);
+
 // The number of free bytes on a CUDA device.
 int64_t free_memory(at::Device device);
 

@@ -3,13 +3,17 @@
 #include <ATen/ATen.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <vector>
 
 #include "base/control.h"
 #include "base/operations.h"
+#include "decode/decoding_row.h"
+#include "decode/device_rows.h"
 #include "decode/key_value_store.h"
+#include "decode/step_graph.h"
 #include "forward/forward_pass.h"
 #include "forward/key_value_cache.h"
 
@@ -34,12 +38,14 @@ class Decoder {
 
   // Allocates memory for exactly these rows. Without this call, memory grows as rows are added.
   void reserve(int64_t rows, int64_t tokens);
-  // Adds a row. Returns its id. Throws what allocating memory throws.
+  // Adds a row. Returns its id. Throws what allocating memory throws. On a device, rows that are removed
+  // early should be added last: the others are then computed without them.
   int64_t add(const Start& start);
   void remove(int64_t id);
 
   // Computes one token of each of these rows. Returns the residual streams after the last block, (rows,
-  // hidden size). Other rows are unchanged. After an exception, these rows must only be removed.
+  // hidden size), which the next step may overwrite. Other rows are unchanged. After an exception, these rows
+  // must only be removed.
   at::Tensor step(const std::vector<int64_t>& ids, const std::vector<int64_t>& tokens, Control& control);
 
   int64_t rows() const { return std::ssize(rows_); }
@@ -50,41 +56,39 @@ class Decoder {
   static int64_t token_bytes(const Model& model);
 
  private:
-  class Reader;
-  struct Row {
-    Start start;
-    int64_t slot;
-    int64_t shared;  // the number of tokens before those in the slot
-    int64_t stored;  // the number of tokens in the slot
-
-    int64_t position() const { return shared + stored; }  // the position of the next token
-  };
-  // Rows whose prompts are in one entry of the cache.
-  struct Group {
-    const KeyValueCache::Entry* prompt;
-    at::Tensor places, rows;  // indices among the attending rows of the step, and in the entry
-  };
   // The part of a step's state that is reused while the rows are the same.
   struct Batch {
     std::vector<int64_t> ids;
-    std::vector<Row*> rows;
+    // The rows that are computed: on the CPU those of `ids`, on a device those of all slots up to the last,
+    // nullptr for one that is not decoded.
+    std::vector<DecodingRow*> rows;
     std::vector<RowBypasses> bypasses;            // for each block
     std::vector<std::vector<int64_t>> attending;  // for each block, indices of the rows that attend
-    std::vector<std::vector<Group>> groups;       // for each block, if prompts are gathered
-    at::Tensor slots;   // (rows), the index of the first token of each row's slot in (slots * capacity)
-    at::Tensor shared;  // (rows, 1), the number of tokens before those in the slot
-    int64_t longest_shared = 0;
+    // On a device:
+    std::vector<size_t> places;  // of the ids among the rows
+    at::Tensor order;            // the same; undefined: the rows are those of `ids`
+    at::Tensor tokens;           // (rows, 1)
+    std::unique_ptr<DeviceRows> on_device;
+    int64_t longest = 0;  // the number of tokens in a slot that attention reads
+    std::unique_ptr<StepGraph> graph;
   };
 
-  // Whether attention reads keys and values in place. Otherwise they are copied for libtorch's attention.
-  bool in_place() const;
+  // Whether attention reads keys and values in place with the project's own code for the CPU.
+  bool on_host() const;
   int64_t used() const;
   void arrange(const std::vector<int64_t>& ids);
+  void arrange_slots();
+  void compile_bypasses();
+  at::Tensor step_on_host(const std::vector<int64_t>& tokens, Control& control);
+  at::Tensor step_on_device(const std::vector<int64_t>& tokens, Control& control);
+  at::Tensor through_blocks(at::Tensor stream, const Positions& positions, DecodingReader& reader,
+                            const std::function<void()>& before_block);
+  double operations_of_step() const;
 
   const Model& model_;
   Operations costs_;
   KeyValueStore store_;
-  std::map<int64_t, Row> rows_;
+  std::map<int64_t, DecodingRow> rows_;
   int64_t next_id_ = 0;
   Batch batch_;
 };

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "base/finite.h"
 #include "decode/step_threads.h"
+#include "decode/token_choice.h"
 #include "forward/not_finite.h"
 #include "forward/prompt_pass.h"
 
@@ -169,42 +169,30 @@ at::Tensor Generator::read_one_plan(const std::vector<Row*>& rows, const Plans& 
 std::vector<Generator::Token> Generator::choose(const std::vector<Row*>& rows, const at::Tensor& streams,
                                                 Control& control) {
   const StepThreads threads(model_->config(), rows.size());
-  const auto logits = model_->unembed(streams);
-  std::vector<Token> chosen(rows.size());
-  if (!all_finite(logits)) {
-    for (size_t place = 0; place < rows.size(); ++place) {
-      if (all_finite(logits[static_cast<int64_t>(place)])) continue;
-      try {
-        throw_not_finite(*model_, rows[place]->tokens, rows[place]->request->plan, "generation", control);
-      } catch (const Error& error) {
-        if (error.code() == "ABORTED") throw;
-        chosen[place].failure = error;
-      }
+  std::vector<Chooser> choosers;
+  for (auto* row : rows) choosers.push_back({&row->request->sampling, &row->random});
+  const auto choices = choose_tokens(model_->unembed(streams), choosers);
+  std::vector<Token> tokens;
+  for (size_t place = 0; place < rows.size(); ++place) {
+    const auto& choice = choices[place];
+    auto& row = *rows[place];
+    auto& token = tokens.emplace_back(Token{false, choice.token, choice.log_probability, {}});
+    if (choice.finite) {
+      row.tokens.push_back(choice.token);
+    } else {
+      token.failure = not_finite(row, control);
     }
   }
-  const auto greedy = logits.argmax(1).to(at::kCPU);
-  const bool draws =
-      std::any_of(rows.begin(), rows.end(), [](const Row* row) { return !row->request->sampling.greedy(); });
-  const auto on_host = draws ? logits.to(at::kCPU).contiguous() : at::Tensor();
-  std::vector<int64_t> tokens;
-  for (size_t place = 0; place < rows.size(); ++place) {
-    auto& row = *rows[place];
-    const auto index = static_cast<int64_t>(place);
-    tokens.push_back(greedy.const_data_ptr<int64_t>()[index]);
-    if (row.request->sampling.greedy() || chosen[place].failure) continue;
-    tokens.back() = sample_token(on_host.const_data_ptr<float>() + index * on_host.size(1), on_host.size(1),
-                                 row.request->sampling, row.random);
+  return tokens;
+}
+
+Error Generator::not_finite(const Row& row, Control& control) const {
+  try {
+    throw_not_finite(*model_, row.tokens, row.request->plan, "generation", control);
+  } catch (const Error& error) {
+    if (error.code() == "ABORTED") throw;
+    return error;
   }
-  const auto picked = at::tensor(tokens, at::kLong).to(logits.device()).unsqueeze(1);
-  const auto likelihoods =
-      (logits.gather(1, picked).squeeze(1) - logits.logsumexp(1)).to(at::kCPU).contiguous();
-  for (size_t place = 0; place < rows.size(); ++place) {
-    chosen[place].pending = false;
-    chosen[place].token = tokens[place];
-    chosen[place].log_probability = likelihoods.const_data_ptr<float>()[place];
-    rows[place]->tokens.push_back(tokens[place]);
-  }
-  return chosen;
 }
 
 }  // namespace attention_bypass

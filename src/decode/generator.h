@@ -84,6 +84,8 @@ class Generator {
   at::Tensor read_one_plan(const std::vector<Row*>& rows, const Plans& plans, KeyValueCache& cache,
                            Control& control) const;
   std::vector<Token> choose(const std::vector<Row*>& rows, const at::Tensor& streams, Control& control);
+  // Returns NOT_FINITE for a row whose next logits are not finite. Throws ABORTED.
+  Error not_finite(const Row& row, Control& control) const;
 
   std::shared_ptr<const Model> model_;
   Decoder decoder_;

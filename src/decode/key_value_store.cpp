@@ -4,6 +4,8 @@
 #include <array>
 #include <functional>
 
+#include "base/launches.h"
+
 namespace attention_bypass {
 
 KeyValueStore::KeyValueStore(const ModelConfig& config, const at::TensorOptions& options, bool zeroed)
@@ -13,9 +15,10 @@ KeyValueStore::KeyValueStore(const ModelConfig& config, const at::TensorOptions&
       zeroed_(zeroed),
       entries_(static_cast<size_t>(config.block_count)) {}
 
-at::Tensor KeyValueStore::allocate() const {
-  const std::array<int64_t, 4> shape = {slots_, capacity_, heads_, head_size_};
-  return zeroed_ ? at::zeros(shape, options_) : at::empty(shape, options_);
+KeyValueStore::Entry KeyValueStore::allocate() const {
+  const std::array<int64_t, 5> shape = {2, slots_, capacity_, heads_, head_size_};
+  const auto both = zeroed_ ? at::zeros(shape, options_) : at::empty(shape, options_);
+  return {both, both.select(0, 0), both.select(0, 1)};
 }
 
 void KeyValueStore::reserve(int64_t slots, int64_t capacity, int64_t used) {
@@ -23,15 +26,16 @@ void KeyValueStore::reserve(int64_t slots, int64_t capacity, int64_t used) {
   const int64_t old_slots = slots_;
   slots_ = std::max(slots, slots_);
   capacity_ = std::max(capacity, capacity_);
+  if (zeroed_) capacity_ = (capacity_ + capacity_step - 1) / capacity_step * capacity_step;
   for (int64_t slot = slots_ - 1; slot >= old_slots; --slot) free_.push_back(slot);
   std::sort(free_.begin(), free_.end(), std::greater<>());
-  for (auto& [keys, values] : entries_) {
-    if (!keys.defined()) continue;
-    for (auto* tensor : {&keys, &values}) {
-      auto larger = allocate();
-      larger.narrow(0, 0, old_slots).narrow(1, 0, used).copy_(tensor->narrow(1, 0, used));
-      *tensor = larger;
-    }
+  for (auto& entry : entries_) {
+    if (!entry.both.defined()) continue;
+    auto larger = allocate();
+    const auto kept = entry.both.narrow(2, 0, used);
+    count_key_values(kept);
+    larger.both.narrow(1, 0, old_slots).narrow(2, 0, used).copy_(kept);
+    entry = larger;
   }
 }
 
@@ -44,11 +48,9 @@ int64_t KeyValueStore::take(int64_t tokens, int64_t used) {
   const int64_t slot = free_.back();
   free_.pop_back();
   if (!zeroed_) return slot;
-  for (auto& [keys, values] : entries_) {
-    if (!keys.defined()) continue;
+  for (auto& entry : entries_) {
     // An earlier row may have left NaN.
-    keys.select(0, slot).zero_();
-    values.select(0, slot).zero_();
+    if (entry.both.defined()) entry.both.select(1, slot).zero_();
   }
   return slot;
 }
@@ -65,7 +67,7 @@ void KeyValueStore::release(int64_t slot) {
 
 KeyValueStore::Entry& KeyValueStore::at(int64_t block) {
   auto& entry = entries_[static_cast<size_t>(block)];
-  if (!entry.keys.defined()) entry = {allocate(), allocate()};
+  if (!entry.both.defined()) entry = allocate();
   return entry;
 }
 

@@ -14,10 +14,15 @@ namespace attention_bypass {
 class KeyValueStore {
  public:
   struct Entry {
-    at::Tensor keys, values;  // (slots, capacity, heads, head size)
+    at::Tensor both;          // (2, slots, capacity, heads, head size)
+    at::Tensor keys, values;  // its parts
   };
 
-  // zeroed: set memory to zero first, for attention that also multiplies masked values.
+  // The attention kernels of GPUs need masks whose rows are aligned.
+  static constexpr int64_t capacity_step = 16;
+
+  // zeroed: set memory to zero first, for attention that also multiplies masked values; capacities are then
+  // multiples of capacity_step.
   KeyValueStore(const ModelConfig& config, const at::TensorOptions& options, bool zeroed);
 
   // Allocates at least this many slots of at least this many tokens. used: the number of tokens in use in the
@@ -32,7 +37,7 @@ class KeyValueStore {
   int64_t capacity() const { return capacity_; }
 
  private:
-  at::Tensor allocate() const;
+  Entry allocate() const;
 
   int64_t heads_, head_size_;
   at::TensorOptions options_;

@@ -35,6 +35,11 @@ void sort_until(std::vector<int64_t>& candidates, const float* logits, const Eno
 
 }  // namespace
 
+double uniform(std::mt19937_64& random) {
+  // 53 random bits: the distributions of standard libraries differ between implementations.
+  return static_cast<double>(random() >> 11) * 0x1.0p-53;
+}
+
 int64_t sample_token(const float* logits, int64_t count, const Sampling& sampling, std::mt19937_64& random) {
   std::vector<int64_t> candidates(static_cast<size_t>(count));
   std::iota(candidates.begin(), candidates.end(), 0);
@@ -65,8 +70,7 @@ int64_t sample_token(const float* logits, int64_t count, const Sampling& samplin
   } else {
     for (const auto token : candidates) cumulative.push_back(sum += weight(token));
   }
-  // Uses 53 random bits as a number in [0, 1): standard library distributions differ between implementations.
-  const double share = static_cast<double>(random() >> 11) * 0x1.0p-53;
+  const double share = uniform(random);
   const auto drawn = std::upper_bound(cumulative.begin(), cumulative.end(), share * cumulative.back());
   const auto index = std::min<std::ptrdiff_t>(drawn - cumulative.begin(),
                                               static_cast<std::ptrdiff_t>(cumulative.size()) - 1);

@@ -14,6 +14,9 @@ struct Sampling {
   bool greedy() const { return temperature == 0; }
 };
 
+// Returns a number in [0, 1), the same on every platform for a given state of `random`.
+double uniform(std::mt19937_64& random);
+
 // Samples a token from logits[0 .. count). Applies temperature, then top-k, then top-p. Deterministic for a
 // given state of `random`.
 int64_t sample_token(const float* logits, int64_t count, const Sampling& sampling, std::mt19937_64& random);

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
+
+#include "base/transfer.h"
 
 namespace attention_bypass {
 
@@ -30,9 +33,7 @@ at::Tensor bypass_heads(const CompiledBypass& bypass, const at::Tensor& mixed, c
   return result;
 }
 
-at::Tensor indices(const std::vector<int64_t>& rows, at::Device device) {
-  return at::tensor(rows, at::kLong).to(device);
-}
+at::Tensor indices(const std::vector<int64_t>& rows, at::Device device) { return to_device(rows, device); }
 
 std::vector<RowBypasses::Group> groups(const std::map<const CompiledBypass*, std::vector<int64_t>>& rows,
                                        at::Device device) {
@@ -43,35 +44,46 @@ std::vector<RowBypasses::Group> groups(const std::map<const CompiledBypass*, std
 
 }  // namespace
 
-RowBypasses::RowBypasses(const std::vector<const CompiledBypass*>& bypasses, at::Device device) {
+RowBypasses::RowBypasses(const std::vector<const CompiledBypass*>& bypasses, at::Device device, bool dense) {
   const auto same = [&](const CompiledBypass* bypass) { return bypass == bypasses.front(); };
   if (std::all_of(bypasses.begin(), bypasses.end(), same)) {
     common = bypasses.front();
     attending_count = common->attends() ? std::ssize(bypasses) : 0;
     return;
   }
-  std::vector<int64_t> attends, runs_mlp;
+  const bool all_attend =
+      dense && std::any_of(bypasses.begin(), bypasses.end(), std::mem_fn(&CompiledBypass::attends));
+  const auto with_mlp = std::count_if(bypasses.begin(), bypasses.end(), [](const CompiledBypass* bypass) {
+    return bypass->mlp == BypassMode::none;
+  });
+  const bool all_run_mlp = dense && 2 * with_mlp >= std::ssize(bypasses);
+  std::vector<int64_t> attends, runs_mlp, no_attention, no_mlp;
   std::map<const CompiledBypass*, std::vector<int64_t>> by_heads, by_replacement, by_mlp_mean;
   for (int64_t row = 0; row < std::ssize(bypasses); ++row) {
     const auto* bypass = bypasses[static_cast<size_t>(row)];
     if (bypass->attends()) {
-      if (bypass->heads.defined()) by_heads[bypass].push_back(std::ssize(attends));
+      if (bypass->heads.defined()) by_heads[bypass].push_back(all_attend ? row : std::ssize(attends));
       attends.push_back(row);
-    } else if (bypass->attention != BypassMode::zero) {
+    } else if (bypass->attention == BypassMode::zero) {
+      no_attention.push_back(row);
+    } else {
       by_replacement[bypass].push_back(row);
     }
     if (bypass->mlp == BypassMode::none) runs_mlp.push_back(row);
+    if (bypass->mlp == BypassMode::zero) no_mlp.push_back(row);
     if (bypass->mlp == BypassMode::mean) by_mlp_mean[bypass].push_back(row);
   }
-  const auto some = [&](const std::vector<int64_t>& rows) {
-    return rows.size() == bypasses.size() ? at::Tensor() : indices(rows, device);
+  const auto some = [&](const std::vector<int64_t>& rows, bool all) {
+    return all || rows.size() == bypasses.size() ? at::Tensor() : indices(rows, device);
   };
   attending_count = std::ssize(attends);
-  attending = some(attends);
+  attending = some(attends, all_attend);
+  if (all_attend && !no_attention.empty()) without_attention = indices(no_attention, device);
   heads = groups(by_heads, device);
   replaced = groups(by_replacement, device);
   mlp_count = std::ssize(runs_mlp);
-  mlp = some(runs_mlp);
+  mlp = some(runs_mlp, all_run_mlp);
+  if (all_run_mlp && !no_mlp.empty()) without_mlp = indices(no_mlp, device);
   mlp_means = groups(by_mlp_mean, device);
 }
 
@@ -88,25 +100,25 @@ at::Tensor BlockStep::after(const RowBypasses& bypasses, bool narrow, Parts* par
   const auto attention = attention_output(bypasses, narrow);
   const auto between = block_.parallel() ? stream : sum(stream, attention);
   at::Tensor result;
-  at::Tensor mlp;
+  at::Tensor mlp_part;
   if (block_.parallel() && bypasses.common != nullptr && bypasses.common->mlp == BypassMode::none) {
     // In a parallel block, the MLP reads the same stream under every bypass.
     if (!with_mlp_.defined()) {
       const auto widest = entering(narrowing_.all);
-      shared_mlp_ = block_.mlp(widest);
+      shared_mlp_ = mlp(widest);
       with_mlp_ = widest + shared_mlp_;
     }
     const auto shared = [&](const at::Tensor& tensor) {
       return narrow && !narrowing_.all ? narrowing_.read(tensor) : tensor;
     };
     result = sum(shared(with_mlp_), attention);
-    if (parts != nullptr) mlp = shared(shared_mlp_);
+    if (parts != nullptr) mlp_part = shared(shared_mlp_);
   } else {
-    mlp = mlp_output(bypasses, between);
-    result = sum(between, mlp);
+    mlp_part = mlp_output(bypasses, between);
+    result = sum(between, mlp_part);
     if (block_.parallel()) result = sum(result, attention);
   }
-  if (parts != nullptr) *parts = {attention, between, mlp};
+  if (parts != nullptr) *parts = {attention, between, mlp_part};
   return result;
 }
 
@@ -126,7 +138,11 @@ at::Tensor BlockStep::entering(bool narrow) {
 
 void BlockStep::attend(const at::Tensor& rows) {
   if (mixed_.defined()) return;
-  normed_ = block_.attention_norm(rows.defined() ? stream_.index_select(0, rows) : stream_);
+  if (!rows.defined() && block_.joint_norms().defined()) {
+    std::tie(normed_, normed_for_mlp_) = block_.joint_norms()(stream_);
+  } else {
+    normed_ = block_.attention_norm(rows.defined() ? stream_.index_select(0, rows) : stream_);
+  }
   const auto rotation = rows.defined() ? positions_.of_rows(rows).rotation : positions_.rotation;
   projections_ = block_.attention().project(normed_, rotation);
   auto own = projections_;
@@ -162,6 +178,7 @@ at::Tensor BlockStep::attention_output(const RowBypasses& bypasses, bool narrow)
           bypass_heads(*bypass, mixed.index_select(0, rows), projections_.values.index_select(0, rows)));
     }
     output = block_.attention().output(mixed);
+    if (bypasses.without_attention.defined()) output.index_fill_(0, bypasses.without_attention, 0);
     if (bypasses.attending.defined()) {
       output = at::zeros(stream_.sizes(), output.options()).index_copy_(0, bypasses.attending, output);
     }
@@ -177,15 +194,22 @@ at::Tensor BlockStep::attention_output(const RowBypasses& bypasses, bool narrow)
   return output;
 }
 
+at::Tensor BlockStep::mlp(const at::Tensor& stream) {
+  return stream.is_same(stream_) && normed_for_mlp_.defined() ? block_.parts().mlp(normed_for_mlp_)
+                                                              : block_.mlp(stream);
+}
+
 at::Tensor BlockStep::mlp_output(const RowBypasses& bypasses, const at::Tensor& stream) {
   if (bypasses.common != nullptr) {
-    if (bypasses.common->mlp == BypassMode::none) return block_.mlp(stream);
+    if (bypasses.common->mlp == BypassMode::none) return mlp(stream);
     return bypasses.common->mlp_mean;
   }
-  if (bypasses.mlp_count > 0 && !bypasses.mlp.defined()) return block_.mlp(stream);
   at::Tensor output;
-  if (bypasses.mlp_count > 0) {
-    const auto some = block_.mlp(stream.index_select(0, bypasses.mlp));
+  if (bypasses.mlp_count > 0 && !bypasses.mlp.defined()) {
+    output = mlp(stream);
+    if (bypasses.without_mlp.defined()) output.index_fill_(0, bypasses.without_mlp, 0);
+  } else if (bypasses.mlp_count > 0) {
+    const auto some = mlp(stream.index_select(0, bypasses.mlp));
     output = at::zeros(stream.sizes(), some.options()).index_copy_(0, bypasses.mlp, some);
   }
   for (const auto& [bypass, rows] : bypasses.mlp_means) {

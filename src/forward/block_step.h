@@ -31,17 +31,21 @@ struct RowBypasses {
 
   // One bypass for all rows.
   explicit RowBypasses(const CompiledBypass& bypass) : common(&bypass) {}
-  // A bypass for each row.
-  RowBypasses(const std::vector<const CompiledBypass*>& bypasses, at::Device device);
+  // A bypass for each row. dense: attention that some row needs is computed for all rows, and replaced where
+  // it is bypassed; the MLP, if at least half of the rows need it. A GPU computes rows faster than it picks
+  // them.
+  RowBypasses(const std::vector<const CompiledBypass*>& bypasses, at::Device device, bool dense = false);
 
   const CompiledBypass* common = nullptr;  // the bypass of all rows; the fields below are then unused
   int64_t attending_count = 0;             // the number of rows that attend
   at::Tensor attending;                    // these rows; undefined: all rows
   std::vector<Group> heads;                // rows with bypassed heads, as indices into the attending rows
   std::vector<Group> replaced;             // rows whose whole attention is a constant or a short circuit
+  at::Tensor without_attention;            // rows that are computed but whose attention output is zero
   int64_t mlp_count = 0;                   // the number of rows whose MLP is computed
   at::Tensor mlp;                          // these rows; undefined: all rows
   std::vector<Group> mlp_means;            // rows whose MLP output is a constant
+  at::Tensor without_mlp;                  // rows that are computed but whose MLP output is zero
 };
 
 // Which tensors of a step are narrow: computed only at the positions that are read.
@@ -88,6 +92,7 @@ class BlockStep {
   at::Tensor attention_output(const RowBypasses& bypasses, bool narrow);
   at::Tensor common_attention_output(const CompiledBypass& bypass, bool narrow);
   at::Tensor mlp_output(const RowBypasses& bypasses, const at::Tensor& stream);
+  at::Tensor mlp(const at::Tensor& stream);
 
   const Block& block_;
   at::Tensor stream_;
@@ -95,6 +100,7 @@ class BlockStep {
   KeyValueReader& reader_;
   Narrowing narrowing_;
   at::Tensor normed_, mixed_;
+  at::Tensor normed_for_mlp_;  // of `stream_`, if it was computed with `normed_`
   Projections projections_;
   // For parallel blocks: the stream plus the MLP output, and the MLP output.
   at::Tensor with_mlp_, shared_mlp_;

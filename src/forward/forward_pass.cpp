@@ -2,12 +2,13 @@
 
 #include <algorithm>
 
+#include "base/device.h"
 #include "forward/row_reader.h"
 
 namespace attention_bypass {
 
 int64_t rows_at_once(at::Device device, int64_t length) {
-  const int64_t tokens = device.is_cpu() ? 1024 : 16384;
+  const int64_t tokens = operators_only(device) ? 16384 : 1024;
   return std::max<int64_t>(1, tokens / length);
 }
 
@@ -88,6 +89,13 @@ std::vector<at::Tensor> ForwardPass::run(Control& control) {
   for (int64_t index = 0; index < plans_.tree.blocks(); ++index) {
     control.check();
     const auto block = model_.block(index);
+    if (cache_ != nullptr) {
+      std::vector<int64_t> attending;
+      for (const auto& split : plans_.tree.splits(index)) {
+        if (split.attends) attending.push_back(split.node);
+      }
+      cache_->expect(index, std::move(attending));
+    }
     for (const auto& split : plans_.tree.splits(index)) pass(*block, index, split, control);
   }
   return std::move(streams_);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/transfer.h"
 #include "forward/visibility.h"
 
 namespace attention_bypass {
@@ -43,7 +44,7 @@ at::Tensor LongPrompt::next(Control& control) {
   Reader reader(*cache_, visibility, {1, 0, 1, {}, computed_, std::ssize(tokens)});
   const auto ids =
       at::tensor(c10::IntArrayRef(tokens.data() + computed_, tokens.data() + end), at::kLong).unsqueeze(0);
-  auto stream = model_.embed(ids.to(model_.device()), positions.values);
+  auto stream = model_.embed(to_device(ids, model_.device()), positions.values);
   for (int64_t index = 0; index < model_.config().block_count; ++index) {
     control.check();
     const auto block = model_.block(index);

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "base/control.h"
+#include "base/device.h"
 #include "forward/key_value_cache.h"
 #include "forward/prompt_pass.h"
 
@@ -16,7 +17,7 @@ class LongPrompt {
  public:
   // Prompts with more tokens than this are computed in pieces of this many tokens: enough for fast matrix
   // products, and few enough that rows which are decoded meanwhile wait for less than about half a second.
-  static int64_t piece(at::Device device) { return device.is_cpu() ? 256 : 2048; }
+  static int64_t piece(at::Device device) { return operators_only(device) ? 2048 : 256; }
 
   // row: must outlive this object. cache: gets the keys and values of the whole prompt, as node 0.
   LongPrompt(const Model& model, const PlannedRow& row, std::shared_ptr<KeyValueCache> cache);

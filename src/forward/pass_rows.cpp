@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/transfer.h"
+
 namespace attention_bypass {
 
 PassRows::PassRows(const std::vector<TokenRow>& rows, at::Device device)
@@ -18,7 +20,7 @@ PassRows::PassRows(const std::vector<PackedRow>& rows, const std::vector<std::ve
     out = std::copy(read.begin(), read.end(), out);
     out = std::fill_n(out, most - std::ssize(read), read.back());
   }
-  read_columns = filled.to(device);
+  read_columns = to_device(filled, device);
   read_positions = inputs.positions.gather(1, read_columns);
   if (inputs.branches.defined()) read_branches = inputs.branches.gather(1, read_columns);
   const int64_t last = inputs.ids.size(1) - most;

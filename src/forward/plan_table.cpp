@@ -2,6 +2,8 @@
 
 #include <map>
 
+#include "base/transfer.h"
+
 namespace attention_bypass {
 
 PlanTable::PlanTable(std::vector<BypassPlan> plans)
@@ -28,7 +30,7 @@ CompiledBypass compile(const BlockBypass& bypass, const at::TensorOptions& optio
     for (size_t head = 0; head < bypass.attention.heads.size(); ++head) {
       if (bypass.attention.heads[head]) heads.push_back(static_cast<int64_t>(head));
     }
-    compiled.heads = at::tensor(heads, at::kLong).to(options.device());
+    compiled.heads = to_device(heads, options.device());
   }
   if (bypass.attention.mode == BypassMode::mean) compiled.attention_mean = row(bypass.attention.mean);
   compiled.mlp = bypass.mlp.mode;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/transfer.h"
+
 namespace attention_bypass {
 
 TokenBatch TokenBatch::of(const std::vector<TokenRow>& rows, at::Device device) {
@@ -34,10 +36,10 @@ TokenBatch TokenBatch::of(const std::vector<PackedRow>& rows, at::Device device)
   const auto ends = at::tensor(batch.lengths, at::kLong).unsqueeze(1);
   const auto key_positions =
       at::where(at::arange(longest, at::kLong).unsqueeze(0) < ends, positions, hidden_position);
-  batch.ids = filled(&PackedRow::tokens).to(device);
-  batch.positions = positions.to(device);
-  batch.key_positions = key_positions.to(device);
-  if (packed) batch.branches = filled(&PackedRow::branches).to(device);
+  batch.ids = to_device(filled(&PackedRow::tokens), device);
+  batch.positions = to_device(positions, device);
+  batch.key_positions = to_device(key_positions, device);
+  if (packed) batch.branches = to_device(filled(&PackedRow::branches), device);
   return batch;
 }
 
@@ -47,8 +49,8 @@ TokenBatch TokenBatch::step(const TokenRow& tokens, const std::vector<int64_t>& 
   batch.lengths.assign(tokens.size(), 1);
   batch.even = std::all_of(positions.begin(), positions.end(),
                            [&positions](int64_t position) { return position == positions.front(); });
-  batch.ids = at::tensor(tokens, at::kLong).unsqueeze(1).to(device);
-  batch.positions = at::tensor(positions, at::kLong).unsqueeze(1).to(device);
+  batch.ids = to_device(tokens, device).unsqueeze(1);
+  batch.positions = to_device(positions, device).unsqueeze(1);
   batch.key_positions = batch.positions;
   return batch;
 }

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <utility>
 
+#include "base/device.h"
 #include "base/operations.h"
 #include "base/vectorized.h"
 #include "product/product.h"
@@ -238,7 +239,7 @@ void add_target(Totals& into, size_t position, float logit, int64_t token) {
 
 }  // namespace
 
-bool can_summarize_logits(const Model& model) { return model.device().is_cpu(); }
+bool can_summarize_logits(const Model& model) { return !operators_only(model.device()); }
 
 LogitSummary summarize_logits(const Model& model, const at::Tensor& hidden,
                               const std::vector<int64_t>& targets, Control& control) {

@@ -2,16 +2,20 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <utility>
 
 #include "base/operations.h"
+#include "base/transfer.h"
 #include "head/logit_summary.h"
 
 namespace attention_bypass {
 
 namespace {
 
-constexpr int64_t chunk_bytes = 32 << 20;
+// The size of the logits that are computed at once: few enough for the cache of a processor, and enough to
+// use all of a GPU.
+int64_t chunk_bytes(at::Device device) { return device.is_cpu() ? int64_t{32} << 20 : int64_t{512} << 20; }
 // The number of positions for which the output embedding is read once.
 constexpr int64_t positions_at_once = 4096;
 
@@ -20,11 +24,32 @@ void append(std::vector<Value>& values, const std::vector<Value>& more) {
   values.insert(values.end(), more.begin(), more.end());
 }
 
+// Values of chunks of positions, which stay on the device until all are computed.
+class Column {
+ public:
+  void add(const at::Tensor& values) { chunks_.push_back(values.to(at::kDouble)); }
+  const std::vector<at::Tensor>& chunks() const { return chunks_; }
+
+ private:
+  std::vector<at::Tensor> chunks_;
+};
+
+// Copies columns of the same length to the host at once: (columns, positions). float64 holds every token and
+// every float32 exactly.
+at::Tensor on_host(const std::vector<Column>& columns) {
+  std::vector<at::Tensor> rows;
+  for (const auto& column : columns) rows.push_back(at::cat(column.chunks()));
+  return to_host(at::stack(rows));
+}
+
 template <typename Value>
-void append(std::vector<Value>& values, const at::Tensor& tensor) {
-  const auto data = tensor.to(at::kCPU).contiguous();
-  const auto* begin = data.const_data_ptr<Value>();
-  values.insert(values.end(), begin, begin + data.numel());
+std::vector<Value> row(const at::Tensor& rows, int64_t index) {
+  const auto values = rows.select(0, index);
+  const auto* begin = values.const_data_ptr<double>();
+  std::vector<Value> result;
+  std::transform(begin, begin + values.numel(), std::back_inserter(result),
+                 [](double value) { return static_cast<Value>(value); });
+  return result;
 }
 
 at::Tensor scheme_log_likelihood(const at::Tensor& logits, const at::Tensor& target_logits,
@@ -44,7 +69,7 @@ template <typename Work>
 void for_logits(const Model& model, const at::Tensor& hidden, Control& control, const Work& work) {
   const Operations operations(model.config());
   const int64_t row_bytes = model.config().vocabulary_size * static_cast<int64_t>(sizeof(float));
-  const int64_t chunk = std::max<int64_t>(1, chunk_bytes / row_bytes);
+  const int64_t chunk = std::max<int64_t>(1, chunk_bytes(model.device()) / row_bytes);
   for (int64_t begin = 0; begin < hidden.size(0); begin += chunk) {
     control.check();
     const int64_t count = std::min(chunk, hidden.size(0) - begin);
@@ -73,17 +98,25 @@ TokenScores score_tokens(const Model& model, const at::Tensor& hidden, const std
     scores.scheme_log_likelihood = scores.log_likelihood;
     return scores;
   }
-  const auto all = at::tensor(targets, at::kLong).to(model.device());
+  if (targets.empty()) return scores;
+  const auto all = to_device(targets, model.device());
+  std::vector<Column> columns(5);
   for_logits(model, hidden, control, [&](const at::Tensor& logits, int64_t begin, int64_t count) {
     const auto target = all.narrow(0, begin, count).unsqueeze(1);
-    append(scores.predicted, logits.argmax(1));
-    append(scores.margin, logits.gather(1, target).squeeze(1) - logits.scatter(1, target, -INFINITY).amax(1));
-    append(scores.scheme_log_likelihood,
-           scheme_log_likelihood(logits, logits.gather(1, target).squeeze(1), scheme));
+    const auto target_logits = logits.gather(1, target).squeeze(1);
+    columns[0].add(logits.argmax(1));
+    columns[1].add(target_logits - logits.scatter(1, target, -INFINITY).amax(1));
+    columns[2].add(scheme_log_likelihood(logits, target_logits, scheme));
     const auto log_probabilities = logits.log_softmax(1);
-    append(scores.log_likelihood, log_probabilities.gather(1, target).squeeze(1));
-    append(scores.entropy, log_probabilities.exp().mul_(log_probabilities).sum(1).neg_());
+    columns[3].add(log_probabilities.gather(1, target).squeeze(1));
+    columns[4].add(log_probabilities.exp().mul_(log_probabilities).sum(1).neg_());
   });
+  const auto rows = on_host(columns);
+  scores.predicted = row<int64_t>(rows, 0);
+  scores.margin = row<float>(rows, 1);
+  scores.scheme_log_likelihood = row<float>(rows, 2);
+  scores.log_likelihood = row<float>(rows, 3);
+  scores.entropy = row<float>(rows, 4);
   return scores;
 }
 
@@ -105,12 +138,16 @@ BestTokens best_tokens(const Model& model, const at::Tensor& hidden, Control& co
     best.tokens = std::move(summary.best);
     doubts = std::move(summary.doubt);
   } else {
+    std::vector<Column> columns(2);
     for_logits(model, hidden, control, [&](const at::Tensor& logits, int64_t, int64_t) {
-      append(best.tokens, logits.argmax(1));
+      columns[0].add(logits.argmax(1));
       // If some logit is NaN or infinite, so is the minimum or the maximum.
       const auto [least, greatest] = logits.aminmax(1);
-      append(doubts, (greatest - least) * 0);
+      columns[1].add((greatest - least) * 0);
     });
+    const auto rows = on_host(columns);
+    best.tokens = row<int64_t>(rows, 0);
+    doubts = row<float>(rows, 1);
   }
   const auto found =
       std::find_if_not(doubts.begin(), doubts.end(), [](float value) { return std::isfinite(value); });

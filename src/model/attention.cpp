@@ -13,7 +13,7 @@ Projections Attention::project(const at::Tensor& normed, const at::Tensor& rotat
                            ? joined.view({rows, length, heads_, 3, -1}).permute({3, 0, 2, 1, 4})
                            : joined.view({rows, length, 3, heads_, -1}).permute({2, 0, 3, 1, 4});
     if (rotation.defined()) rotate(parts.narrow(0, 0, 2), rotation);
-    return {parts.select(0, 0), parts.select(0, 1), parts.select(0, 2)};
+    return {parts.select(0, 0), parts.select(0, 1), parts.select(0, 2), parts.narrow(0, 1, 2)};
   }
   const auto project_one = [&](size_t part) {
     return layers_.projections[part](normed).view({rows, length, heads_, -1}).transpose(1, 2);
@@ -27,8 +27,9 @@ Projections Attention::project(const at::Tensor& normed, const at::Tensor& rotat
 }
 
 at::Tensor Attention::mix(const Projections& projections, const KeyMask& visible) const {
-  const auto& [queries, keys, values] = projections;
-  return at::scaled_dot_product_attention(queries, keys, values, visible.mask, 0.0, visible.causal, scale_)
+  const auto& own = projections;
+  return at::scaled_dot_product_attention(own.queries, own.keys, own.values, visible.mask, 0.0,
+                                          visible.causal, scale_)
       .transpose(1, 2)
       .flatten(2);
 }

@@ -14,6 +14,8 @@ namespace attention_bypass {
 // The queries, keys and values of tokens, each (rows, heads, length, head size).
 struct Projections {
   at::Tensor queries, keys, values;
+  at::Tensor keys_and_values =
+      {};  // both, (2, rows, heads, length, head size), if they are adjacent in memory
 };
 
 // The keys that attention may read.

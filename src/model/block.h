@@ -2,7 +2,9 @@
 
 #include <utility>
 
+#include "base/device.h"
 #include "model/architecture.h"
+#include "model/joint_norms.h"
 #include "weights/offloaded_matrices.h"
 
 namespace attention_bypass {
@@ -16,13 +18,23 @@ class Block {
         attention_(parts.attention, config),
         window_(config.windows[index]),
         parallel_(config.parallel_residual),
-        matrices_(std::move(matrices)) {}
+        matrices_(std::move(matrices)) {
+    // In half precision, where the results of the norms would be converted one by one.
+    const auto& scale = parts.attention_norm.scale();
+    if (parallel_ && operators_only(scale.device()) &&
+        parts.attention_norm.result_type() != scale.scalar_type()) {
+      joint_norms_ = JointNorms(parts.attention_norm, parts.mlp_norm);
+    }
+  }
 
   // Applies the norm before attention to the residual stream (rows, length, hidden size).
   at::Tensor attention_norm(const at::Tensor& stream) const { return parts_.attention_norm(stream); }
   at::Tensor mlp_norm(const at::Tensor& stream) const { return parts_.mlp_norm(stream); }
   // Applies the norm and the MLP to the residual stream. Returns the MLP output.
   at::Tensor mlp(const at::Tensor& stream) const { return parts_.mlp(mlp_norm(stream)); }
+
+  // Applies both norms to one stream. Undefined if the block has no faster way than one after the other.
+  const JointNorms& joint_norms() const { return joint_norms_; }
 
   const Attention& attention() const { return attention_; }
   const Architecture::Block& parts() const { return parts_; }
@@ -39,6 +51,7 @@ class Block {
   Attention attention_;
   int64_t window_;
   bool parallel_;
+  JointNorms joint_norms_;
   OffloadedMatrices matrices_;
 };
 

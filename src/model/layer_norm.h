@@ -24,6 +24,7 @@ class LayerNorm {
   // Returns the same norm with results in another dtype.
   LayerNorm with_results(at::ScalarType type) const { return {module_, epsilon_, type}; }
   at::ScalarType result_type() const { return type_; }
+  double epsilon() const { return epsilon_; }
   const at::Tensor& scale() const { return scale_; }
   const at::Tensor& shift() const { return shift_; }
   const torch::jit::Module& module() const { return module_; }

@@ -3,6 +3,7 @@
 #include <memory>
 #include <ostream>
 
+#include "base/device.h"
 #include "base/file_sink.h"
 #include "model/rotary.h"
 #include "product/product.h"
@@ -17,6 +18,12 @@ at::Tensor weight(const torch::jit::Module& module) { return module.attr("weight
 
 Model::Model(ModelConfig config, Architecture architecture, const Placement& placement)
     : config_(std::move(config)), placement_(placement), architecture_(std::move(architecture)) {
+  const auto& frequencies = architecture_.rotary_frequencies;
+  constexpr int64_t most_positions = 1 << 17;
+  if (operators_only(device()) && frequencies.defined() && config_.context_length <= most_positions) {
+    const auto all = at::arange(config_.context_length, frequencies.options().dtype(at::kLong)).unsqueeze(0);
+    rotation_table_ = rotations(all, frequencies).select(2, 0).select(0, 0).transpose(0, 1).contiguous();
+  }
   const auto buffers = std::make_shared<MatrixBuffers>();
   for (const auto& parts : architecture_.blocks) {
     auto matrices = placement.offload ? OffloadedMatrices({parts.attention.module, parts.mlp.module()},
@@ -48,7 +55,11 @@ at::Tensor Model::embed(const at::Tensor& ids, const at::Tensor& positions) cons
 
 Positions Model::positions(const at::Tensor& values) const {
   const auto& frequencies = architecture_.rotary_frequencies;
-  return {values, frequencies.defined() ? rotations(values, frequencies) : at::Tensor()};
+  if (!frequencies.defined()) return {values, at::Tensor()};
+  if (!rotation_table_.defined()) return {values, rotations(values, frequencies)};
+  const auto found =
+      at::embedding(rotation_table_.flatten(1), values).unflatten(2, {2, frequencies.size(0) * 2});
+  return {values, found.transpose(1, 2).unsqueeze(2)};
 }
 
 at::Tensor Model::output_embedding(int64_t begin, int64_t count) const {

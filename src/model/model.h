@@ -49,6 +49,8 @@ class Model {
   // Returns a model with the same weights in memory that computes in float32. Results are those of float32
   // weights if exact(). Not for offloaded weights.
   std::unique_ptr<Model> in_float32() const;
+  // Whether weights are read from the files block by block.
+  bool offloaded() const { return placement_.offload; }
   // Whether all weights have the values of the files, without rounding.
   bool exact() const { return architecture_.exact; }
 
@@ -69,6 +71,7 @@ class Model {
   Placement placement_;
   Architecture architecture_;
   std::vector<Block> blocks_;
+  at::Tensor rotation_table_;  // of all positions, (context length, 2, size); undefined: computed each time
 };
 
 }  // namespace attention_bypass

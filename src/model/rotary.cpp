@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "base/device.h"
+
 namespace attention_bypass {
 
 at::Tensor rotary_frequencies(int64_t size, double base) {
@@ -62,14 +64,16 @@ void rotate_on_cpu(const at::Tensor& heads, const at::Tensor& rotation) {
 }  // namespace
 
 void rotate(const at::Tensor& heads, const at::Tensor& rotation) {
-  if (heads.device().is_cpu() && heads.scalar_type() == at::kFloat && rotation.scalar_type() == at::kFloat) {
+  if (!operators_only(heads.device()) && heads.scalar_type() == at::kFloat &&
+      rotation.scalar_type() == at::kFloat) {
     return rotate_on_cpu(heads.dim() == 5 ? heads : heads.unsqueeze(0), rotation);
   }
   const int64_t size = rotation.size(-1);
   const auto part = heads.narrow(-1, 0, size);
   // Each dimension's partner in the pair that is rotated.
   const auto partners = at::roll(part, size / 2, -1);
-  part.copy_(at::addcmul(part * rotation.select(1, 0), partners, rotation.select(1, 1)));
+  auto rotated = part;
+  at::addcmul_out(rotated, part * rotation.select(1, 0), partners, rotation.select(1, 1));
 }
 
 }  // namespace attention_bypass

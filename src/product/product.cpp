@@ -7,6 +7,7 @@
 #include <exception>
 #include <type_traits>
 
+#include "base/device.h"
 #include "product/few_rows.h"
 
 namespace attention_bypass {
@@ -118,7 +119,7 @@ bool try_small_product(Element) {
 }  // namespace
 
 at::Tensor product(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias) {
-  if (!input.device().is_cpu()) {
+  if (operators_only(input.device())) {
     if (input.scalar_type() == weight.scalar_type()) return at::linear(input, weight, bias);
     const auto widen = [&input](const at::Tensor& narrow) {
       return narrow.defined() ? narrow.to(input.scalar_type()) : narrow;
@@ -139,7 +140,7 @@ at::Tensor product(const at::Tensor& input, const at::Tensor& weight, const at::
 
 at::ScalarType arithmetic_type(at::Device device, at::ScalarType dtype) {
   const bool half = dtype == at::kBFloat16 || dtype == at::kHalf;
-  return device.is_cpu() && half && !has_small_products(dtype) ? at::kFloat : dtype;
+  return !operators_only(device) && half && !has_small_products(dtype) ? at::kFloat : dtype;
 }
 
 bool has_small_products(at::ScalarType type) {

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "base/finite.h"
+#include "base/transfer.h"
 #include "forward/forward_pass.h"
 #include "forward/not_finite.h"
 
@@ -26,7 +27,7 @@ at::Tensor compute_logits(const Model& model, const std::vector<TokenRow>& rows,
     }
   }
   if (!inputs.inputs.even) logits.masked_fill_(padding, std::nan(""));
-  return logits.to(at::kCPU).contiguous();
+  return to_host(logits);
 }
 
 }  // namespace attention_bypass

@@ -4,6 +4,8 @@
 #include <iterator>
 #include <memory>
 
+#include "base/device.h"
+#include "base/transfer.h"
 #include "decode/decoder.h"
 #include "forward/forward_pass.h"
 #include "forward/not_finite.h"
@@ -113,7 +115,7 @@ class PlanBatch {
   const BypassPlan& plan_of(int64_t node) const { return plans_->table.plans()[plans_->tree.plan_of(node)]; }
 
   std::vector<ScoringResult::Scores> score(std::vector<at::Tensor> streams, Control& control) const {
-    const auto places = at::tensor(targets_.places, at::kLong).to(model_.device());
+    const auto places = to_device(targets_.places, model_.device());
     std::vector<at::Tensor> read;
     std::vector<int64_t> targets;
     for (auto& stream : streams) {
@@ -173,6 +175,12 @@ class PlanBatch {
     std::sort(decoded.begin(), decoded.end(), [](const Decoded& left, const Decoded& right) {
       return left.row != right.row ? left.row < right.row : left.node < right.node;
     });
+    if (operators_only(model_.device())) {
+      // The rows that end first are last, so that the others stay in the first slots of the decoder.
+      std::stable_sort(decoded.begin(), decoded.end(), [](const Decoded& left, const Decoded& right) {
+        return left.end - left.position > right.end - right.position;
+      });
+    }
     return decoded;
   }
 

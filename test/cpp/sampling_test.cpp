@@ -7,6 +7,8 @@
 #include <numeric>
 #include <vector>
 
+#include "decode/token_choice.h"
+
 namespace attention_bypass {
 namespace {
 
@@ -120,6 +122,56 @@ TEST(SampleToken, DrawsFromALargeVocabulary) {
 TEST(SampleToken, RepeatsWithTheSameSeed) {
   EXPECT_EQ(draw(few, {1, 0, 0.9}, 100, 3), draw(few, {1, 0, 0.9}, 100, 3));
   EXPECT_NE(draw(few, {1, 0, 0.9}, 100, 3), draw(few, {1, 0, 0.9}, 100, 4));
+}
+
+// The token at a share of the cumulative distribution, with tokens in the order of their ids.
+int64_t token_at(const std::vector<double>& probability, double share) {
+  double sum = 0;
+  size_t token = 0;
+  while (token < probability.size() && (sum += probability[token]) <= share) ++token;
+  return static_cast<int64_t>(token);
+}
+
+void expect_by_share(const std::vector<float>& logits, const std::vector<Sampling>& samplings) {
+  std::mt19937_64 random(7);
+  for (int64_t index = 0; index < 500; ++index) {
+    std::vector<double> shares;
+    for (size_t row = 0; row < samplings.size(); ++row) shares.push_back(uniform(random));
+    const auto rows = at::tensor(logits, at::kFloat).expand({std::ssize(samplings), std::ssize(logits)});
+    const auto tokens = sample_tokens(rows, samplings, shares);
+    for (size_t row = 0; row < samplings.size(); ++row) {
+      ASSERT_EQ(tokens[static_cast<int64_t>(row)].item<int64_t>(),
+                token_at(probabilities(logits, samplings[row]), shares[row]))
+          << "temperature " << samplings[row].temperature << ", top_k " << samplings[row].top_k << ", top_p "
+          << samplings[row].top_p;
+    }
+  }
+}
+
+TEST(SampleTokens, DrawsByShares) {
+  expect_by_share(
+      few, {{1, 3, 1}, {0.5, 0, 0.6}, {2, 0, 0.95}, {0.8, 4, 0.7}, {1, 1, 1}, {1, 0, 0.01}, {0.7, 0, 1}});
+  expect_by_share({1, 1, 1, 1, 1}, {{1, 3, 1}, {1, 0, 0.5}});
+  expect_by_share({0, -INFINITY, 1, -INFINITY}, {{1, 3, 0.95}, {1, 2, 1}, {1, 0, 1}});
+}
+
+TEST(SampleTokens, DrawsByTheSoftmaxBesideGreedyRows) {
+  constexpr int64_t draws = 40'000;
+  const Sampling plain{0.7, 0, 1};
+  const auto expected = probabilities(few, plain);
+  std::mt19937_64 random(11);
+  std::vector<double> shares;
+  std::vector<Sampling> samplings;
+  for (int64_t row = 0; row < 2 * draws; ++row) {
+    samplings.push_back(row % 2 == 0 ? plain : Sampling{});
+    shares.push_back(uniform(random));
+  }
+  const auto rows = at::tensor(few, at::kFloat).expand({2 * draws, std::ssize(few)});
+  const auto tokens = sample_tokens(rows, samplings, shares).view({draws, 2}).select(1, 0).contiguous();
+  const auto* begin = tokens.const_data_ptr<int64_t>();
+  for (size_t token = 0; token < few.size(); ++token) {
+    expect_frequency(std::count(begin, begin + draws, static_cast<int64_t>(token)), draws, expected[token]);
+  }
 }
 
 TEST(SampleToken, BearsLargeLogits) {

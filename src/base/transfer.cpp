@@ -1,0 +1,43 @@
+#include "base/transfer.h"
+
+#include <ATen/record_function.h>
+
+#include "base/launches.h"
+
+namespace attention_bypass {
+
+namespace {
+
+// Copies are counted as such, not as operators.
+using NotOperators = at::DisableRecordFunctionGuard;
+
+at::Tensor for_upload(const at::Tensor& values, at::Device device) {
+  count_upload(values);
+  return device.is_cpu() ? values : values.pin_memory();
+}
+
+}  // namespace
+
+void copy_to_device(const std::vector<int64_t>& values, const at::Tensor& target) {
+  const NotOperators guard;
+  const auto source = for_upload(at::tensor(values, at::kLong), target.device());
+  target.copy_(source.view(target.sizes()), /*non_blocking=*/true);
+}
+
+at::Tensor to_device(const at::Tensor& values, at::Device device) {
+  const NotOperators guard;
+  return for_upload(values, device).to(device, values.scalar_type(), /*non_blocking=*/true);
+}
+
+at::Tensor to_device(const std::vector<int64_t>& values, at::Device device) {
+  const NotOperators guard;
+  return to_device(at::tensor(values, at::kLong), device);
+}
+
+at::Tensor to_host(const at::Tensor& values) {
+  const NotOperators guard;
+  count_readback(values);
+  return values.to(at::kCPU).contiguous();
+}
+
+}  // namespace attention_bypass

@@ -1,0 +1,119 @@
+#include "decode/token_choice.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/device.h"
+#include "base/finite.h"
+#include "base/transfer.h"
+
+namespace attention_bypass {
+
+namespace {
+
+std::vector<TokenChoice> choose_on_host(const at::Tensor& logits, const std::vector<Chooser>& choosers) {
+  std::vector<TokenChoice> choices(choosers.size());
+  const auto row_logits = [&](size_t row) { return logits[static_cast<int64_t>(row)]; };
+  const bool finite = all_finite(logits);
+  for (size_t row = 0; row < choosers.size(); ++row)
+    choices[row].finite = finite || all_finite(row_logits(row));
+  const auto greedy = logits.argmax(1);
+  std::vector<int64_t> tokens;
+  for (size_t row = 0; row < choosers.size(); ++row) {
+    const auto& [sampling, random] = choosers[row];
+    auto& token = choices[row].token;
+    token = greedy.const_data_ptr<int64_t>()[row];
+    if (!sampling->greedy() && choices[row].finite) {
+      token = sample_token(row_logits(row).const_data_ptr<float>(), logits.size(1), *sampling, *random);
+    }
+    tokens.push_back(token);
+  }
+  const auto picked = at::tensor(tokens, at::kLong).unsqueeze(1);
+  const auto likelihoods = (logits.gather(1, picked).squeeze(1) - logits.logsumexp(1)).contiguous();
+  for (size_t row = 0; row < choosers.size(); ++row) {
+    choices[row].log_probability = likelihoods.const_data_ptr<float>()[row];
+  }
+  return choices;
+}
+
+std::vector<TokenChoice> choose_on_device(const at::Tensor& logits, const std::vector<Chooser>& choosers) {
+  const auto rows = std::ssize(choosers);
+  // The tokens, their log-probabilities and the least logits, which come to the host in one copy.
+  auto result = at::empty({rows * int64_t{2} * static_cast<int64_t>(sizeof(int64_t))},
+                          logits.options().dtype(at::kByte));
+  const auto part = [&](int64_t begin, int64_t element, at::ScalarType type) {
+    return result.narrow(0, begin, rows * element).view(type);
+  };
+  auto tokens = part(0, 8, at::kLong);
+  auto likelihoods = part(8 * rows, 4, at::kFloat);
+  auto least = part(12 * rows, 4, at::kFloat);
+  at::argmax_out(tokens, logits, 1);
+  const auto draws = [](const Chooser& chooser) { return !chooser.sampling->greedy(); };
+  if (std::any_of(choosers.begin(), choosers.end(), draws)) {
+    std::vector<Sampling> samplings;
+    std::vector<double> shares;
+    std::vector<int64_t> drawn;
+    for (size_t row = 0; row < choosers.size(); ++row) {
+      samplings.push_back(*choosers[row].sampling);
+      shares.push_back(draws(choosers[row]) ? uniform(*choosers[row].random) : 0);
+      if (draws(choosers[row])) drawn.push_back(static_cast<int64_t>(row));
+    }
+    const auto indices = to_device(drawn, logits.device());
+    tokens.index_copy_(0, indices, sample_tokens(logits, samplings, shares).index_select(0, indices));
+  }
+  // NaN or an infinite logit makes the log-probability NaN or the least logit infinite.
+  auto column = likelihoods.unsqueeze(1);
+  at::gather_out(column, logits.log_softmax(1), 1, tokens.unsqueeze(1));
+  at::amin_out(least, logits, 1);
+  const auto on_host = to_host(result);
+  const auto* bytes = on_host.const_data_ptr<uint8_t>();
+  const auto* token = reinterpret_cast<const int64_t*>(bytes);            // NOLINT(*-reinterpret-cast)
+  const auto* number = reinterpret_cast<const float*>(bytes + 8 * rows);  // NOLINT(*-reinterpret-cast)
+  std::vector<TokenChoice> choices;
+  for (int64_t row = 0; row < rows; ++row) {
+    choices.push_back(
+        {token[row], number[row], std::isfinite(number[row]) && std::isfinite(number[rows + row])});
+  }
+  return choices;
+}
+
+}  // namespace
+
+at::Tensor sample_tokens(const at::Tensor& logits, const std::vector<Sampling>& samplings,
+                         const std::vector<double>& shares) {
+  const int64_t count = logits.size(1);
+  std::vector<double> numbers;
+  const auto add = [&](const auto& value) {
+    for (size_t row = 0; row < samplings.size(); ++row) numbers.push_back(value(row));
+  };
+  add([&](size_t row) { return samplings[row].greedy() ? 1 : samplings[row].temperature; });
+  add([&](size_t row) {
+    const auto top_k = samplings[row].top_k;
+    return static_cast<double>(top_k == 0 ? count : std::min(top_k, count));
+  });
+  add([&](size_t row) { return samplings[row].top_p; });
+  add([&](size_t row) { return shares[row]; });
+  const auto parameters = to_device(at::tensor(numbers, at::kDouble).view({4, -1, 1}), logits.device());
+  // Stable: of equal logits, the lowest id is first. Sums in float64, since there may be many small terms.
+  const auto [sorted, order] = at::sort(logits, /*stable=*/true, 1, /*descending=*/true);
+  const auto falls = (sorted - sorted.narrow(1, 0, 1)).to(at::kDouble) / parameters.select(0, 0);
+  const auto ranks = at::arange(count, parameters.options());
+  auto weights = falls.exp_().masked_fill_(ranks >= parameters.select(0, 1), 0);
+  auto cumulative = weights.cumsum(1);
+  // The fewest tokens that reach top p: those before which the sum is less.
+  const auto before = cumulative - weights;
+  const auto wanted = parameters.select(0, 2) * cumulative.narrow(1, count - 1, 1);
+  weights.masked_fill_((before >= wanted).logical_and_(ranks > 0), 0);
+  cumulative = at::zeros_like(weights).scatter_(1, order, weights).cumsum_(1);
+  const auto total = cumulative.narrow(1, count - 1, 1);
+  // Less than the total, which rounding may reach.
+  const auto drawn = at::minimum(parameters.select(0, 3) * total, total * (1 - 1e-15));
+  return (cumulative <= drawn).sum(1);
+}
+
+std::vector<TokenChoice> choose_tokens(const at::Tensor& logits, const std::vector<Chooser>& choosers) {
+  return operators_only(logits.device()) ? choose_on_device(logits, choosers)
+                                         : choose_on_host(logits, choosers);
+}
+
+}  // namespace attention_bypass
