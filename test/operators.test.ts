@@ -12,7 +12,7 @@ t.setTimeout(600_000);
 
 for (const name of files) {
   t.test(name, async (t) => {
-    const child = spawn(process.execPath, [path.join(root, "test", `${name}.test.ts`)], {
+    const child = spawn(process.execPath, [...process.execArgv, path.join(root, "test", `${name}.test.ts`)], {
       cwd: root,
       env: { ...process.env, ATTENTION_BYPASS_OPERATORS: "1" },
       stdio: ["ignore", "pipe", "pipe"],
