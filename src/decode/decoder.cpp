@@ -20,11 +20,14 @@ constexpr int64_t tokens_step = 64;
 }  // namespace
 
 Decoder::Decoder(const Model& model)
-    : model_(model), costs_(model.config()), store_(model.config(), model.arithmetic(), !on_host()) {}
+    : model_(model),
+      costs_(model.config()),
+      store_(model.config(), model.arithmetic(), !on_host()),
+      graph_(model.device()) {}
 
-bool Decoder::on_host() const {
-  const auto type = c10::typeMetaToScalarType(model_.arithmetic().dtype());
-  return !operators_only(model_.device()) && (type == at::kFloat || type == at::kBFloat16);
+bool Decoder::computes_slots(const Model& model) {
+  const auto type = c10::typeMetaToScalarType(model.arithmetic().dtype());
+  return operators_only(model.device()) || (type != at::kFloat && type != at::kBFloat16);
 }
 
 int64_t Decoder::token_bytes(const Model& model) {
@@ -61,21 +64,31 @@ int64_t Decoder::add(const Start& start) {
       next_id_,
       DecodingRow{start.plans, start.prompts, start.row, start.node, slot, start.length - copied, copied});
   if (copies) {
-    for (int64_t block = 0; block < start.plans->tree.blocks(); ++block) {
-      if (!row->second.bypass(block).attends()) continue;
-      const auto& prompt = start.prompts->at(block, row->second.prompt_node(block));
-      auto& own = store_.at(block);
-      const auto copy = [&](const at::Tensor& from, at::Tensor& to) {
-        const auto tokens = from.select(0, start.row).narrow(1, 0, copied).transpose(0, 1);
-        count_key_values(tokens);
-        to.select(0, slot).narrow(0, 0, copied).copy_(tokens);
-      };
-      copy(prompt.keys, own.keys);
-      copy(prompt.values, own.values);
+    try {
+      copy_prompt(row->second);
+    } catch (...) {
+      store_.release(slot);
+      rows_.erase(row);
+      throw;
     }
     row->second.prompts.reset();
   }
   return next_id_++;
+}
+
+void Decoder::copy_prompt(const DecodingRow& row) {
+  for (int64_t block = 0; block < row.plans->tree.blocks(); ++block) {
+    if (!row.bypass(block).attends()) continue;
+    const auto& prompt = row.prompts->at(block, row.prompt_node(block));
+    const auto& own = store_.at(block);
+    const auto copy = [&row](const at::Tensor& from, const at::Tensor& to) {
+      const auto tokens = from.select(0, row.prompt_row).narrow(1, 0, row.stored).transpose(0, 1);
+      count_key_values(tokens);
+      to.select(0, row.slot).narrow(0, 0, row.stored).copy_(tokens);
+    };
+    copy(prompt.keys, own.keys);
+    copy(prompt.values, own.values);
+  }
 }
 
 void Decoder::remove(int64_t id) {
@@ -169,22 +182,27 @@ at::Tensor Decoder::step_on_device(const std::vector<int64_t>& tokens, Control& 
     if (row != nullptr) longest = std::max(longest, row->stored + 1);
   }
   longest = std::min(store_.capacity(), (longest + tokens_step - 1) / tokens_step * tokens_step);
-  if (longest != batch_.longest || !batch_.graph) {
-    batch_.longest = longest;
-    batch_.graph = std::make_unique<StepGraph>(model_.device());
-  }
+  // 0 in a new batch.
+  if (longest != batch_.longest) graph_.change();
+  batch_.longest = longest;
   std::vector<int64_t> of_rows(batch_.rows.size());
   for (size_t index = 0; index < tokens.size(); ++index) of_rows[batch_.places[index]] = tokens[index];
   copy_to_device(of_rows, batch_.tokens);
   auto& rows = *batch_.on_device;
+  // Launching all blocks takes a device less time than the host needs to look, but reading weights may take
+  // long.
+  const auto before_block = [&control, offloaded = model_.offloaded()] {
+    if (offloaded) control.check();
+  };
   const auto compute = [&] {
     rows.begin(longest);
     const auto positions = model_.positions(rows.positions());
-    const auto stream = through_blocks(model_.embed(batch_.tokens, positions.values), positions, rows, [] {});
+    const auto stream =
+        through_blocks(model_.embed(batch_.tokens, positions.values), positions, rows, before_block);
     rows.advance();
     return stream;
   };
-  const auto stream = model_.offloaded() ? compute() : batch_.graph->run(compute);
+  const auto stream = model_.offloaded() ? compute() : graph_.run(compute);
   return batch_.order.defined() ? stream.index_select(0, batch_.order) : stream;
 }
 

@@ -36,10 +36,13 @@ class Decoder {
 
   explicit Decoder(const Model& model);
 
+  // Whether a step computes all slots up to the last of its rows, so that rows which end first should be
+  // added last.
+  static bool computes_slots(const Model& model);
+
   // Allocates memory for exactly these rows. Without this call, memory grows as rows are added.
   void reserve(int64_t rows, int64_t tokens);
-  // Adds a row. Returns its id. Throws what allocating memory throws. On a device, rows that are removed
-  // early should be added last: the others are then computed without them.
+  // Adds a row. Returns its id. Throws what allocating memory throws.
   int64_t add(const Start& start);
   void remove(int64_t id);
 
@@ -70,12 +73,13 @@ class Decoder {
     at::Tensor tokens;           // (rows, 1)
     std::unique_ptr<DeviceRows> on_device;
     int64_t longest = 0;  // the number of tokens in a slot that attention reads
-    std::unique_ptr<StepGraph> graph;
   };
 
   // Whether attention reads keys and values in place with the project's own code for the CPU.
-  bool on_host() const;
+  bool on_host() const { return !computes_slots(model_); }
   int64_t used() const;
+  // Copies the keys and values of a row's prompt to its slot.
+  void copy_prompt(const DecodingRow& row);
   void arrange(const std::vector<int64_t>& ids);
   void arrange_slots();
   void compile_bypasses();
@@ -91,6 +95,7 @@ class Decoder {
   std::map<int64_t, DecodingRow> rows_;
   int64_t next_id_ = 0;
   Batch batch_;
+  StepGraph graph_;
 };
 
 }  // namespace attention_bypass

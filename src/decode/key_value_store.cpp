@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <functional>
+#include <utility>
 
 #include "base/launches.h"
 
@@ -15,28 +16,31 @@ KeyValueStore::KeyValueStore(const ModelConfig& config, const at::TensorOptions&
       zeroed_(zeroed),
       entries_(static_cast<size_t>(config.block_count)) {}
 
-KeyValueStore::Entry KeyValueStore::allocate() const {
-  const std::array<int64_t, 5> shape = {2, slots_, capacity_, heads_, head_size_};
+KeyValueStore::Entry KeyValueStore::allocate(int64_t slots, int64_t capacity) const {
+  const std::array<int64_t, 5> shape = {2, slots, capacity, heads_, head_size_};
   const auto both = zeroed_ ? at::zeros(shape, options_) : at::empty(shape, options_);
   return {both, both.select(0, 0), both.select(0, 1)};
 }
 
 void KeyValueStore::reserve(int64_t slots, int64_t capacity, int64_t used) {
   if (slots <= slots_ && capacity <= capacity_) return;
-  const int64_t old_slots = slots_;
-  slots_ = std::max(slots, slots_);
-  capacity_ = std::max(capacity, capacity_);
-  if (zeroed_) capacity_ = (capacity_ + capacity_step - 1) / capacity_step * capacity_step;
-  for (int64_t slot = slots_ - 1; slot >= old_slots; --slot) free_.push_back(slot);
-  std::sort(free_.begin(), free_.end(), std::greater<>());
-  for (auto& entry : entries_) {
+  slots = std::max(slots, slots_);
+  capacity = std::max(capacity, capacity_);
+  if (zeroed_) capacity = (capacity + capacity_step - 1) / capacity_step * capacity_step;
+  // Nothing changes if memory does not suffice.
+  auto larger = entries_;
+  for (auto& entry : larger) {
     if (!entry.both.defined()) continue;
-    auto larger = allocate();
     const auto kept = entry.both.narrow(2, 0, used);
     count_key_values(kept);
-    larger.both.narrow(1, 0, old_slots).narrow(2, 0, used).copy_(kept);
-    entry = larger;
+    entry = allocate(slots, capacity);
+    entry.both.narrow(1, 0, slots_).narrow(2, 0, used).copy_(kept);
   }
+  entries_ = std::move(larger);
+  for (int64_t slot = slots - 1; slot >= slots_; --slot) free_.push_back(slot);
+  std::sort(free_.begin(), free_.end(), std::greater<>());
+  slots_ = slots;
+  capacity_ = capacity;
 }
 
 int64_t KeyValueStore::take(int64_t tokens, int64_t used) {
@@ -67,7 +71,7 @@ void KeyValueStore::release(int64_t slot) {
 
 KeyValueStore::Entry& KeyValueStore::at(int64_t block) {
   auto& entry = entries_[static_cast<size_t>(block)];
-  if (!entry.both.defined()) entry = allocate();
+  if (!entry.both.defined()) entry = allocate(slots_, capacity_);
   return entry;
 }
 

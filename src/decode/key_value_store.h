@@ -37,7 +37,7 @@ class KeyValueStore {
   int64_t capacity() const { return capacity_; }
 
  private:
-  Entry allocate() const;
+  Entry allocate(int64_t slots, int64_t capacity) const;
 
   int64_t heads_, head_size_;
   at::TensorOptions options_;

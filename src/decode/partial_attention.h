@@ -20,6 +20,10 @@ double hiding(at::ScalarType type);
 PartialAttention attend_partially(const at::Tensor& queries, const at::Tensor& keys, const at::Tensor& values,
                                   const at::Tensor& mask, double scale);
 
+// The same with matrix products, for what no kernel supports.
+PartialAttention attend_with_products(const at::Tensor& queries, const at::Tensor& keys,
+                                      const at::Tensor& values, const at::Tensor& mask, double scale);
+
 // Returns the attention to the keys of both parts, in the dtype of the parts: their mean, weighted with the
 // softmax of the log-sum-exps.
 at::Tensor joined(const PartialAttention& left, const PartialAttention& right);

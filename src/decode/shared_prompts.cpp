@@ -21,14 +21,15 @@ SharedPrompts::SharedPrompts(const Model& model, const std::vector<DecodingRow*>
     : scale_(model.config().attention_scale) {
   const auto& first =
       **std::find_if(rows.begin(), rows.end(), [](const auto* row) { return row != nullptr; });
-  if (first.shared == 0) return;
-  prompts_ = first.prompts.get();
+  prompts_ = first.shared > 0 ? first.prompts.get() : nullptr;
   for (const auto* row : rows) {
     if (row == nullptr) continue;
-    TORCH_INTERNAL_ASSERT(row->shared > 0 && row->prompts.get() == prompts_,
-                          "expected prompts of one forward pass");
+    TORCH_INTERNAL_ASSERT(
+        prompts_ == nullptr ? row->shared == 0 : row->shared > 0 && row->prompts.get() == prompts_,
+        "expected prompts of one forward pass");
     longest_ = std::max(longest_, row->shared);
   }
+  if (empty()) return;
   // The indices of all blocks are copied to the device at once.
   std::vector<int64_t> numbers;
   std::vector<int64_t> sizes;

@@ -1,9 +1,12 @@
 #include "decode/step_graph.h"
 
+#include <ATen/DeviceAccelerator.h>
 #include <c10/core/StreamGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
-#include <ATen/DeviceAccelerator.h>
+#include <array>
+#include <atomic>
+#include <optional>
 
 // Since libtorch 2.13.
 #if __has_include(<ATen/accelerator/Graph.h>)
@@ -17,58 +20,97 @@ namespace attention_bypass {
 
 #if ATTENTION_BYPASS_GRAPHS
 
-struct StepGraph::Recording {
+namespace {
+
+// A capture takes longer than some steps. The first run also loads kernels and allocates what later runs
+// keep.
+constexpr int64_t runs_before_capture = 4;
+
+// After a capture has failed, libtorch may be left in the middle of it, so the process does not try again.
+std::atomic<bool>& failed() {
+  static std::atomic<bool> any = false;
+  return any;
+}
+
+bool can_capture(at::Device device) {
+  return !device.is_cpu() && !failed() && at::has_graph_impl(device.type());
+}
+
+// The stream on which all graphs of this thread are captured; the default stream can't be. Libtorch keeps
+// memory and workspaces for each stream.
+c10::Stream capture_stream(at::Device device) {
+  thread_local std::optional<c10::Stream> stream;
+  if (!stream || stream->device() != device) {
+    stream = c10::impl::VirtualGuardImpl(device.type()).getStreamFromGlobalPool(device);
+  }
+  return *stream;
+}
+
+}  // namespace
+
+struct StepGraph::Captured {
   at::accelerator::Graph graph;
   at::Tensor result;
+  bool current = true;
 };
 
-StepGraph::StepGraph(at::Device device)
-    : device_(device), possible_(!device.is_cpu() && at::has_graph_impl(device.type())) {}
-
-bool StepGraph::record(const std::function<at::Tensor()>& compute) {
-  auto recording = std::make_unique<Recording>();
+void StepGraph::capture(const std::function<at::Tensor()>& compute) {
+  auto next = std::make_unique<Captured>();
   try {
-    // The default stream can't be recorded. What it still computes must not mix with the recording.
-    const c10::impl::VirtualGuardImpl streams(device_.type());
+    // What the device still computes must not mix with the capture.
     at::accelerator::synchronizeDevice(device_.index());
-    const c10::StreamGuard guard(streams.getStreamFromGlobalPool(device_));
-    recording->graph.capture_begin({0, 0}, at::GraphCaptureMode::ThreadLocal);
+    const c10::StreamGuard guard(capture_stream(device_));
+    // A pool of its own for each graph would keep its memory after the graph.
+    at::MempoolId_t pool = {0, 0};
+    if (captured_) {
+      captured_->result.reset();
+      pool = captured_->graph.pool();
+    }
+    next->graph.capture_begin(pool, at::GraphCaptureMode::ThreadLocal);
     try {
-      recording->result = compute();
+      next->result = compute();
     } catch (...) {
-      recording->graph.capture_end();
+      next->graph.capture_end();
       throw;
     }
-    recording->graph.capture_end();
+    next->graph.capture_end();
   } catch (const c10::Error&) {
-    // Recording computes nothing, so the step can still be computed.
-    return false;
+    // A capture computes nothing, so the step can still be computed.
+    failed() = true;
+    captured_.reset();
+    return;
   }
-  recording_ = std::move(recording);
-  return true;
+  captured_ = std::move(next);
+}
+
+void StepGraph::change() {
+  runs_ = 0;
+  if (captured_) captured_->current = false;
+}
+
+at::Tensor StepGraph::run(const std::function<at::Tensor()>& compute) {
+  const bool current = captured_ && captured_->current;
+  if (!current && runs_ >= runs_before_capture && can_capture(device_)) capture(compute);
+  if (captured_ && captured_->current) {
+    captured_->graph.replay();
+    return captured_->result;
+  }
+  ++runs_;
+  return compute();
 }
 
 #else
 
-struct StepGraph::Recording {};
+struct StepGraph::Captured {};
 
-StepGraph::StepGraph(at::Device device) : device_(device), possible_(false) {}
+void StepGraph::change() {}
+
+at::Tensor StepGraph::run(const std::function<at::Tensor()>& compute) { return compute(); }
 
 #endif
+
+StepGraph::StepGraph(at::Device device) : device_(device) {}
 
 StepGraph::~StepGraph() = default;
-
-at::Tensor StepGraph::run(const std::function<at::Tensor()>& compute) {
-#if ATTENTION_BYPASS_GRAPHS
-  // The first run loads kernels and allocates what later runs keep.
-  if (possible_ && warm_ && !recording_) possible_ = record(compute);
-  if (recording_) {
-    recording_->graph.replay();
-    return recording_->result;
-  }
-#endif
-  warm_ = true;
-  return compute();
-}
 
 }  // namespace attention_bypass

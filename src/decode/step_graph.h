@@ -2,14 +2,14 @@
 
 #include <ATen/ATen.h>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 
 namespace attention_bypass {
 
-// Repeats the same computation on a GPU without launching its kernels one by one. The second run records the
-// launches in a graph, and later runs replay it. Where this libtorch or device has no graphs, each run
-// computes.
+// The captured graphs of a decoder's steps, one at a time: a graph repeats the launches of a step on a GPU
+// without the host launching each kernel. Where this libtorch or device has no graphs, each step is computed.
 class StepGraph {
  public:
   explicit StepGraph(at::Device device);
@@ -19,19 +19,22 @@ class StepGraph {
   StepGraph(StepGraph&&) = delete;
   StepGraph& operator=(StepGraph&&) = delete;
 
-  // Runs a computation whose tensors are the same in each run and which never waits for the device. Returns
-  // its result, which the next run overwrites.
+  // Runs a computation whose tensors are the same in each run since the last change(), and which never waits
+  // for the device. Returns its result, which the next run overwrites. The first runs compute; a later one is
+  // captured, and those after it replay the graph.
   at::Tensor run(const std::function<at::Tensor()>& compute);
+  // The next run has other tensors.
+  void change();
 
  private:
-  struct Recording;
+  struct Captured;
 
-  bool record(const std::function<at::Tensor()>& compute);
+  void capture(const std::function<at::Tensor()>& compute);
 
   at::Device device_;
-  bool possible_;
-  bool warm_ = false;
-  std::unique_ptr<Recording> recording_;
+  int64_t runs_ = 0;  // since the last change
+  // The graph, or after a change the one before, from which the next graph takes over the memory.
+  std::unique_ptr<Captured> captured_;
 };
 
 }  // namespace attention_bypass

@@ -4,7 +4,6 @@
 #include <iterator>
 #include <memory>
 
-#include "base/device.h"
 #include "base/transfer.h"
 #include "decode/decoder.h"
 #include "forward/forward_pass.h"
@@ -175,8 +174,8 @@ class PlanBatch {
     std::sort(decoded.begin(), decoded.end(), [](const Decoded& left, const Decoded& right) {
       return left.row != right.row ? left.row < right.row : left.node < right.node;
     });
-    if (operators_only(model_.device())) {
-      // The rows that end first are last, so that the others stay in the first slots of the decoder.
+    if (Decoder::computes_slots(model_)) {
+      // The rows that end first are last, so that the others stay in the first slots.
       std::stable_sort(decoded.begin(), decoded.end(), [](const Decoded& left, const Decoded& right) {
         return left.end - left.position > right.end - right.position;
       });

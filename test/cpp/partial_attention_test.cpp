@@ -14,7 +14,7 @@ at::Tensor mask_of(const std::vector<int64_t>& seen, int64_t keys, at::ScalarTyp
       .view({std::ssize(seen), 1, 1, keys});
 }
 
-void expect_joined(at::ScalarType type, double tolerance) {
+void expect_joined(at::ScalarType type, double tolerance, decltype(attend_partially)& attend) {
   at::manual_seed(1);
   const int64_t heads = 2;
   const int64_t size = 8;
@@ -25,8 +25,8 @@ void expect_joined(at::ScalarType type, double tolerance) {
   const auto values = random(3);
   const auto more_keys = random(2);
   const auto more_values = random(2);
-  const auto first = attend_partially(queries, keys, values, mask_of(seen, 3, type), 0.5);
-  const auto second = attend_partially(queries, more_keys, more_values, mask_of({2, 2, 2}, 2, type), 0.5);
+  const auto first = attend(queries, keys, values, mask_of(seen, 3, type), 0.5);
+  const auto second = attend(queries, more_keys, more_values, mask_of({2, 2, 2}, 2, type), 0.5);
   const auto result = joined(first, second);
   for (int64_t row = 0; row < 3; ++row) {
     const int64_t count = seen[static_cast<size_t>(row)];
@@ -42,9 +42,11 @@ void expect_joined(at::ScalarType type, double tolerance) {
 }
 
 TEST(PartialAttention, JoinedIsAttentionToBothParts) {
-  expect_joined(at::kFloat, 1e-5);
-  expect_joined(at::kBFloat16, 3e-2);
-  expect_joined(at::kHalf, 4e-3);
+  for (auto* attend : {attend_partially, attend_with_products}) {
+    expect_joined(at::kFloat, 1e-5, *attend);
+    expect_joined(at::kBFloat16, 3e-2, *attend);
+    expect_joined(at::kHalf, 4e-3, *attend);
+  }
 }
 
 }  // namespace
