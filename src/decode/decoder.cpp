@@ -189,8 +189,7 @@ at::Tensor Decoder::step_on_device(const std::vector<int64_t>& tokens, Control& 
   for (size_t index = 0; index < tokens.size(); ++index) of_rows[batch_.places[index]] = tokens[index];
   copy_to_device(of_rows, batch_.tokens);
   auto& rows = *batch_.on_device;
-  // Launching all blocks takes a device less time than the host needs to look, but reading weights may take
-  // long.
+  // A step is short, so an abort waits for its end, unless the blocks are read from files.
   const auto before_block = [&control, offloaded = model_.offloaded()] {
     if (offloaded) control.check();
   };

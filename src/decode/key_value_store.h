@@ -18,11 +18,8 @@ class KeyValueStore {
     at::Tensor keys, values;  // its parts
   };
 
-  // The attention kernels of GPUs need masks whose rows are aligned.
-  static constexpr int64_t capacity_step = 16;
-
   // zeroed: set memory to zero first, for attention that also multiplies masked values; capacities are then
-  // multiples of capacity_step.
+  // multiples of mask_alignment.
   KeyValueStore(const ModelConfig& config, const at::TensorOptions& options, bool zeroed);
 
   // Allocates at least this many slots of at least this many tokens. used: the number of tokens in use in the

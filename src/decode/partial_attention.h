@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <cstdint>
+
 namespace attention_bypass {
 
 // The attention of queries to some of their keys.
@@ -10,13 +12,17 @@ struct PartialAttention {
   at::Tensor log_sum_exp;  // (...), of the products of queries and keys; float32
 };
 
+// The number of elements, of which a multiple lies between the rows of a mask: kernels of GPUs need them
+// aligned.
+constexpr int64_t mask_alignment = 16;
+
 // A number that hides a key when it is added to the product with a query, in this dtype. Finite, so that a
 // query that sees none of the keys gets some finite result, which joined() gives no weight.
 double hiding(at::ScalarType type);
 
 // queries: (rows, heads, queries, head size). keys, values: (rows, heads, keys, head size). mask: added to
-// the products, (rows, 1, queries, keys), in the dtype of the queries; the rows of its memory begin at
-// multiples of 16 elements. Returns (rows, queries, heads, head size) and (rows, queries, heads).
+// the products, (rows, 1, queries, keys), in the dtype of the queries; the rows of its memory are aligned to
+// mask_alignment. Returns (rows, queries, heads, head size) and (rows, queries, heads).
 PartialAttention attend_partially(const at::Tensor& queries, const at::Tensor& keys, const at::Tensor& values,
                                   const at::Tensor& mask, double scale);
 

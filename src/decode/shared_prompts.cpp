@@ -8,12 +8,7 @@ namespace attention_bypass {
 
 namespace {
 
-// Masks are allocated with rows of a multiple of this number of elements, which kernels of GPUs need.
-constexpr int64_t aligned_elements = 16;
-
-int64_t aligned(int64_t count) {
-  return (count + aligned_elements - 1) / aligned_elements * aligned_elements;
-}
+int64_t aligned(int64_t count) { return (count + mask_alignment - 1) / mask_alignment * mask_alignment; }
 
 }  // namespace
 

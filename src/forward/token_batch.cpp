@@ -43,16 +43,4 @@ TokenBatch TokenBatch::of(const std::vector<PackedRow>& rows, at::Device device)
   return batch;
 }
 
-TokenBatch TokenBatch::step(const TokenRow& tokens, const std::vector<int64_t>& positions,
-                            at::Device device) {
-  TokenBatch batch;
-  batch.lengths.assign(tokens.size(), 1);
-  batch.even = std::all_of(positions.begin(), positions.end(),
-                           [&positions](int64_t position) { return position == positions.front(); });
-  batch.ids = to_device(tokens, device).unsqueeze(1);
-  batch.positions = to_device(positions, device).unsqueeze(1);
-  batch.key_positions = batch.positions;
-  return batch;
-}
-
 }  // namespace attention_bypass

@@ -24,8 +24,6 @@ struct TokenBatch {
   // rows: none of them empty.
   static TokenBatch of(const std::vector<TokenRow>& rows, at::Device device);
   static TokenBatch of(const std::vector<PackedRow>& rows, at::Device device);
-  // One token for each row, whose earlier tokens are in a cache.
-  static TokenBatch step(const TokenRow& tokens, const std::vector<int64_t>& positions, at::Device device);
 };
 
 }  // namespace attention_bypass

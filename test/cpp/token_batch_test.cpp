@@ -43,14 +43,5 @@ TEST(TokenBatch, OfPackedRowsIsNeverEven) {
   EXPECT_FALSE(TokenBatch::of(std::vector<PackedRow>{PackedRow({{1, 2}, {1, 3}}, {1, 1})}, at::kCPU).even);
 }
 
-TEST(TokenBatch, StepHasOneTokenForEachRow) {
-  const auto batch = TokenBatch::step({5, 6}, {3, 8}, at::kCPU);
-  EXPECT_FALSE(batch.even);
-  EXPECT_TRUE(at::equal(batch.ids, table({5, 6}, 2)));
-  EXPECT_TRUE(at::equal(batch.positions, table({3, 8}, 2)));
-  EXPECT_TRUE(at::equal(batch.key_positions, batch.positions));
-  EXPECT_TRUE(TokenBatch::step({5, 6}, {3, 3}, at::kCPU).even);
-}
-
 }  // namespace
 }  // namespace attention_bypass
