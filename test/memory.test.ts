@@ -104,7 +104,8 @@ for (const [name, round] of Object.entries(rounds)) {
       const { code, stdout, stderr } = await runScript(
         prompt + round + measure,
         [folder, dtype, name.includes("left") ? "2" : "1"],
-        ["--expose-gc"],
+        // The young generation of the heap would grow by up to 32 MB, at a time of its own.
+        ["--expose-gc", "--max-semi-space-size=1"],
       );
       t.equal(code, 0, stderr);
       const samples: Sample[] = JSON.parse(stdout);
