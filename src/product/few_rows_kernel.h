@@ -20,13 +20,17 @@ __attribute__((always_inline)) inline void tile(const FewRows& product, int64_t 
   const auto* weight = static_cast<const Element*>(product.weight) + output * product.inputs;
   const float* input = product.input + row * product.inputs;
   const int64_t whole = product.inputs / Vector::width * Vector::width;
+  // The weights of the next outputs are read ahead, a part of them with each tile of rows, as fast as memory
+  // is.
+  constexpr auto element = static_cast<int64_t>(sizeof(Element));
+  const int64_t ahead_step = Vector::width * outputs * element * rows / product.rows;
+  const char* ahead = reinterpret_cast<const char*>(weight + outputs * product.inputs) +
+                      row * outputs * product.inputs * element / product.rows;
   for (int64_t index = 0; index < whole; index += Vector::width) {
     typename Vector::Register weights[outputs];
     for (int j = 0; j < outputs; ++j) weights[j] = Vector::load(weight + j * product.inputs + index);
-    if (row == 0) {
-      // Reads ahead, while the same weights are multiplied with the other rows.
-      for (int j = 0; j < outputs; ++j) __builtin_prefetch(weight + (j + outputs) * product.inputs + index);
-    }
+    __builtin_prefetch(ahead);
+    ahead += ahead_step;
     for (int i = 0; i < rows; ++i) {
       const auto values = Vector::load(input + i * product.inputs + index);
       for (int j = 0; j < outputs; ++j) sums[i][j] = Vector::add_product(values, weights[j], sums[i][j]);
