@@ -5,6 +5,7 @@
 
 #include "base/device.h"
 #include "base/file_sink.h"
+#include "base/transfer.h"
 #include "model/rotary.h"
 #include "product/product.h"
 
@@ -24,10 +25,10 @@ Model::Model(ModelConfig config, Architecture architecture, const Placement& pla
     const auto all = at::arange(config_.context_length, frequencies.options().dtype(at::kLong)).unsqueeze(0);
     rotation_table_ = rotations(all, frequencies).select(2, 0).select(0, 0).transpose(0, 1).contiguous();
   }
-  const auto buffers = std::make_shared<MatrixBuffers>();
+  const auto buffers = placement.offload ? std::make_shared<MatrixBuffers>(placement.options) : nullptr;
   for (const auto& parts : architecture_.blocks) {
     auto matrices = placement.offload ? OffloadedMatrices({parts.attention.module, parts.mlp.module()},
-                                                          architecture_.offloaded, placement.options, buffers)
+                                                          architecture_.offloaded, buffers)
                                       : OffloadedMatrices();
     blocks_.emplace_back(parts, config_, blocks_.size(), std::move(matrices));
   }
@@ -44,10 +45,10 @@ at::Tensor Model::embed(const at::Tensor& ids, const at::Tensor& positions) cons
     const auto found = architecture_.offloaded.find(architecture_.token_embedding._ivalue().get());
     if (found == architecture_.offloaded.end()) return rows(weight(architecture_.token_embedding), ids);
     // Reads only the rows of tokens that occur; ids become indices of these rows.
-    const auto [distinct, indices] = at::_unique(ids.to(at::kCPU), /*sorted=*/true, /*return_inverse=*/true);
+    const auto [distinct, indices] = at::_unique(to_host(ids), /*sorted=*/true, /*return_inverse=*/true);
     const auto* begin = distinct.const_data_ptr<int64_t>();
     const auto read = found->second.read_rows({begin, begin + distinct.numel()}, dtype());
-    return rows(read.to(device()), indices.to(device()));
+    return rows(to_device(read, device()), to_device(indices, device()));
   }();
   if (!architecture_.position_embedding) return tokens;
   return tokens + rows(weight(*architecture_.position_embedding), positions);
@@ -66,7 +67,7 @@ at::Tensor Model::output_embedding(int64_t begin, int64_t count) const {
   const auto& module = architecture_.output_embedding;
   const auto found = architecture_.offloaded.find(module._ivalue().get());
   if (found == architecture_.offloaded.end()) return weight(module).narrow(0, begin, count);
-  return found->second.read_rows(begin, count, dtype()).to(device());
+  return to_device(found->second.read_rows(begin, count, dtype()), device());
 }
 
 at::Tensor Model::unembed(const at::Tensor& stream) const {
