@@ -72,6 +72,27 @@ SharedPrompts::SharedPrompts(const Model& model, const std::vector<DecodingRow*>
   }
 }
 
+int64_t SharedPrompts::row_bytes(const Model& model, const PlanTree& tree, int64_t length) {
+  int64_t most_places = 0;
+  for (int64_t block = 0; block < tree.blocks(); ++block) {
+    std::vector<int64_t> members(static_cast<size_t>(tree.nodes()));
+    for (int64_t node = 0; node < tree.nodes(); ++node) {
+      ++members[static_cast<size_t>(tree.ancestor(node, block))];
+    }
+    int64_t attending = 0, queries = 0;
+    for (const auto& split : tree.splits(block)) {
+      if (!split.attends) continue;
+      ++attending;
+      queries = std::max(queries, members[static_cast<size_t>(split.node)]);
+    }
+    most_places = std::max(most_places, attending * queries);
+  }
+  const auto element = static_cast<int64_t>(model.arithmetic().dtype().itemsize());
+  const int64_t mask = aligned(length) * (1 + element);
+  // The queries and the results, arranged and in the order of the batch.
+  return most_places * (4 * model.config().hidden_size * element + mask);
+}
+
 PartialAttention SharedPrompts::attend(int64_t index, const Block& block, const at::Tensor& queries,
                                        const at::Tensor& positions) const {
   const auto& arrangement = blocks_[static_cast<size_t>(index)];

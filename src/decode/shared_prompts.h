@@ -17,6 +17,10 @@ class SharedPrompts {
   // all or none of them have one.
   SharedPrompts(const Model& model, const std::vector<DecodingRow*>& rows);
 
+  // Returns the maximum number of bytes that attend() takes for a row of a forward pass of this many tokens,
+  // if it is decoded under all plans of the tree.
+  static int64_t row_bytes(const Model& model, const PlanTree& tree, int64_t length);
+
   // Whether no row has tokens before those in its slot.
   bool empty() const { return longest_ == 0; }
   // queries: of all rows, (rows, heads, 1, head size). positions: of the queries, (rows). Returns (rows,

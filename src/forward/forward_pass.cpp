@@ -12,23 +12,29 @@ int64_t rows_at_once(at::Device device, int64_t length) {
   return std::max<int64_t>(1, tokens / length);
 }
 
-int64_t ForwardPass::slice_bytes(const Model& model, int64_t length) {
+int64_t rows_at_once(const Model& model, int64_t length, int64_t memory) {
+  // On the CPU they take little, and a share of the limit would be too few for fast products.
+  const int64_t most = rows_at_once(model.device(), length);
+  if (!operators_only(model.device())) return most;
+  return std::clamp<int64_t>(memory / 8 / ForwardPass::activation_bytes(model, length), 1, most);
+}
+
+int64_t ForwardPass::activation_bytes(const Model& model, int64_t tokens) {
   const auto& config = model.config();
-  const int64_t tokens = length * rows_at_once(model.device(), length);
   // An upper bound of the activations of attention (projected, rotated and mixed) and of the MLP.
   const int64_t widest = 12 * config.hidden_size + 2 * config.intermediate_size;
   return tokens * widest * static_cast<int64_t>(sizeof(float));
 }
 
 ForwardPass::ForwardPass(const Model& model, const Plans& plans, const PassRows& rows, KeyValueCache* cache,
-                         Observer observe)
+                         Observer observe, std::optional<int64_t> at_once)
     : model_(model),
       plans_(plans),
       rows_(rows),
       cache_(cache),
       observe_(std::move(observe)),
       costs_(model.config()) {
-  const int64_t step = rows_at_once(model.device(), rows.length());
+  const int64_t step = at_once.value_or(rows_at_once(model.device(), rows.length()));
   for (int64_t begin = 0; begin < rows.count(); begin += step) {
     const int64_t count = std::min(step, rows.count() - begin);
     // If all rows have the same positions, one row is enough; masks and rotations are broadcast.

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "base/control.h"
@@ -19,6 +20,8 @@ namespace attention_bypass {
 // Returns the number of rows of this length that go through a block together: enough tokens for fast matrix
 // products, and few enough that the activations stay in the processor's cache.
 int64_t rows_at_once(at::Device device, int64_t length);
+// The same for a memory limit in bytes, of which these rows take at most a small part, but one row at least.
+int64_t rows_at_once(const Model& model, int64_t length, int64_t memory);
 
 // The plans of a request, compiled for a model.
 struct Plans {
@@ -46,9 +49,9 @@ class ForwardPass {
   using Observer = std::function<void(const Observation&)>;
 
   // cache: stores keys and values if given. observe: called after each block if given; requires a single
-  // plan.
+  // plan. at_once: the number of rows that go through a block together; by default as above.
   ForwardPass(const Model& model, const Plans& plans, const PassRows& rows, KeyValueCache* cache = nullptr,
-              Observer observe = {});
+              Observer observe = {}, std::optional<int64_t> at_once = {});
 
   // Returns the number of floating-point operations of the pass.
   double operations() const;
@@ -57,8 +60,9 @@ class ForwardPass {
   // reads, hidden size).
   std::vector<at::Tensor> run(Control& control);
 
-  // Returns the maximum number of bytes of the activations of a block, without the streams.
-  static int64_t slice_bytes(const Model& model, int64_t length);
+  // Returns the maximum number of bytes of the activations of a block for this many tokens, without the
+  // streams.
+  static int64_t activation_bytes(const Model& model, int64_t tokens);
 
  private:
   // Rows that go through a block together.

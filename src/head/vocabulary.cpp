@@ -15,7 +15,13 @@ namespace {
 
 // The size of the logits that are computed at once: few enough for the cache of a processor, and enough to
 // use all of a GPU.
-int64_t chunk_bytes(at::Device device) { return device.is_cpu() ? int64_t{32} << 20 : int64_t{512} << 20; }
+int64_t chunk_bytes(const Model& model, int64_t memory) {
+  constexpr int64_t least = int64_t{32} << 20;
+  constexpr int64_t most = int64_t{512} << 20;
+  return model.device().is_cpu() ? least : std::clamp(memory / 16, least, most);
+}
+// The number of tensors of that size that exist at the same time.
+constexpr int64_t chunks_at_once = 3;
 // The number of positions for which the output embedding is read once.
 constexpr int64_t positions_at_once = 4096;
 
@@ -66,10 +72,11 @@ at::Tensor scheme_log_likelihood(const at::Tensor& logits, const at::Tensor& tar
 
 // Calls work(logits, begin, count) for consecutive chunks of positions.
 template <typename Work>
-void for_logits(const Model& model, const at::Tensor& hidden, Control& control, const Work& work) {
+void for_logits(const Model& model, const at::Tensor& hidden, int64_t memory, Control& control,
+                const Work& work) {
   const Operations operations(model.config());
   const int64_t row_bytes = model.config().vocabulary_size * static_cast<int64_t>(sizeof(float));
-  const int64_t chunk = std::max<int64_t>(1, chunk_bytes(model.device()) / row_bytes);
+  const int64_t chunk = std::max<int64_t>(1, chunk_bytes(model, memory) / row_bytes);
   for (int64_t begin = 0; begin < hidden.size(0); begin += chunk) {
     control.check();
     const int64_t count = std::min(chunk, hidden.size(0) - begin);
@@ -80,8 +87,14 @@ void for_logits(const Model& model, const at::Tensor& hidden, Control& control, 
 
 }  // namespace
 
+int64_t scoring_bytes(const Model& model, int64_t memory) {
+  if (!can_summarize_logits(model)) return chunks_at_once * chunk_bytes(model, memory);
+  // The positions, and the part of the output embedding that logits are computed from.
+  return int64_t{3} * positions_at_once * model.config().hidden_size * static_cast<int64_t>(sizeof(float));
+}
+
 TokenScores score_tokens(const Model& model, const at::Tensor& hidden, const std::vector<int64_t>& targets,
-                         const SamplingScheme& scheme, Control& control) {
+                         const SamplingScheme& scheme, int64_t memory, Control& control) {
   const c10::InferenceMode inference;
   TokenScores scores;
   if (scheme.plain() && can_summarize_logits(model)) {
@@ -101,7 +114,7 @@ TokenScores score_tokens(const Model& model, const at::Tensor& hidden, const std
   if (targets.empty()) return scores;
   const auto all = to_device(targets, model.device());
   std::vector<Column> columns(5);
-  for_logits(model, hidden, control, [&](const at::Tensor& logits, int64_t begin, int64_t count) {
+  for_logits(model, hidden, memory, control, [&](const at::Tensor& logits, int64_t begin, int64_t count) {
     const auto target = all.narrow(0, begin, count).unsqueeze(1);
     const auto target_logits = logits.gather(1, target).squeeze(1);
     columns[0].add(logits.argmax(1));
@@ -129,7 +142,7 @@ std::optional<size_t> TokenScores::not_finite() const {
   return std::nullopt;
 }
 
-BestTokens best_tokens(const Model& model, const at::Tensor& hidden, Control& control) {
+BestTokens best_tokens(const Model& model, const at::Tensor& hidden, int64_t memory, Control& control) {
   const c10::InferenceMode inference;
   BestTokens best;
   std::vector<float> doubts;
@@ -139,7 +152,7 @@ BestTokens best_tokens(const Model& model, const at::Tensor& hidden, Control& co
     doubts = std::move(summary.doubt);
   } else {
     std::vector<Column> columns(2);
-    for_logits(model, hidden, control, [&](const at::Tensor& logits, int64_t, int64_t) {
+    for_logits(model, hidden, memory, control, [&](const at::Tensor& logits, int64_t, int64_t) {
       columns[0].add(logits.argmax(1));
       // If some logit is NaN or infinite, so is the minimum or the maximum.
       const auto [least, greatest] = logits.aminmax(1);

@@ -31,16 +31,20 @@ struct TokenScores {
 };
 
 // Scores targets (n) from the residual stream at the positions before them (n, hidden size). Logits are
-// computed and reduced in chunks, so the tensor (n, vocabulary) is never allocated.
+// computed and reduced in chunks, so the tensor (n, vocabulary) is never allocated. memory: the limit in
+// bytes, of which the chunks take a part.
 TokenScores score_tokens(const Model& model, const at::Tensor& hidden, const std::vector<int64_t>& targets,
-                         const SamplingScheme& scheme, Control& control);
+                         const SamplingScheme& scheme, int64_t memory, Control& control);
+
+// Returns the maximum number of bytes that score_tokens and best_tokens take.
+int64_t scoring_bytes(const Model& model, int64_t memory);
 
 struct BestTokens {
   std::vector<int64_t> tokens;
   std::optional<size_t> not_finite;  // the first position whose logits are NaN or infinite
 };
 
-// Returns the most probable token after each position.
-BestTokens best_tokens(const Model& model, const at::Tensor& hidden, Control& control);
+// Returns the most probable token after each position. memory: as in score_tokens.
+BestTokens best_tokens(const Model& model, const at::Tensor& hidden, int64_t memory, Control& control);
 
 }  // namespace attention_bypass

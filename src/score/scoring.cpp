@@ -6,6 +6,7 @@
 
 #include "base/transfer.h"
 #include "decode/decoder.h"
+#include "decode/shared_prompts.h"
 #include "forward/forward_pass.h"
 #include "forward/not_finite.h"
 #include "score/targets.h"
@@ -35,16 +36,15 @@ class Memory {
 
   // Returns how many rows fit into the budget in bytes under these plans. May be 0.
   int64_t rows(const Model& model, const PlanTree& tree, int64_t budget) const {
-    return std::max<int64_t>(0, budget - fixed(model)) / std::max<int64_t>(1, row_bytes(model, tree));
+    return std::max<int64_t>(0, budget - fixed(model, budget)) / std::max<int64_t>(1, row_bytes(model, tree));
   }
 
  private:
   static int64_t hidden(const Model& model) { return model.config().hidden_size; }
 
-  int64_t fixed(const Model& model) const {
-    // A slice, and the positions and the part of the output embedding that logits are computed from.
-    return libtorch_bytes + ForwardPass::slice_bytes(model, length_) +
-           int64_t{3} * 4096 * hidden(model) * static_cast<int64_t>(sizeof(float));
+  int64_t fixed(const Model& model, int64_t budget) const {
+    const int64_t slice = rows_at_once(model, length_, budget) * length_;
+    return libtorch_bytes + ForwardPass::activation_bytes(model, slice) + scoring_bytes(model, budget);
   }
 
   int64_t row_bytes(const Model& model, const PlanTree& tree) const {
@@ -58,7 +58,8 @@ class Memory {
       for (const auto& split : tree.splits(block)) attending += split.attends ? 1 : 0;
     }
     const int64_t prompts = attending * length_ * 2 * hidden(model) * element;
-    const int64_t decoded = tree.nodes() * scored_ * Decoder::token_bytes(model);
+    int64_t decoded = tree.nodes() * scored_ * Decoder::token_bytes(model);
+    if (Decoder::computes_slots(model)) decoded += SharedPrompts::row_bytes(model, tree, length_);
     return prompts + std::max(streams, decoded);
   }
 
@@ -86,7 +87,8 @@ class PlanBatch {
         targets_(targets),
         rows_(rows),
         plans_(std::make_shared<const Plans>(model, plans)),
-        pass_(model, *plans_, rows, request.decode ? cache_.get() : nullptr) {}
+        pass_(model, *plans_, rows, request.decode ? cache_.get() : nullptr, {},
+              rows_at_once(model, rows.length(), request.memory)) {}
 
   // Returns an upper bound of the operations: every row is decoded from its first scored token on.
   double operations() const {
@@ -122,7 +124,8 @@ class PlanBatch {
       stream.reset();
       targets.insert(targets.end(), targets_.tokens.begin(), targets_.tokens.end());
     }
-    const auto scores = score_tokens(model_, at::cat(read), targets, request_.scheme, control);
+    const auto scores =
+        score_tokens(model_, at::cat(read), targets, request_.scheme, request_.memory, control);
     if (const auto position = scores.not_finite()) throw_not_finite_at(*position, control);
     std::vector<ScoringResult::Scores> nodes(read.size());
     const auto count = static_cast<std::ptrdiff_t>(targets_.tokens.size());
@@ -203,7 +206,7 @@ class PlanBatch {
     while (!active.empty()) {
       std::vector<int64_t> tokens;
       for (const auto& one : active) tokens.push_back(one.tokens[one.position - one.first]);
-      const auto best = best_tokens(model_, decoder.step(ids, tokens, control), control);
+      const auto best = best_tokens(model_, decoder.step(ids, tokens, control), request_.memory, control);
       if (best.not_finite) throw_not_finite_at(active[*best.not_finite], control);
       size_t kept = 0;
       for (size_t place = 0; place < active.size(); ++place) {
