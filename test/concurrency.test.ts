@@ -101,6 +101,28 @@ t.test("two streams on one model take turns", async (t) => {
   await model.dispose();
 });
 
+t.test("streams that are read at their own pace give what each gives alone", async (t) => {
+  const model = await loadModel(fixture("neo-attention-layers"), here);
+  const calls = [{}, { temperature: 1, seed: 3 }, { temperature: 0.7, topP: 0.9, seed: 4, bypass: { blocks: [1] } }];
+  const streams = calls.map((call, index) =>
+    model.stream([5, index, 7, 2], { maxNewTokens: 18, ...options, ...call })[Symbol.asyncIterator](),
+  );
+  const received: number[][] = calls.map(() => []);
+  const read = async (index: number) => {
+    const { value, done } = await (streams[index] as (typeof streams)[number]).next();
+    if (!done) received[index]?.push(value.token);
+  };
+  // Several steps of the same streams, then of others: one pauses, all go on, two pause.
+  for (const together of [[0, 1, 2], [0, 2], [0, 1, 2], [1], [0, 1, 2]])
+    for (let step = 0; step < 4; step++) await Promise.all(together.map(read));
+  for (const [index, call] of calls.entries()) {
+    const { tokens } = await model.generate([5, index, 7, 2], { maxNewTokens: 18, ...options, ...call });
+    t.same(received[index], tokens.slice(0, 16), `stream ${index}`);
+  }
+  for (const stream of streams) await stream.return?.();
+  await model.dispose();
+});
+
 const bypasses: (Bypass | undefined)[] = [undefined, { blocks: [1] }, { blocks: [0, 2], mode: "short-circuit" }];
 
 for (const name of ["neo-attention-layers", "neo-types", "neox-old-keys", "neox-serial", "neox-sharded"]) {

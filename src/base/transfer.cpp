@@ -1,6 +1,7 @@
 #include "base/transfer.h"
 
 #include <ATen/record_function.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 
 #include "base/launches.h"
 
@@ -38,6 +39,26 @@ at::Tensor to_host(const at::Tensor& values) {
   const NotOperators guard;
   count_readback(values);
   return values.to(at::kCPU).contiguous();
+}
+
+HostCopy::HostCopy(const at::Tensor& values) {
+  const NotOperators guard;
+  count_readback(values);
+  const auto device = values.device();
+  if (device.is_cpu()) {
+    copy_ = values.clone(at::MemoryFormat::Contiguous);
+    return;
+  }
+  // The device copies only to page-locked memory without the host waiting.
+  copy_ = at::empty(values.sizes(), values.options().device(at::kCPU).pinned_memory(true));
+  copy_.copy_(values, /*non_blocking=*/true);
+  copied_.emplace(device.type());
+  copied_->record(c10::impl::VirtualGuardImpl(device.type()).getStream(device));
+}
+
+const at::Tensor& HostCopy::wait() const {
+  if (copied_) copied_->synchronize();
+  return copy_;
 }
 
 }  // namespace attention_bypass

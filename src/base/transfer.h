@@ -2,7 +2,10 @@
 
 #include <ATen/ATen.h>
 
+#include <c10/core/Event.h>
+
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace attention_bypass {
@@ -16,5 +19,18 @@ at::Tensor to_device(const at::Tensor& values, at::Device device);
 at::Tensor to_device(const std::vector<int64_t>& values, at::Device device);
 // Copies a tensor to the CPU, contiguous. Waits until it is computed.
 at::Tensor to_host(const at::Tensor& values);
+
+// A copy to the CPU that is begun now and waited for later: the device goes on with what is launched
+// meanwhile.
+class HostCopy {
+ public:
+  explicit HostCopy(const at::Tensor& values);
+  // Waits for the copy. Returns it, contiguous.
+  const at::Tensor& wait() const;
+
+ private:
+  at::Tensor copy_;
+  std::optional<c10::Event> copied_;  // only of a copy that is not complete from the start
+};
 
 }  // namespace attention_bypass

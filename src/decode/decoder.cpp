@@ -131,7 +131,6 @@ void Decoder::arrange_slots() {
         to_device(std::vector<int64_t>(batch_.places.begin(), batch_.places.end()), model_.device());
   }
   compile_bypasses();
-  batch_.tokens = at::zeros({slots, 1}, at::TensorOptions(at::kLong).device(model_.device()));
   batch_.on_device = std::make_unique<DeviceRows>(model_, store_, batch_.rows, waiting);
 }
 
@@ -156,14 +155,47 @@ at::Tensor Decoder::step(const std::vector<int64_t>& ids, const std::vector<int6
   const c10::InferenceMode inference;
   const StepThreads threads(model_.config(), ids.size());
   arrange(ids);
-  const auto stream = on_host() ? step_on_host(tokens, control) : step_on_device(tokens, control);
+  at::Tensor stream;
+  if (on_host()) {
+    stream = step_on_host(tokens, control);
+  } else {
+    set_tokens(tokens);
+    stream = step_on_device(control);
+  }
+  advance_rows(control);
+  return stream.select(1, 0);
+}
+
+at::Tensor Decoder::step(const std::vector<int64_t>& ids, const at::Tensor& tokens, Control& control) {
+  const c10::InferenceMode inference;
+  const StepThreads threads(model_.config(), ids.size());
+  try {
+    arrange(ids);
+    set_tokens(tokens);
+    const auto stream = step_on_device(control).select(1, 0);
+    advance_rows(control);
+    return stream;
+  } catch (...) {
+    batch_ = {};
+    throw;
+  }
+}
+
+void Decoder::take_back(const std::vector<int64_t>& ids) {
+  for (const auto id : ids) {
+    const auto found = rows_.find(id);
+    if (found != rows_.end()) --found->second.stored;
+  }
+  batch_ = {};
+}
+
+void Decoder::advance_rows(Control& control) {
   count_decoding_step(std::ssize(batch_.rows));
   const double operations = operations_of_step();
   for (auto* row : batch_.rows) {
     if (row != nullptr) ++row->stored;
   }
   control.advance(operations);
-  return stream.select(1, 0);
 }
 
 at::Tensor Decoder::step_on_host(const std::vector<int64_t>& tokens, Control& control) {
@@ -175,7 +207,26 @@ at::Tensor Decoder::step_on_host(const std::vector<int64_t>& tokens, Control& co
                         reader, [&control] { control.check(); });
 }
 
-at::Tensor Decoder::step_on_device(const std::vector<int64_t>& tokens, Control& control) {
+void Decoder::set_tokens(const std::vector<int64_t>& tokens) {
+  std::vector<int64_t> of_rows(batch_.rows.size());
+  for (size_t index = 0; index < tokens.size(); ++index) of_rows[batch_.places[index]] = tokens[index];
+  if (!batch_.tokens.defined()) {
+    batch_.tokens = at::empty({std::ssize(of_rows), 1}, at::TensorOptions(at::kLong).device(model_.device()));
+  }
+  copy_to_device(of_rows, batch_.tokens);
+}
+
+void Decoder::set_tokens(const at::Tensor& tokens) {
+  if (batch_.order.defined()) {
+    if (!batch_.tokens.defined()) batch_.tokens = at::zeros({std::ssize(batch_.rows), 1}, tokens.options());
+    batch_.tokens.squeeze(1).index_copy_(0, batch_.order, tokens);
+  } else if (!batch_.tokens.defined() || batch_.tokens.const_data_ptr() != tokens.const_data_ptr()) {
+    batch_.tokens = tokens.unsqueeze(1);
+    graph_.change();
+  }
+}
+
+at::Tensor Decoder::step_on_device(Control& control) {
   control.check();
   int64_t longest = 0;
   for (const auto* row : batch_.rows) {
@@ -185,9 +236,6 @@ at::Tensor Decoder::step_on_device(const std::vector<int64_t>& tokens, Control& 
   // 0 in a new batch.
   if (longest != batch_.longest) graph_.change();
   batch_.longest = longest;
-  std::vector<int64_t> of_rows(batch_.rows.size());
-  for (size_t index = 0; index < tokens.size(); ++index) of_rows[batch_.places[index]] = tokens[index];
-  copy_to_device(of_rows, batch_.tokens);
   auto& rows = *batch_.on_device;
   // A step is short, so an abort waits for its end, unless the blocks are read from files.
   const auto before_block = [&control, offloaded = model_.offloaded()] {

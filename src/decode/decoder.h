@@ -50,6 +50,11 @@ class Decoder {
   // hidden size), which the next step may overwrite. Other rows are unchanged. After an exception, these rows
   // must only be removed.
   at::Tensor step(const std::vector<int64_t>& ids, const std::vector<int64_t>& tokens, Control& control);
+  // Does the same on a device with tokens (rows) that are there. Steps of the same rows whose tokens are in
+  // the same memory read them there. After an exception, the rows are as before.
+  at::Tensor step(const std::vector<int64_t>& ids, const at::Tensor& tokens, Control& control);
+  // Takes back the last step of these rows, whose results must not be used. Ids of removed rows are ignored.
+  void take_back(const std::vector<int64_t>& ids);
 
   int64_t rows() const { return std::ssize(rows_); }
 
@@ -70,7 +75,7 @@ class Decoder {
     // On a device:
     std::vector<size_t> places;  // of the ids among the rows
     at::Tensor order;            // the same; undefined: the rows are those of `ids`
-    at::Tensor tokens;           // (rows, 1)
+    at::Tensor tokens;           // (rows, 1), which steps read
     std::unique_ptr<DeviceRows> on_device;
     int64_t longest = 0;  // the number of tokens in a slot that attention reads
   };
@@ -84,7 +89,11 @@ class Decoder {
   void arrange_slots();
   void compile_bypasses();
   at::Tensor step_on_host(const std::vector<int64_t>& tokens, Control& control);
-  at::Tensor step_on_device(const std::vector<int64_t>& tokens, Control& control);
+  void set_tokens(const std::vector<int64_t>& tokens);
+  void set_tokens(const at::Tensor& tokens);
+  // Computes the tokens that were set.
+  at::Tensor step_on_device(Control& control);
+  void advance_rows(Control& control);
   at::Tensor through_blocks(at::Tensor stream, const Positions& positions, DecodingReader& reader,
                             const std::function<void()>& before_block);
   double operations_of_step() const;

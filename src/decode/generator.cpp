@@ -1,9 +1,10 @@
 #include "decode/generator.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "base/device.h"
 #include "decode/step_threads.h"
-#include "decode/token_choice.h"
 #include "forward/not_finite.h"
 #include "forward/prompt_pass.h"
 
@@ -50,18 +51,15 @@ std::vector<Generator::Token> Generator::step(const std::vector<int64_t>& ids, C
 }
 
 Generator::Predictions Generator::predict(const std::vector<Row*>& rows, Control& control) {
-  std::vector<int64_t> ids, tokens;
   std::vector<size_t> decoding, unread;
   for (size_t place = 0; place < rows.size(); ++place) {
-    const auto& row = *rows[place];
-    if (row.decoded < 0) {
-      unread.push_back(place);
-      continue;
-    }
-    decoding.push_back(place);
-    ids.push_back(row.decoded);
-    tokens.push_back(row.tokens.back());
+    (rows[place]->decoded < 0 ? unread : decoding).push_back(place);
   }
+  // So that the batch is the same when only the order of the calls changes.
+  std::sort(decoding.begin(), decoding.end(),
+            [&rows](size_t left, size_t right) { return rows[left]->decoded < rows[right]->decoded; });
+  std::vector<Row*> decoded;
+  for (const auto place : decoding) decoded.push_back(rows[place]);
   Predictions predictions;
   const int64_t piece = LongPrompt::piece(model_->device());
   if (!unread.empty() && std::ssize(rows[unread.front()]->tokens) > piece) {
@@ -74,8 +72,42 @@ Generator::Predictions Generator::predict(const std::vector<Row*>& rows, Control
       predictions.add(read(some, control), members);
     }
   }
-  if (!ids.empty()) predictions.add(decoder_.step(ids, tokens, control), decoding);
+  if (!decoded.empty()) predictions.add(decode(decoded, control), decoding);
   return predictions;
+}
+
+at::Tensor Generator::decode(const std::vector<Row*>& rows, Control& control) {
+  std::vector<int64_t> ids, tokens;
+  for (const auto* row : rows) {
+    ids.push_back(row->decoded);
+    tokens.push_back(row->tokens.back());
+  }
+  if (const auto ahead = std::exchange(ahead_, std::nullopt)) {
+    if (ahead->ids == ids) return ahead->streams;
+    decoder_.take_back(ahead->ids);
+  }
+  return decoder_.step(ids, tokens, control);
+}
+
+void Generator::step_ahead(const std::vector<Row*>& rows, Control& control) {
+  // Offloaded weights are read while the host waits.
+  if (!operators_only(model_->device()) || model_->offloaded()) return;
+  std::vector<int64_t> ids;
+  for (const auto* row : rows) {
+    const auto& request = *row->request;
+    const auto generated = std::ssize(row->tokens) - std::ssize(request.prompts[row->number]) + 1;
+    if (generated >= request.max_new_tokens) return;
+    ids.push_back(row->decoded);
+  }
+  // Rows that come and go, such as those of slow readers, would often have to be taken back. The rows of the
+  // next step are in ascending order.
+  if (std::exchange(last_, ids) != ids || !std::is_sorted(ids.begin(), ids.end())) return;
+  try {
+    ahead_ = {ids, decoder_.step(ids, choices_.on_device(), control)};
+  } catch (const c10::OutOfMemoryError&) {
+    // The chosen tokens must not be lost. The next step reports what is missing.
+    ahead_.reset();
+  }
 }
 
 void Generator::read_piece(const std::vector<Row*>& rows, size_t place, Predictions& predictions,
@@ -171,7 +203,9 @@ std::vector<Generator::Token> Generator::choose(const std::vector<Row*>& rows, c
   const StepThreads threads(model_->config(), rows.size());
   std::vector<Chooser> choosers;
   for (auto* row : rows) choosers.push_back({&row->request->sampling, &row->random});
-  const auto choices = choose_tokens(model_->unembed(streams), choosers);
+  choices_.choose(model_->unembed(streams), choosers);
+  step_ahead(rows, control);
+  const auto choices = choices_.wait();
   std::vector<Token> tokens;
   for (size_t place = 0; place < rows.size(); ++place) {
     const auto& choice = choices[place];

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "decode/decoder.h"
 #include "decode/sampling.h"
+#include "decode/token_choice.h"
 #include "forward/long_prompt.h"
 #include "model/model.h"
 
@@ -69,7 +70,17 @@ class Generator {
     }
   };
 
+  // A step of the decoder that was launched before the tokens it reads had come to the host.
+  struct Ahead {
+    std::vector<int64_t> ids;  // in the decoder
+    at::Tensor streams;
+  };
+
   Predictions predict(const std::vector<Row*>& rows, Control& control);
+  // Computes the next step of decoded rows, unless it was launched already.
+  at::Tensor decode(const std::vector<Row*>& rows, Control& control);
+  // Launches the next step of rows whose tokens have been chosen on a device, if all of them may have one.
+  void step_ahead(const std::vector<Row*>& rows, Control& control);
   // Computes the next piece of a long prompt.
   void read_piece(const std::vector<Row*>& rows, size_t place, Predictions& predictions, Control& control);
   // Returns the first of these rows, as many as have at most this many tokens with padding; at least one.
@@ -89,6 +100,9 @@ class Generator {
 
   std::shared_ptr<const Model> model_;
   Decoder decoder_;
+  TokenChoices choices_;
+  std::optional<Ahead> ahead_;
+  std::vector<int64_t> last_;  // the rows of the last step, in the decoder
   std::map<int64_t, Row> rows_;
   int64_t next_;
 };

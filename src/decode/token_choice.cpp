@@ -36,37 +36,51 @@ std::vector<TokenChoice> choose_on_host(const at::Tensor& logits, const std::vec
   return choices;
 }
 
-std::vector<TokenChoice> choose_on_device(const at::Tensor& logits, const std::vector<Chooser>& choosers) {
+}  // namespace
+
+void TokenChoices::choose(const at::Tensor& logits, const std::vector<Chooser>& choosers) {
+  if (operators_only(logits.device())) {
+    choose_on_device(logits, choosers);
+  } else {
+    on_host_ = choose_on_host(logits, choosers);
+  }
+}
+
+void TokenChoices::choose_on_device(const at::Tensor& logits, const std::vector<Chooser>& choosers) {
   const auto rows = std::ssize(choosers);
-  // The tokens, their log-probabilities and the least logits, which come to the host in one copy.
-  auto result = at::empty({rows * int64_t{2} * static_cast<int64_t>(sizeof(int64_t))},
-                          logits.options().dtype(at::kByte));
-  const auto part = [&](int64_t begin, int64_t element, at::ScalarType type) {
-    return result.narrow(0, begin, rows * element).view(type);
-  };
-  auto tokens = part(0, 8, at::kLong);
-  auto likelihoods = part(8 * rows, 4, at::kFloat);
-  auto least = part(12 * rows, 4, at::kFloat);
-  at::argmax_out(tokens, logits, 1);
+  constexpr int64_t row_bytes = sizeof(int64_t) + 2 * sizeof(float);
+  if (!result_.defined() || result_.numel() != rows * row_bytes) {
+    result_ = at::empty({rows * row_bytes}, logits.options().dtype(at::kByte));
+    const auto part = [&](int64_t begin, int64_t element, at::ScalarType type) {
+      return result_.narrow(0, begin, rows * element).view(type);
+    };
+    tokens_ = part(0, 8, at::kLong);
+    likelihoods_ = part(8 * rows, 4, at::kFloat);
+    least_ = part(12 * rows, 4, at::kFloat);
+  }
   const auto draws = [](const Chooser& chooser) { return !chooser.sampling->greedy(); };
   if (std::any_of(choosers.begin(), choosers.end(), draws)) {
     std::vector<Sampling> samplings;
     std::vector<double> shares;
-    std::vector<int64_t> drawn;
-    for (size_t row = 0; row < choosers.size(); ++row) {
-      samplings.push_back(*choosers[row].sampling);
-      shares.push_back(draws(choosers[row]) ? uniform(*choosers[row].random) : 0);
-      if (draws(choosers[row])) drawn.push_back(static_cast<int64_t>(row));
+    for (const auto& chooser : choosers) {
+      samplings.push_back(*chooser.sampling);
+      shares.push_back(draws(chooser) ? uniform(*chooser.random) : 0);
     }
-    const auto indices = to_device(drawn, logits.device());
-    tokens.index_copy_(0, indices, sample_tokens(logits, samplings, shares).index_select(0, indices));
+    tokens_.copy_(sample_tokens(logits, samplings, shares));
+  } else {
+    at::argmax_out(tokens_, logits, 1);
   }
   // NaN or an infinite logit makes the log-probability NaN or the least logit infinite.
-  auto column = likelihoods.unsqueeze(1);
-  at::gather_out(column, logits.log_softmax(1), 1, tokens.unsqueeze(1));
-  at::amin_out(least, logits, 1);
-  const auto on_host = to_host(result);
-  const auto* bytes = on_host.const_data_ptr<uint8_t>();
+  auto column = likelihoods_.unsqueeze(1);
+  at::gather_out(column, logits.log_softmax(1), 1, tokens_.unsqueeze(1));
+  at::amin_out(least_, logits, 1);
+  copy_.emplace(result_);
+}
+
+std::vector<TokenChoice> TokenChoices::wait() {
+  if (!copy_) return std::move(on_host_);
+  const auto rows = tokens_.size(0);
+  const auto* bytes = copy_->wait().const_data_ptr<uint8_t>();
   const auto* token = reinterpret_cast<const int64_t*>(bytes);            // NOLINT(*-reinterpret-cast)
   const auto* number = reinterpret_cast<const float*>(bytes + 8 * rows);  // NOLINT(*-reinterpret-cast)
   std::vector<TokenChoice> choices;
@@ -74,10 +88,9 @@ std::vector<TokenChoice> choose_on_device(const at::Tensor& logits, const std::v
     choices.push_back(
         {token[row], number[row], std::isfinite(number[row]) && std::isfinite(number[rows + row])});
   }
+  copy_.reset();
   return choices;
 }
-
-}  // namespace
 
 at::Tensor sample_tokens(const at::Tensor& logits, const std::vector<Sampling>& samplings,
                          const std::vector<double>& shares) {
@@ -88,7 +101,8 @@ at::Tensor sample_tokens(const at::Tensor& logits, const std::vector<Sampling>& 
   };
   add([&](size_t row) { return samplings[row].greedy() ? 1 : samplings[row].temperature; });
   add([&](size_t row) {
-    const auto top_k = samplings[row].top_k;
+    const auto& [temperature, top_k, top_p] = samplings[row];
+    if (samplings[row].greedy()) return 1.0;
     return static_cast<double>(top_k == 0 ? count : std::min(top_k, count));
   });
   add([&](size_t row) { return samplings[row].top_p; });
@@ -109,11 +123,6 @@ at::Tensor sample_tokens(const at::Tensor& logits, const std::vector<Sampling>& 
   // Less than the total, which rounding may reach.
   const auto drawn = at::minimum(parameters.select(0, 3) * total, total * (1 - 1e-15));
   return (cumulative <= drawn).sum(1);
-}
-
-std::vector<TokenChoice> choose_tokens(const at::Tensor& logits, const std::vector<Chooser>& choosers) {
-  return operators_only(logits.device()) ? choose_on_device(logits, choosers)
-                                         : choose_on_host(logits, choosers);
 }
 
 }  // namespace attention_bypass
