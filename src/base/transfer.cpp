@@ -56,6 +56,19 @@ HostCopy::HostCopy(const at::Tensor& values) {
   copied_->record(c10::impl::VirtualGuardImpl(device.type()).getStream(device));
 }
 
+HostCopy::~HostCopy() {
+  if (copied_) free_page_locked(copy_, *copied_);
+}
+
+void free_page_locked(at::Tensor& memory, const c10::Event& finished) noexcept {
+  try {
+    finished.synchronize();
+    memory.reset();
+  } catch (const c10::Error&) {
+    memory.unsafeReleaseTensorImpl();
+  }
+}
+
 const at::Tensor& HostCopy::wait() const {
   if (copied_) copied_->synchronize();
   return copy_;

@@ -25,6 +25,11 @@ at::Tensor to_host(const at::Tensor& values);
 class HostCopy {
  public:
   explicit HostCopy(const at::Tensor& values);
+  ~HostCopy();
+  HostCopy(const HostCopy&) = delete;
+  HostCopy& operator=(const HostCopy&) = delete;
+  HostCopy(HostCopy&&) = delete;
+  HostCopy& operator=(HostCopy&&) = delete;
   // Waits for the copy. Returns it, contiguous.
   const at::Tensor& wait() const;
 
@@ -32,5 +37,9 @@ class HostCopy {
   at::Tensor copy_;
   std::optional<c10::Event> copied_;  // only of a copy that is not complete from the start
 };
+
+// Frees page-locked memory after the device has finished with it, as this event says. If the device is lost,
+// the memory is never freed, since freeing it would ask the device and end the process.
+void free_page_locked(at::Tensor& memory, const c10::Event& finished) noexcept;
 
 }  // namespace attention_bypass

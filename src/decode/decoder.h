@@ -50,8 +50,9 @@ class Decoder {
   // hidden size), which the next step may overwrite. Other rows are unchanged. After an exception, these rows
   // must only be removed.
   at::Tensor step(const std::vector<int64_t>& ids, const std::vector<int64_t>& tokens, Control& control);
-  // Does the same on a device with tokens (rows) that are there. Steps of the same rows whose tokens are in
-  // the same memory read them there. After an exception, the rows are as before.
+  // Does the same on a device with tokens (rows) that are there. If the rows are in the order of their slots,
+  // steps read the tokens where they are, and steps that follow should have theirs in the same memory. After
+  // an exception, the rows are as before.
   at::Tensor step(const std::vector<int64_t>& ids, const at::Tensor& tokens, Control& control);
   // Takes back the last step of these rows, whose results must not be used. Ids of removed rows are ignored.
   void take_back(const std::vector<int64_t>& ids);

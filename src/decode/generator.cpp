@@ -55,7 +55,7 @@ Generator::Predictions Generator::predict(const std::vector<Row*>& rows, Control
   for (size_t place = 0; place < rows.size(); ++place) {
     (rows[place]->decoded < 0 ? unread : decoding).push_back(place);
   }
-  // So that the batch is the same when only the order of the calls changes.
+  // In this order, the batch is the same when only the order of the calls changes.
   std::sort(decoding.begin(), decoding.end(),
             [&rows](size_t left, size_t right) { return rows[left]->decoded < rows[right]->decoded; });
   std::vector<Row*> decoded;
@@ -90,7 +90,7 @@ at::Tensor Generator::decode(const std::vector<Row*>& rows, Control& control) {
 }
 
 void Generator::step_ahead(const std::vector<Row*>& rows, Control& control) {
-  // Offloaded weights are read while the host waits.
+  // Launching a step of an offloaded model reads its files, for which the chosen tokens would wait.
   if (!operators_only(model_->device()) || model_->offloaded()) return;
   std::vector<int64_t> ids;
   for (const auto* row : rows) {
@@ -104,8 +104,8 @@ void Generator::step_ahead(const std::vector<Row*>& rows, Control& control) {
   if (std::exchange(last_, ids) != ids || !std::is_sorted(ids.begin(), ids.end())) return;
   try {
     ahead_ = {ids, decoder_.step(ids, choices_.on_device(), control)};
-  } catch (const c10::OutOfMemoryError&) {
-    // The chosen tokens must not be lost. The next step reports what is missing.
+  } catch (const c10::Error&) {
+    // The chosen tokens must not be lost. The next step reports what failed.
     ahead_.reset();
   }
 }

@@ -102,7 +102,7 @@ class Generator {
   Decoder decoder_;
   TokenChoices choices_;
   std::optional<Ahead> ahead_;
-  std::vector<int64_t> last_;  // the rows of the last step, in the decoder
+  std::vector<int64_t> last_;  // the ids in the decoder of the last rows that might have stepped ahead
   std::map<int64_t, Row> rows_;
   int64_t next_;
 };

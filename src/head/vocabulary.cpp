@@ -14,7 +14,7 @@ namespace attention_bypass {
 namespace {
 
 // The size of the logits that are computed at once: few enough for the cache of a processor, and enough to
-// use all of a GPU.
+// use all of a GPU, of which they take a small part of the memory limit.
 int64_t chunk_bytes(const Model& model, int64_t memory) {
   constexpr int64_t least = int64_t{32} << 20;
   constexpr int64_t most = int64_t{512} << 20;
@@ -77,20 +77,25 @@ void for_logits(const Model& model, const at::Tensor& hidden, int64_t memory, Co
   const Operations operations(model.config());
   const int64_t row_bytes = model.config().vocabulary_size * static_cast<int64_t>(sizeof(float));
   const int64_t chunk = std::max<int64_t>(1, chunk_bytes(model, memory) / row_bytes);
+  const auto output_embedding = model.output_embedding(0, model.config().vocabulary_size);
   for (int64_t begin = 0; begin < hidden.size(0); begin += chunk) {
     control.check();
     const int64_t count = std::min(chunk, hidden.size(0) - begin);
-    work(model.unembed(hidden.narrow(0, begin, count)), begin, count);
+    work(model.unembed(hidden.narrow(0, begin, count), output_embedding), begin, count);
     control.advance(static_cast<double>(count) * operations.head());
   }
 }
 
 }  // namespace
 
-int64_t scoring_bytes(const Model& model, int64_t memory) {
-  if (!can_summarize_logits(model)) return chunks_at_once * chunk_bytes(model, memory);
+int64_t scoring_bytes(const Model& model, const SamplingScheme& scheme, int64_t memory) {
+  const int64_t hidden = model.config().hidden_size;
   // The positions, and the part of the output embedding that logits are computed from.
-  return int64_t{3} * positions_at_once * model.config().hidden_size * static_cast<int64_t>(sizeof(float));
+  const int64_t summarized = int64_t{3} * positions_at_once * hidden * static_cast<int64_t>(sizeof(float));
+  if (scheme.plain() && can_summarize_logits(model)) return summarized;
+  const auto element = static_cast<int64_t>(c10::elementSize(model.dtype()));
+  const int64_t embedding = model.offloaded() ? model.config().vocabulary_size * hidden * element : 0;
+  return std::max(summarized, embedding + chunks_at_once * chunk_bytes(model, memory));
 }
 
 TokenScores score_tokens(const Model& model, const at::Tensor& hidden, const std::vector<int64_t>& targets,

@@ -37,7 +37,7 @@ TokenScores score_tokens(const Model& model, const at::Tensor& hidden, const std
                          const SamplingScheme& scheme, int64_t memory, Control& control);
 
 // Returns the maximum number of bytes that score_tokens and best_tokens take.
-int64_t scoring_bytes(const Model& model, int64_t memory);
+int64_t scoring_bytes(const Model& model, const SamplingScheme& scheme, int64_t memory);
 
 struct BestTokens {
   std::vector<int64_t> tokens;

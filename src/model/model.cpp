@@ -67,12 +67,16 @@ at::Tensor Model::output_embedding(int64_t begin, int64_t count) const {
   const auto& module = architecture_.output_embedding;
   const auto found = architecture_.offloaded.find(module._ivalue().get());
   if (found == architecture_.offloaded.end()) return weight(module).narrow(0, begin, count);
-  return to_device(found->second.read_rows(begin, count, dtype()), device());
+  return found->second.read_rows(begin, count, dtype()).to(device());
 }
 
 at::Tensor Model::unembed(const at::Tensor& stream) const {
+  return unembed(stream, output_embedding(0, config_.vocabulary_size));
+}
+
+at::Tensor Model::unembed(const at::Tensor& stream, const at::Tensor& output_embedding) const {
   const c10::InferenceMode inference;
-  return product(final_norm(stream), output_embedding(0, config_.vocabulary_size)).to(at::kFloat);
+  return product(final_norm(stream), output_embedding).to(at::kFloat);
 }
 
 std::unique_ptr<Model> Model::in_float32() const {

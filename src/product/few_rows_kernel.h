@@ -20,9 +20,10 @@ __attribute__((always_inline)) inline void tile(const FewRows& product, int64_t 
   const auto* weight = static_cast<const Element*>(product.weight) + output * product.inputs;
   const float* input = product.input + row * product.inputs;
   const int64_t whole = product.inputs / Vector::width * Vector::width;
-  // The weights of the next outputs are read ahead, a part of them with each tile of rows, as fast as memory
-  // is.
+  // The weights of the next outputs are read ahead, an equal part of them with each tile of rows: all of them
+  // with the first tile would be more than memory gives in that time.
   constexpr auto element = static_cast<int64_t>(sizeof(Element));
+  constexpr int64_t cache_line = 64;
   const int64_t ahead_step = Vector::width * outputs * element * rows / product.rows;
   const char* ahead = reinterpret_cast<const char*>(weight + outputs * product.inputs) +
                       row * outputs * product.inputs * element / product.rows;
@@ -30,6 +31,7 @@ __attribute__((always_inline)) inline void tile(const FewRows& product, int64_t 
     typename Vector::Register weights[outputs];
     for (int j = 0; j < outputs; ++j) weights[j] = Vector::load(weight + j * product.inputs + index);
     __builtin_prefetch(ahead);
+    if (ahead_step > cache_line) __builtin_prefetch(ahead + cache_line);
     ahead += ahead_step;
     for (int i = 0; i < rows; ++i) {
       const auto values = Vector::load(input + i * product.inputs + index);

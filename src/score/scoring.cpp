@@ -21,7 +21,7 @@ constexpr int64_t libtorch_bytes = int64_t{160} << 20;
 // Estimates the maximum memory that rows of a request need.
 class Memory {
  public:
-  explicit Memory(const ScoringRequest& request) : decode_(request.decode) {
+  explicit Memory(const ScoringRequest& request) : scheme_(request.scheme), decode_(request.decode) {
     const auto& scorable = request.scorable;
     size_t sequence = 0;
     for (const auto& row : scorable.packed()) {
@@ -44,7 +44,8 @@ class Memory {
 
   int64_t fixed(const Model& model, int64_t budget) const {
     const int64_t slice = rows_at_once(model, length_, budget) * length_;
-    return libtorch_bytes + ForwardPass::activation_bytes(model, slice) + scoring_bytes(model, budget);
+    return libtorch_bytes + ForwardPass::activation_bytes(model, slice) +
+           scoring_bytes(model, scheme_, budget);
   }
 
   int64_t row_bytes(const Model& model, const PlanTree& tree) const {
@@ -58,12 +59,16 @@ class Memory {
       for (const auto& split : tree.splits(block)) attending += split.attends ? 1 : 0;
     }
     const int64_t prompts = attending * length_ * 2 * hidden(model) * element;
-    int64_t decoded = tree.nodes() * scored_ * Decoder::token_bytes(model);
-    if (Decoder::computes_slots(model)) decoded += SharedPrompts::row_bytes(model, tree, length_);
+    const bool slots = Decoder::computes_slots(model);
+    const int64_t capacity =
+        slots ? (scored_ + mask_alignment - 1) / mask_alignment * mask_alignment : scored_;
+    const int64_t arranged = slots ? SharedPrompts::row_bytes(model, tree, length_) : 0;
+    const int64_t decoded = tree.nodes() * capacity * Decoder::token_bytes(model) + arranged;
     return prompts + std::max(streams, decoded);
   }
 
   int64_t length_ = 0, scored_ = 0;
+  SamplingScheme scheme_;
   bool decode_;
 };
 

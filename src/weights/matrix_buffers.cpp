@@ -3,78 +3,94 @@
 #include <c10/core/StreamGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
+#include "base/transfer.h"
+
 namespace attention_bypass {
 
 namespace {
 
-// Returns the tensor at an index if it has this shape and dtype, or a new one there.
-at::Tensor reused(std::vector<at::Tensor>& tensors, size_t index, at::IntArrayRef shape,
-                  const at::TensorOptions& options) {
-  if (index >= tensors.size()) tensors.resize(index + 1);
-  auto& tensor = tensors[index];
-  if (!tensor.defined() || tensor.sizes() != shape || tensor.dtype() != options.dtype()) {
-    tensor = at::empty(shape, options);
-  }
-  return tensor;
+bool fits(const at::Tensor& memory, at::IntArrayRef shape, at::ScalarType type) {
+  return memory.defined() && memory.sizes() == shape && memory.scalar_type() == type;
 }
 
 }  // namespace
 
-MatrixBuffers::MatrixBuffers(const at::TensorOptions& options)
-    : options_(options), parts_(options.device().is_cpu() ? 1 : 2) {
+MatrixBuffers::MatrixBuffers(const at::TensorOptions& options) : options_(options) {
   const auto device = options.device();
   if (device.is_cpu()) return;
-  // Of high priority, so that it is none of the streams on which graphs are captured.
-  copies_ = c10::impl::VirtualGuardImpl(device.type()).getStreamFromGlobalPool(device, true);
-  for (auto& part : parts_) {
-    part.copied.emplace(device.type());
-    part.used.emplace(device.type());
+  // A stream of high priority is none of those on which graphs are captured.
+  copying_ = c10::impl::VirtualGuardImpl(device.type()).getStreamFromGlobalPool(device, true);
+  for (int block = 0; block < 2; ++block) on_device_.push_back({{}, c10::Event(device.type())});
+}
+
+MatrixBuffers::~MatrixBuffers() {
+  for (auto& buffer : on_host_) {
+    if (buffer.copied) free_page_locked(buffer.memory, *buffer.copied);
   }
 }
 
+c10::Stream MatrixBuffers::computing() const {
+  return c10::impl::VirtualGuardImpl(options_.device().type()).getStream(options_.device());
+}
+
 std::vector<at::Tensor> MatrixBuffers::read(const std::vector<StoredTensor>& matrices) {
-  current_ = (current_ + 1) % parts_.size();
-  auto& part = parts_[current_];
   const auto type = c10::typeMetaToScalarType(options_.dtype());
   std::vector<at::Tensor> read;
-  if (!copies_) {
-    for (const auto& stored : matrices) read.push_back(read_to_host(part, read.size(), stored, type));
+  if (!copying_) {
+    for (const auto& stored : matrices) read.push_back(read_to_host(read.size(), stored, type));
     return read;
   }
-  // The memory is that of the block before the last, which may still be computed with.
-  part.copied->synchronize();
-  part.used->synchronize();
+  current_ = 1 - current_;
+  // The memory is that of the block before the last, with which the device may still compute.
+  on_device_[current_].used.synchronize();
   for (const auto& stored : matrices) {
     // A GPU converts faster than the CPU, and a smaller stored dtype means fewer bytes to copy.
-    read_to_host(part, read.size(), stored, stored.type);
-    read.push_back(copy_to_device(part, read.size()).to(type));
+    read_to_host(read.size(), stored, stored.type);
+    read.push_back(copy_to_device(read.size()).to(type));
   }
   return read;
 }
 
-at::Tensor MatrixBuffers::read_to_host(Part& part, size_t index, const StoredTensor& stored,
-                                       at::ScalarType as) const {
-  auto matrix =
-      reused(part.on_host, index, stored.shape, at::TensorOptions(as).pinned_memory(copies_.has_value()));
-  stored.read_into(matrix);
-  return matrix;
-}
-
-at::Tensor MatrixBuffers::copy_to_device(Part& part, size_t index) {
-  const auto& from = part.on_host[index];
-  auto matrix = reused(part.on_device, index, from.sizes(), options_.dtype(from.dtype()));
-  {
-    const c10::StreamGuard guard(*copies_);
-    matrix.copy_(from, /*non_blocking=*/true);
+const at::Tensor& MatrixBuffers::read_to_host(size_t index, const StoredTensor& stored, at::ScalarType as) {
+  if (index == on_host_.size()) on_host_.emplace_back();
+  auto& [memory, copied] = on_host_[index];
+  if (copying_ && !copied) copied.emplace(options_.device().type());
+  if (copied) copied->synchronize();
+  if (!fits(memory, stored.shape, as)) {
+    memory = at::empty(stored.shape, at::TensorOptions(as).pinned_memory(copying_.has_value()));
   }
-  part.copied->record(*copies_);
-  part.copied->block(c10::impl::VirtualGuardImpl(options_.device().type()).getStream(options_.device()));
+  stored.read_into(memory);
+  return memory;
+}
+
+at::Tensor MatrixBuffers::copy_to_device(size_t index) {
+  auto& [memory, copied] = on_host_[index];
+  auto& [matrices, used] = on_device_[current_];
+  if (index == matrices.size()) matrices.emplace_back();
+  auto& matrix = matrices[index];
+  if (!fits(matrix, memory.sizes(), memory.scalar_type())) {
+    matrix = at::empty(memory.sizes(), options_.dtype(memory.scalar_type()));
+    // What was launched before may still use this memory, which is free only for what is launched after it.
+    used.record(computing());
+    used.block(*copying_);
+  }
+  {
+    const c10::StreamGuard guard(*copying_);
+    matrix.copy_(memory, /*non_blocking=*/true);
+  }
+  copied->record(*copying_);
+  copied->block(computing());
   return matrix;
 }
 
-void MatrixBuffers::release() {
-  auto& used = parts_[current_].used;
-  if (used) used->record(c10::impl::VirtualGuardImpl(options_.device().type()).getStream(options_.device()));
+void MatrixBuffers::release() noexcept {
+  if (!copying_) return;
+  try {
+    on_device_[current_].used.record(computing());
+  } catch (const c10::Error&) {
+    // The device is lost, which the next call on it reports.
+    return;
+  }
 }
 
 }  // namespace attention_bypass
