@@ -41,6 +41,10 @@ at::Tensor to_host(const at::Tensor& values) {
   return values.to(at::kCPU).contiguous();
 }
 
+c10::Stream current_stream(at::Device device) {
+  return c10::impl::VirtualGuardImpl(device.type()).getStream(device);
+}
+
 HostCopy::HostCopy(const at::Tensor& values) {
   const NotOperators guard;
   count_readback(values);
@@ -53,7 +57,7 @@ HostCopy::HostCopy(const at::Tensor& values) {
   copy_ = at::empty(values.sizes(), values.options().device(at::kCPU).pinned_memory(true));
   copy_.copy_(values, /*non_blocking=*/true);
   copied_.emplace(device.type());
-  copied_->record(c10::impl::VirtualGuardImpl(device.type()).getStream(device));
+  copied_->record(current_stream(device));
 }
 
 HostCopy::~HostCopy() {

@@ -1,8 +1,8 @@
 #pragma once
 
 #include <ATen/ATen.h>
-
 #include <c10/core/Event.h>
+#include <c10/core/Stream.h>
 
 #include <cstdint>
 #include <optional>
@@ -19,6 +19,9 @@ at::Tensor to_device(const at::Tensor& values, at::Device device);
 at::Tensor to_device(const std::vector<int64_t>& values, at::Device device);
 // Copies a tensor to the CPU, contiguous. Waits until it is computed.
 at::Tensor to_host(const at::Tensor& values);
+
+// The stream on which this thread launches computations on a GPU.
+c10::Stream current_stream(at::Device device);
 
 // A copy to the CPU that is begun now and waited for later: the device goes on with what is launched
 // meanwhile.
@@ -38,8 +41,9 @@ class HostCopy {
   std::optional<c10::Event> copied_;  // only of a copy that is not complete from the start
 };
 
-// Frees page-locked memory after the device has finished with it, as this event says. If the device is lost,
-// the memory is never freed, since freeing it would ask the device and end the process.
+// Waits for the event after which a GPU no longer uses page-locked memory, and frees the memory. If the GPU
+// is lost (DEVICE_LOST), the memory stays allocated: freeing it would throw in a destructor and end the
+// process.
 void free_page_locked(at::Tensor& memory, const c10::Event& finished) noexcept;
 
 }  // namespace attention_bypass

@@ -181,7 +181,7 @@ at::Tensor Decoder::step(const std::vector<int64_t>& ids, const at::Tensor& toke
   }
 }
 
-void Decoder::take_back(const std::vector<int64_t>& ids) {
+void Decoder::undo(const std::vector<int64_t>& ids) {
   for (const auto id : ids) {
     const auto found = rows_.find(id);
     if (found != rows_.end()) --found->second.stored;

@@ -50,12 +50,12 @@ class Decoder {
   // hidden size), which the next step may overwrite. Other rows are unchanged. After an exception, these rows
   // must only be removed.
   at::Tensor step(const std::vector<int64_t>& ids, const std::vector<int64_t>& tokens, Control& control);
-  // Does the same on a device with tokens (rows) that are there. If the rows are in the order of their slots,
-  // steps read the tokens where they are, and steps that follow should have theirs in the same memory. After
-  // an exception, the rows are as before.
+  // Does this on a device with tokens (rows) in its memory. If the rows are in the order of their slots, the
+  // tokens are not copied; a step whose tokens are in other memory than those of the step before then cannot
+  // replay a captured graph. After an exception, the rows are as before.
   at::Tensor step(const std::vector<int64_t>& ids, const at::Tensor& tokens, Control& control);
-  // Takes back the last step of these rows, whose results must not be used. Ids of removed rows are ignored.
-  void take_back(const std::vector<int64_t>& ids);
+  // Undoes the last step of these rows. Its results must not be used. Ids of removed rows are ignored.
+  void undo(const std::vector<int64_t>& ids);
 
   int64_t rows() const { return std::ssize(rows_); }
 

@@ -84,24 +84,26 @@ at::Tensor Generator::decode(const std::vector<Row*>& rows, Control& control) {
   }
   if (const auto ahead = std::exchange(ahead_, std::nullopt)) {
     if (ahead->ids == ids) return ahead->streams;
-    decoder_.take_back(ahead->ids);
+    decoder_.undo(ahead->ids);
   }
   return decoder_.step(ids, tokens, control);
 }
 
 void Generator::step_ahead(const std::vector<Row*>& rows, Control& control) {
-  // Launching a step of an offloaded model reads its files, for which the chosen tokens would wait.
+  // A step of an offloaded model reads its files while the host waits, which would delay the chosen tokens.
   if (!operators_only(model_->device()) || model_->offloaded()) return;
   std::vector<int64_t> ids;
+  bool continues = true;
   for (const auto* row : rows) {
     const auto& request = *row->request;
     const auto generated = std::ssize(row->tokens) - std::ssize(request.prompts[row->number]) + 1;
-    if (generated >= request.max_new_tokens) return;
+    continues = continues && generated < request.max_new_tokens;
     ids.push_back(row->decoded);
   }
-  // Rows that come and go, such as those of slow readers, would often have to be taken back. The rows of the
-  // next step are in ascending order.
-  if (std::exchange(last_, ids) != ids || !std::is_sorted(ids.begin(), ids.end())) return;
+  // If rows come and go, as with slow readers of streams, most steps ahead would be undone.
+  const bool same = std::exchange(last_, ids) == ids;
+  // The rows of the next step will be in ascending order.
+  if (!continues || !same || !std::is_sorted(ids.begin(), ids.end())) return;
   try {
     ahead_ = {ids, decoder_.step(ids, choices_.on_device(), control)};
   } catch (const c10::Error&) {

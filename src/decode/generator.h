@@ -79,7 +79,8 @@ class Generator {
   Predictions predict(const std::vector<Row*>& rows, Control& control);
   // Computes the next step of decoded rows, unless it was launched already.
   at::Tensor decode(const std::vector<Row*>& rows, Control& control);
-  // Launches the next step of rows whose tokens have been chosen on a device, if all of them may have one.
+  // Launches the next step of rows whose tokens have been chosen on a device, if none of them has its last
+  // token.
   void step_ahead(const std::vector<Row*>& rows, Control& control);
   // Computes the next piece of a long prompt.
   void read_piece(const std::vector<Row*>& rows, size_t place, Predictions& predictions, Control& control);
@@ -102,7 +103,7 @@ class Generator {
   Decoder decoder_;
   TokenChoices choices_;
   std::optional<Ahead> ahead_;
-  std::vector<int64_t> last_;  // the ids in the decoder of the last rows that might have stepped ahead
+  std::vector<int64_t> last_;  // the ids in the decoder of the rows for which step_ahead() was last called
   std::map<int64_t, Row> rows_;
   int64_t next_;
 };

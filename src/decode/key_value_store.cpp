@@ -27,7 +27,7 @@ void KeyValueStore::reserve(int64_t slots, int64_t capacity, int64_t used) {
   if (slots <= slots_ && capacity <= capacity_) return;
   slots = std::max(slots, slots_);
   capacity = std::max(capacity, capacity_);
-  if (zeroed_) capacity = (capacity + mask_alignment - 1) / mask_alignment * mask_alignment;
+  if (zeroed_) capacity = aligned(capacity);
   // Nothing changes if memory does not suffice.
   auto larger = entries_;
   for (auto& entry : larger) {

@@ -15,6 +15,10 @@ struct PartialAttention {
 // The number of elements, of which a multiple lies between the rows of a mask: kernels of GPUs need them
 // aligned.
 constexpr int64_t mask_alignment = 16;
+// Returns the least multiple of mask_alignment that is not less than this number.
+constexpr int64_t aligned(int64_t count) {
+  return (count + mask_alignment - 1) / mask_alignment * mask_alignment;
+}
 
 // A number that hides a key when it is added to the product with a query, in this dtype. Finite, so that a
 // query that sees none of the keys gets some finite result, which joined() gives no weight.

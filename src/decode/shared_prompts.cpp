@@ -6,12 +6,6 @@
 
 namespace attention_bypass {
 
-namespace {
-
-int64_t aligned(int64_t count) { return (count + mask_alignment - 1) / mask_alignment * mask_alignment; }
-
-}  // namespace
-
 SharedPrompts::SharedPrompts(const Model& model, const std::vector<DecodingRow*>& rows)
     : scale_(model.config().attention_scale) {
   const auto& first =

@@ -29,8 +29,8 @@ class TokenChoices {
  public:
   // Chooses a token for each row of logits (rows, vocabulary), in float32.
   void choose(const at::Tensor& logits, const std::vector<Chooser>& choosers);
-  // The tokens of a choice on a device, (rows), there. Choices in succession for the
-  // same number of rows share their memory.
+  // Returns the tokens of a choice on a device, (rows), in its memory. The next choice for the same number of
+  // rows overwrites them there.
   const at::Tensor& on_device() const { return tokens_; }
   // Returns the choice.
   std::vector<TokenChoice> wait();

@@ -20,7 +20,8 @@ namespace attention_bypass {
 // Returns the number of rows of this length that go through a block together: enough tokens for fast matrix
 // products, and few enough that the activations stay in the processor's cache.
 int64_t rows_at_once(at::Device device, int64_t length);
-// The same for a memory limit in bytes, of which these rows take at most a small part, but one row at least.
+// Returns at most this number, and on a GPU at most as many rows as take an eighth of a memory limit in
+// bytes, but at least one.
 int64_t rows_at_once(const Model& model, int64_t length, int64_t memory);
 
 // The plans of a request, compiled for a model.

@@ -45,7 +45,8 @@ class Model {
   // Applies the final norm and the output embedding to the residual stream (..., hidden size). Returns logits
   // (..., vocabulary) in float32.
   at::Tensor unembed(const at::Tensor& stream) const;
-  // The same with all rows of the output embedding, which are then read only once for several streams.
+  // Does this with all rows of the output embedding as an argument, so that an offloaded model reads them
+  // only once for several calls.
   at::Tensor unembed(const at::Tensor& stream, const at::Tensor& output_embedding) const;
 
   // Returns a model with the same weights in memory that computes in float32. Results are those of float32

@@ -60,8 +60,7 @@ class Memory {
     }
     const int64_t prompts = attending * length_ * 2 * hidden(model) * element;
     const bool slots = Decoder::computes_slots(model);
-    const int64_t capacity =
-        slots ? (scored_ + mask_alignment - 1) / mask_alignment * mask_alignment : scored_;
+    const int64_t capacity = slots ? aligned(scored_) : scored_;
     const int64_t arranged = slots ? SharedPrompts::row_bytes(model, tree, length_) : 0;
     const int64_t decoded = tree.nodes() * capacity * Decoder::token_bytes(model) + arranged;
     return prompts + std::max(streams, decoded);

@@ -29,10 +29,6 @@ MatrixBuffers::~MatrixBuffers() {
   }
 }
 
-c10::Stream MatrixBuffers::computing() const {
-  return c10::impl::VirtualGuardImpl(options_.device().type()).getStream(options_.device());
-}
-
 std::vector<at::Tensor> MatrixBuffers::read(const std::vector<StoredTensor>& matrices) {
   const auto type = c10::typeMetaToScalarType(options_.dtype());
   std::vector<at::Tensor> read;
@@ -70,8 +66,8 @@ at::Tensor MatrixBuffers::copy_to_device(size_t index) {
   auto& matrix = matrices[index];
   if (!fits(matrix, memory.sizes(), memory.scalar_type())) {
     matrix = at::empty(memory.sizes(), options_.dtype(memory.scalar_type()));
-    // What was launched before may still use this memory, which is free only for what is launched after it.
-    used.record(computing());
+    // A computation that was launched before may still use this memory. The copy must wait for it.
+    used.record(current_stream(options_.device()));
     used.block(*copying_);
   }
   {
@@ -79,14 +75,14 @@ at::Tensor MatrixBuffers::copy_to_device(size_t index) {
     matrix.copy_(memory, /*non_blocking=*/true);
   }
   copied->record(*copying_);
-  copied->block(computing());
+  copied->block(current_stream(options_.device()));
   return matrix;
 }
 
 void MatrixBuffers::release() noexcept {
   if (!copying_) return;
   try {
-    on_device_[current_].used.record(computing());
+    on_device_[current_].used.record(current_stream(options_.device()));
   } catch (const c10::Error&) {
     // The device is lost, which the next call on it reports.
     return;

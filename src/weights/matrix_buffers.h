@@ -45,7 +45,6 @@ class MatrixBuffers {
   const at::Tensor& read_to_host(size_t index, const StoredTensor& stored, at::ScalarType as);
   // Copies a matrix from the host's memory.
   at::Tensor copy_to_device(size_t index);
-  c10::Stream computing() const;
 
   at::TensorOptions options_;
   std::vector<HostBuffer> on_host_;
