@@ -79,3 +79,37 @@ t.test("the comparison with float32 widens weights that the file has in half pre
     await half.scoreMemorization(rows, { prefixLength: 8 });
   }
 });
+
+t.test("many tokens at once give what they give row by row", async (t) => {
+  const folder = await temporaryFolder(t);
+  for (const [name, dtype] of [
+    ["neox-serial", "bfloat16"],
+    ["neo-types", "float16"],
+    ["gpt2", "bfloat16"],
+  ] as const) {
+    const file = path.join(folder, `${name}.pt`);
+    await convert(fixture(name), file, { dtype });
+    await using half = await loadModel(file, { device: "cpu", threads: 1, dtype });
+    // More than the 1,024 tokens from which the matrices of a block are widened together.
+    const rows = Array.from({ length: 80 }, (_, row) => randomTokens(16, half.config.vocabularySize, row));
+    const options = { prefixLength: 8, metrics: ["suffixLogLikelihood"] } as const;
+    for (const bypass of [undefined, { blocks: [1], part: "mlp" }, { blocks: [0], mode: "short-circuit" }] as const) {
+      const score = async (memory?: number) => {
+        const { perRow } = await half.scoreMemorization(rows, {
+          ...options,
+          ...(bypass && { bypass }),
+          ...(memory && { memory }),
+        });
+        return perRow.map((row) => row.suffixLogLikelihood);
+      };
+      const [together, alone] = [await score(), await score(1)];
+      const largest = Math.max(...together.map((value, row) => Math.abs(value - (alone[row] as number))));
+      // Only where libtorch computes in half precision itself do the sizes of products matter this much.
+      t.ok(
+        largest < (half.deviceReason.includes("computes in float32") ? 1e-4 : 0.1),
+        `${name}: differs by ${largest}`,
+      );
+      t.ok(new Set(together).size > 40, "rows differ");
+    }
+  }
+});

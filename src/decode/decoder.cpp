@@ -257,7 +257,7 @@ at::Tensor Decoder::through_blocks(at::Tensor stream, const Positions& positions
                                    const std::function<void()>& before_block) {
   for (int64_t index = 0; index < model_.config().block_count; ++index) {
     before_block();
-    const auto block = model_.block(index);
+    const auto block = model_.block(index, stream.size(0) * stream.size(1));
     reader.set_block(index);
     stream = BlockStep(*block, stream, positions, reader).after(batch_.bypasses[static_cast<size_t>(index)]);
   }

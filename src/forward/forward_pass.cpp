@@ -94,7 +94,7 @@ std::vector<at::Tensor> ForwardPass::run(Control& control) {
   if (plans_.tree.narrow_root()) streams_.front() = rows_.read(streams_.front(), 0);
   for (int64_t index = 0; index < plans_.tree.blocks(); ++index) {
     control.check();
-    const auto block = model_.block(index);
+    const auto block = model_.block(index, rows_.count() * rows_.length());
     if (cache_ != nullptr) {
       std::vector<int64_t> attending;
       for (const auto& split : plans_.tree.splits(index)) {

@@ -47,7 +47,7 @@ at::Tensor LongPrompt::next(Control& control) {
   auto stream = model_.embed(to_device(ids, model_.device()), positions.values);
   for (int64_t index = 0; index < model_.config().block_count; ++index) {
     control.check();
-    const auto block = model_.block(index);
+    const auto block = model_.block(index, end - computed_);
     reader.set_block(index);
     const RowBypasses bypass(row_.plans->compiled.at(index, row_.plans->table.number(0, index)));
     stream = BlockStep(*block, stream, positions, reader).after(bypass);

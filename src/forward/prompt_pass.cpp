@@ -39,7 +39,7 @@ at::Tensor read_planned_rows(const Model& model, const std::vector<PlannedRow>& 
          model.embed(inputs.inputs.ids.narrow(0, begin, count), positions)});
   }
   for (int64_t index = 0; index < model.config().block_count; ++index) {
-    const auto block = model.block(index);
+    const auto block = model.block(index, inputs.count() * inputs.length());
     for (auto& slice : slices) {
       control.check();
       std::vector<const CompiledBypass*> bypasses;

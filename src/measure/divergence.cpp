@@ -202,7 +202,7 @@ std::vector<std::vector<Divergence>> diverge(const Model& model, const std::vect
   bool bypassed = false;
   for (int64_t number = 0; number < model.config().block_count; ++number) {
     const auto index = static_cast<size_t>(number);
-    const auto block = model.block(number);
+    const auto block = model.block(number, static_cast<int64_t>(tokens));
     for (const auto& plan : plans) bypassed = bypassed || !plan[index].none();
     const auto norms = bypassed ? std::optional<BlockNorms>(*block) : std::nullopt;
     for (size_t row = 0; row < rows.size(); ++row) {

@@ -6,6 +6,7 @@
 #include "model/architecture.h"
 #include "model/joint_norms.h"
 #include "weights/offloaded_matrices.h"
+#include "weights/widened_matrices.h"
 
 namespace attention_bypass {
 
@@ -13,12 +14,14 @@ namespace attention_bypass {
 class Block {
  public:
   // index: the number of the block in the model.
-  Block(const Architecture::Block& parts, const ModelConfig& config, size_t index, OffloadedMatrices matrices)
+  Block(const Architecture::Block& parts, const ModelConfig& config, size_t index,
+        OffloadedMatrices offloaded, WidenedMatrices widened)
       : parts_(parts),
         attention_(parts.attention, config),
         window_(config.windows[index]),
         parallel_(config.parallel_residual),
-        matrices_(std::move(matrices)) {
+        offloaded_(std::move(offloaded)),
+        widened_(std::move(widened)) {
     // In half precision, where the results of the norms would be converted one by one.
     const auto& scale = parts.attention_norm.scale();
     if (parallel_ && operators_only(scale.device()) &&
@@ -52,21 +55,33 @@ class Block {
   int64_t window_;
   bool parallel_;
   JointNorms joint_norms_;
-  OffloadedMatrices matrices_;
+  OffloadedMatrices offloaded_;
+  WidenedMatrices widened_;
 };
 
 // Keeps the weights of a block in memory while this object exists.
 class LoadedBlock {
  public:
-  explicit LoadedBlock(const Block& block) : block_(block) { block_.matrices_.load(); }
-  ~LoadedBlock() { block_.matrices_.release(); }
+  // tokens: how many the block computes. For many, weights that are widened for products are widened once.
+  LoadedBlock(const Block& block, int64_t tokens) : block_(block) {
+    block_.offloaded_.load();
+    if (tokens >= many_tokens) narrow_ = block_.widened_.widen();
+  }
+  ~LoadedBlock() {
+    block_.widened_.restore(narrow_);
+    block_.offloaded_.release();
+  }
   LoadedBlock(const LoadedBlock&) = delete;
   LoadedBlock& operator=(const LoadedBlock&) = delete;
   const Block* operator->() const { return &block_; }
   const Block& operator*() const { return block_; }
 
  private:
+  // Widening takes as long as computing a few dozen tokens.
+  static constexpr int64_t many_tokens = 1024;
+
   const Block& block_;
+  std::vector<at::Tensor> narrow_;  // the matrices before they were widened
 };
 
 }  // namespace attention_bypass

@@ -5,6 +5,7 @@
 
 #include "base/device.h"
 #include "base/file_sink.h"
+#include "base/operations.h"
 #include "base/transfer.h"
 #include "model/rotary.h"
 #include "product/product.h"
@@ -27,10 +28,12 @@ Model::Model(ModelConfig config, Architecture architecture, const Placement& pla
   }
   const auto buffers = placement.offload ? std::make_shared<MatrixBuffers>(placement.options) : nullptr;
   for (const auto& parts : architecture_.blocks) {
-    auto matrices = placement.offload ? OffloadedMatrices({parts.attention.module, parts.mlp.module()},
-                                                          architecture_.offloaded, buffers)
-                                      : OffloadedMatrices();
-    blocks_.emplace_back(parts, config_, blocks_.size(), std::move(matrices));
+    const std::vector<torch::jit::Module> modules{parts.attention.module, parts.mlp.module()};
+    auto offloaded = placement.offload ? OffloadedMatrices(modules, architecture_.offloaded, buffers)
+                                       : OffloadedMatrices();
+    auto widened =
+        arithmetic().dtype() == placement.options.dtype() ? WidenedMatrices() : WidenedMatrices(modules);
+    blocks_.emplace_back(parts, config_, blocks_.size(), std::move(offloaded), std::move(widened));
   }
 }
 
@@ -61,6 +64,13 @@ Positions Model::positions(const at::Tensor& values) const {
   const auto found =
       at::embedding(rotation_table_.flatten(1), values).unflatten(2, {2, frequencies.size(0) * 2});
   return {values, found.transpose(1, 2).unsqueeze(2)};
+}
+
+int64_t Model::widened_bytes() const {
+  if (arithmetic().dtype() == placement_.options.dtype()) return 0;
+  // An operation is a multiplication or an addition, so each weight takes part in two.
+  const double weights = Operations(config_).block() / 2;
+  return static_cast<int64_t>(weights) * static_cast<int64_t>(sizeof(float));
 }
 
 at::Tensor Model::output_embedding(int64_t begin, int64_t count) const {

@@ -35,7 +35,12 @@ class Model {
   at::Tensor embed(const at::Tensor& ids, const at::Tensor& positions) const;
   // values: (rows, length).
   Positions positions(const at::Tensor& values) const;
-  LoadedBlock block(int64_t index) const { return LoadedBlock(blocks_[static_cast<size_t>(index)]); }
+  // tokens: how many the caller computes with the block.
+  LoadedBlock block(int64_t index, int64_t tokens) const {
+    return {blocks_[static_cast<size_t>(index)], tokens};
+  }
+  // The size in bytes of a block whose matrices are widened; 0 if they never are.
+  int64_t widened_bytes() const;
   // Applies the final norm to the residual stream. Returns (..., hidden size) in the dtype of the arithmetic.
   at::Tensor final_norm(const at::Tensor& stream) const { return architecture_.final_norm(stream); }
   // The weight of the final norm, (hidden size).

@@ -134,7 +134,10 @@ at::Tensor product(const at::Tensor& input, const at::Tensor& weight, const at::
       has_type(weight.scalar_type())) {
     return few_rows(input, rows, weight, bias, shape);
   }
-  if (input.scalar_type() == weight.scalar_type()) return at::linear(input, weight, bias);
+  if (input.scalar_type() == weight.scalar_type()) {
+    // The bias of a widened block is still in half precision.
+    return at::linear(input, weight, bias.defined() ? bias.to(weight.scalar_type()) : bias);
+  }
   return widened(input.reshape({rows, inputs}), weight, bias).view(shape);
 }
 

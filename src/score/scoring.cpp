@@ -44,7 +44,7 @@ class Memory {
 
   int64_t fixed(const Model& model, int64_t budget) const {
     const int64_t slice = rows_at_once(model, length_, budget) * length_;
-    return libtorch_bytes + ForwardPass::activation_bytes(model, slice) +
+    return libtorch_bytes + model.widened_bytes() + ForwardPass::activation_bytes(model, slice) +
            scoring_bytes(model, scheme_, budget);
   }
 
