@@ -13,6 +13,7 @@ export const rooms = [
   "session",
   "bypass",
   "checkpoint",
+  "conversion",
   "generation",
   "scoring",
   "metrics",
