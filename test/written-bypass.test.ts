@@ -1,5 +1,5 @@
 // Models that `convert` writes with a bypass in their weights: in transformers, in PyTorch, and here again.
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { inspect } from "node:util";
 import {
@@ -11,16 +11,16 @@ import {
   loadModel,
   type Model,
 } from "attention-bypass";
-import t, { type Test } from "tap";
-import { fixture, readFloats, temporaryFolder } from "./support/fixtures.ts";
-import { noPython, python, reference, references } from "./support/python.ts";
+import t from "tap";
+import { fixture, temporaryFolder } from "./support/fixtures.ts";
+import { noPython, python, references } from "./support/python.ts";
 import { randomTokens } from "./support/random-model.ts";
+import { close, inPython, newTokens } from "./support/written-models.ts";
 
 t.setTimeout(600_000);
 const interpreter = python() ?? "";
 const withoutPython = interpreter === "" && noPython;
 const here = { device: "cpu", threads: 1 } as const;
-const newTokens = 4;
 
 interface Case {
   part?: "mlp" | "both";
@@ -65,38 +65,6 @@ const hooked = ({ part, mode, blocks = [], heads = {}, whole = [] }: Case, headC
   blocks,
   heads: { ...heads, ...Object.fromEntries(whole.map((block) => [block, [...Array(headCount).keys()]])) },
 });
-
-function close(t: Test, actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance: number, name: string) {
-  let largest = 0;
-  let off = actual.length === expected.length ? 0 : Number.POSITIVE_INFINITY;
-  for (let index = 0; index < expected.length; index++) {
-    largest = Math.max(largest, Math.abs(expected[index] as number));
-    const distance = Math.abs((expected[index] as number) - (actual[index] as number));
-    if (!(distance <= off)) off = distance;
-  }
-  t.ok(off <= tolerance * largest, `${name}: off by ${off} of ${largest}`);
-}
-
-interface Loaded {
-  greedy: number[][];
-  problems: string[];
-  tied: boolean | null;
-}
-
-/** A written model, and rows to run it on. */
-interface Written {
-  path: string;
-  rows: number[][];
-}
-
-/** Runs written models in Python, all in one process. */
-async function inPython(folder: string, written: readonly Written[]) {
-  const models = written.map((one) => ({ ...one, logits: `${one.path}.logits` }));
-  const request = path.join(folder, "request.json");
-  await writeFile(request, JSON.stringify({ new_tokens: newTokens, models }));
-  const loaded = await reference<Loaded[]>(interpreter, "written_models.py", [request]);
-  return loaded.map((one, index) => ({ ...one, logits: readFloats((models[index] as { logits: string }).logits) }));
-}
 
 const models = [
   ...["neox-serial", "neox-no-attention-bias", "neox-tied", "neox-sharded-bin"].map(fixture),
@@ -153,7 +121,7 @@ t.test("written models are what hooks give on the original", { skip: withoutPyth
   const written = originals.flatMap(({ rows, prepared }) =>
     prepared.flatMap(({ written }) => written.map((path) => ({ path, rows }))),
   );
-  const loaded = await inPython(folder, written);
+  const loaded = await inPython(interpreter, folder, written);
   const theirs = new Map(written.map(({ path }, index) => [path, loaded[index]]));
   for (const [number, { place, rows, prepared }] of originals.entries()) {
     await t.test(path.basename(place), async (t) => {

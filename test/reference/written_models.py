@@ -2,9 +2,9 @@
 
 python written_models.py REQUEST.json
 
-The request: {"new_tokens": count, "models": [{"path", "rows": tokens, of one length, "logits": file to write}]}. Writes logits
-as 32-bit floats, computed in float32. Prints a list with, for each model, {"greedy": the tokens generated after each row,
-"problems": keys that were missing, unexpected or of another shape, "tied": whether the embeddings are one}.
+The request: {"new_tokens": count, "models": [{"path", "rows": tokens, of one length, "logits": file to write, "text": for the
+tokenizer, if any}]}. Writes logits as 32-bit floats, computed in float32. Prints a list with, for each model, {"greedy": the tokens generated after each row,
+"problems": keys that were missing, unexpected or of another shape, "tied": whether the embeddings are one, "ids": of the text}.
 """
 
 import json
@@ -13,7 +13,7 @@ import sys
 
 import numpy as np
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 with open(sys.argv[1], encoding="utf-8") as source:
     request = json.load(source)
@@ -43,5 +43,6 @@ with torch.inference_mode():
         path, rows = model["path"], torch.tensor(model["rows"])
         forward, problems, tied = open_folder(path) if os.path.isdir(path) else open_archive(path)
         forward(rows).float().numpy().astype(np.float32).tofile(model["logits"])
-        results.append({"greedy": greedy(forward, rows), "problems": problems, "tied": tied})
+        ids = AutoTokenizer.from_pretrained(path).encode(model["text"]) if "text" in model else None
+        results.append({"greedy": greedy(forward, rows), "problems": problems, "tied": tied, "ids": ids})
 print(json.dumps(results))
