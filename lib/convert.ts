@@ -8,7 +8,7 @@ import { checkAgainstTrace } from "./checkpoint/traced-check.js";
 import type { Conversion } from "./conversion/conversion.js";
 import { writeArchive } from "./conversion/write-archive.js";
 import { writeCheckpoint } from "./conversion/write-checkpoint.js";
-import { type Format, formats, toWrittenPlan } from "./conversion/written-plan.js";
+import { formats, toWrittenPlan } from "./conversion/written-plan.js";
 import { longCall, pathText, validate, wholeNumber } from "./errors/validation.js";
 import { toNativeConfig } from "./families/config.js";
 import type { Dtype } from "./families/dtype.js";
@@ -23,7 +23,7 @@ export interface ConvertOptions extends OperationOptions {
    * What to write: "torchscript" is one TorchScript archive, and "checkpoint" a Hugging Face checkpoint folder with
    * safetensors. Defaults to "torchscript".
    */
-  format?: Format;
+  format?: "torchscript" | "checkpoint";
   /**
    * A bypass to write into the weights. With the format "checkpoint", the mode "short-circuit" is refused, and so is
    * the mode "mean" for attention without biases. Defaults to none.

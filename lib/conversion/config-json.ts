@@ -26,12 +26,14 @@ const endToken = (ids: readonly number[]) => (ids.length > 1 ? ids : (ids[0] ?? 
  */
 export function checkpointConfig(conversion: Conversion): string {
   const { config, dtype, source } = conversion;
-  const { modelType, architecture } = familyOf(config.family);
+  const family = familyOf(config.family);
+  const given = fieldsOf(conversion);
   const fields = {
-    ...fieldsOf(conversion),
+    ...family.olderFields?.(given, "config.json"),
+    ...given,
     ...(source.archive && { eos_token_id: endToken(config.endTokens) }),
-    architectures: [architecture],
-    model_type: modelType,
+    architectures: [family.architecture],
+    model_type: family.modelType,
     tie_word_embeddings: config.tiedEmbedding,
     dtype,
     // For readers that do not know dtype, such as transformers before 4.56.
