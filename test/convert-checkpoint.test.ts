@@ -135,6 +135,9 @@ t.test("only what is bypassed differs from the original", async (t) => {
   for (const name of ["tokenizer.json", "generation_config.json"]) {
     t.same(await readFile(path.join(folder, name)), await readFile(path.join(place, name)), name);
   }
+  // Without rope_parameters, older readers would take their defaults.
+  const { rope_parameters: rope, ...config } = await readJson(folder, "config.json");
+  t.match(config, { rotary_pct: rope.partial_rotary_factor, rotary_emb_base: rope.rope_theta, model_type: "gpt_neox" });
   const readme = await readFile(path.join(folder, "README.md"), "utf8");
   t.match(readme, "- block 6; block 3 head 1 (zero).");
   t.notMatch(readme, path.dirname(place), "no path of this machine");
@@ -299,6 +302,34 @@ t.test("a folder appears whole or not at all", async (t) => {
   );
   await using model = await loadModel(at("link"), here);
   t.equal(model.config.family, "gpt-neox");
+});
+
+t.test("files that say something impossible of a bypass", async (t) => {
+  const folder = await temporaryFolder(t);
+  const at = (name: string) => path.join(folder, name);
+  const place = fixture("neox-serial");
+  await convert(place, at("model.pt"), { bypass: { blocks: [1], mode: "short-circuit" } });
+  const archive = await readFile(at("model.pt"), "latin1");
+  const change = (from: string, to: string) => writeFile(at("spoiled.pt"), archive.replace(from, to), "latin1");
+  const load = (name: string) => () => loadModel(at(name), here);
+  await change('"shortCircuit":{"1":[0', '"shortCircuit":{"7":[0');
+  await refuses(t, "block", load("spoiled.pt"), "WEIGHTS_INVALID", "shortCircuit", "7: 0,1,2,3");
+  await change('"shortCircuit":{"1":[0', '"shortCircuit":{"1":[9');
+  await refuses(t, "head", load("spoiled.pt"), "WEIGHTS_INVALID", "shortCircuit", "1: 9,1,2,3");
+  await change('"mode":"short-circuit"', '"mode":"short-sighted"');
+  await refuses(t, "mode", load("spoiled.pt"), "WEIGHTS_INVALID", "bypasses.0.mode", "short-sighted");
+  await change('{"version"', '["version"');
+  await refuses(t, "JSON", load("spoiled.pt"), "WEIGHTS_INVALID", "attention-bypass.json");
+
+  await convert(place, at("folder"), { format: "checkpoint", bypass: { blocks: [1] } });
+  const weights = await readFile(at("folder/model.safetensors"), "latin1");
+  const write = (from: string, to: string) =>
+    writeFile(at("folder/model.safetensors"), weights.replace(from, to), "latin1");
+  await write('\\"blocks\\":[1]', '\\"blocks\\":[-]');
+  await refuses(t, "metadata", load("folder"), "WEIGHTS_INVALID", "attention-bypass.json");
+  await write('{"format":"pt","attention-bypass.json"', '{"format":"pt","attention-bypast.json"');
+  await using model = await loadModel(at("folder"), here);
+  t.same(model.notices, [], "metadata of another program");
 });
 
 t.test("on the command line", async (t) => {
