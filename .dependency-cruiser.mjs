@@ -15,6 +15,7 @@ export const rooms = [
   "bypass",
   "checkpoint",
   "hub",
+  "conversion",
   "generation",
   "scoring",
   "metrics",

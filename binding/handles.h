@@ -46,6 +46,8 @@ class ModelHandle : public Napi::ObjectWrap<ModelHandle> {
   Napi::Value load(const Napi::CallbackInfo& info);
   Napi::Value widen(const Napi::CallbackInfo& info);
   Napi::Value save(const Napi::CallbackInfo& info);
+  Napi::Value weights(const Napi::CallbackInfo& info);
+  Napi::Value saveWeights(const Napi::CallbackInfo& info);
   Napi::Value logits(const Napi::CallbackInfo& info);
   Napi::Value attention(const Napi::CallbackInfo& info);
   Napi::Value diverge(const Napi::CallbackInfo& info);

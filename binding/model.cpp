@@ -3,7 +3,9 @@
 #include "base/device.h"
 #include "base/error.h"
 #include "handles.h"
+#include "model/bypassed_weights.h"
 #include "model/loading.h"
+#include "model/named_weights.h"
 #include "score/logits.h"
 #include "values.h"
 
@@ -13,7 +15,8 @@ Napi::Function ModelHandle::define(Napi::Env env) {
   return DefineClass(
       env, "Model",
       {InstanceMethod<&ModelHandle::load>("load"), InstanceMethod<&ModelHandle::widen>("widen"),
-       InstanceMethod<&ModelHandle::save>("save"), InstanceMethod<&ModelHandle::logits>("logits"),
+       InstanceMethod<&ModelHandle::save>("save"), InstanceMethod<&ModelHandle::weights>("weights"),
+       InstanceMethod<&ModelHandle::saveWeights>("saveWeights"), InstanceMethod<&ModelHandle::logits>("logits"),
        InstanceMethod<&ModelHandle::attention>("attention"), InstanceMethod<&ModelHandle::diverge>("diverge"),
        InstanceMethod<&ModelHandle::close>("close")});
 }
@@ -61,10 +64,30 @@ Napi::Value ModelHandle::widen(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value ModelHandle::save(const Napi::CallbackInfo& info) {
-  const Controlled given(info[2]);
-  const auto work = [model = model_, path = to_string(info[0]),
-                     extra = to_string_map(info[1])]() -> JobQueue::MakeValue {
+  const Controlled given(info[3]);
+  const auto work = [model = model_, path = to_string(info[0]), extra = to_string_map(info[1]),
+                     plan = to_plan(info[2])]() -> JobQueue::MakeValue {
+    write_bypass((*model)->architecture(), plan);
     (*model)->save(path, extra);
+    return [](Napi::Env env) { return env.Undefined(); };
+  };
+  return queue_->submit(info.Env(), work, given.control, given.on_progress);
+}
+
+Napi::Value ModelHandle::weights(const Napi::CallbackInfo& info) {
+  const auto work = [model = model_]() -> JobQueue::MakeValue {
+    const auto list = NamedWeights(**model, {}).list();
+    return [list](Napi::Env env) { return to_object(env, list); };
+  };
+  return queue_->submit(info.Env(), work, std::make_shared<Control>(), info.Env().Undefined());
+}
+
+Napi::Value ModelHandle::saveWeights(const Napi::CallbackInfo& info) {
+  const Controlled given(info[4]);
+  const auto work = [model = model_, path = to_string(info[0]), header = to_string(info[1]),
+                     names = to_strings(info[2]), plan = to_plan(info[3]),
+                     control = given.control]() -> JobQueue::MakeValue {
+    NamedWeights(**model, plan).write(path, header, names, *control);
     return [](Napi::Env env) { return env.Undefined(); };
   };
   return queue_->submit(info.Env(), work, given.control, given.on_progress);

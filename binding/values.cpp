@@ -117,6 +117,12 @@ ModelConfig to_config(const Napi::Value& value) {
   config.windows = to_integers(object.Get("windows"));
   config.parallel_residual = to_boolean(object.Get("parallelResidual"));
   config.attention_bias = to_boolean(object.Get("attentionBias"));
+  config.zero_attention_bias = to_boolean(object.Get("zeroAttentionBias"));
+  const auto heads = object.Get("shortCircuited").As<Napi::Uint8Array>();
+  for (size_t begin = 0; begin < heads.ElementLength(); begin += static_cast<size_t>(config.head_count)) {
+    const auto* of_block = heads.Data() + begin;
+    config.short_circuited.emplace_back(of_block, of_block + config.head_count);
+  }
   config.rotary_size = to_integer(object.Get("rotarySize"));
   config.rotary_base = to_number(object.Get("rotaryBase"));
   config.attention_scale = to_number(object.Get("attentionScale"));
@@ -300,6 +306,28 @@ Napi::Value to_object(Napi::Env env, const std::map<std::string, std::string>& v
   auto object = Napi::Object::New(env);
   for (const auto& [name, value] : values) object.Set(name, value);
   return object;
+}
+
+// Returns the dtype's name in safetensors.
+static std::string dtype_name(at::ScalarType type) {
+  return type == at::kHalf ? "F16" : type == at::kBFloat16 ? "BF16" : "F32";
+}
+
+Napi::Value to_object(Napi::Env env, const std::vector<NamedWeights::Description>& weights) {
+  auto list = Napi::Array::New(env, weights.size());
+  for (size_t index = 0; index < weights.size(); ++index) {
+    const auto& [name, type, shape] = weights[index];
+    auto sizes = Napi::Array::New(env, shape.size());
+    for (size_t axis = 0; axis < shape.size(); ++axis) {
+      sizes.Set(static_cast<uint32_t>(axis), static_cast<double>(shape[axis]));
+    }
+    auto object = Napi::Object::New(env);
+    object.Set("name", name);
+    object.Set("dtype", dtype_name(type));
+    object.Set("shape", sizes);
+    list.Set(static_cast<uint32_t>(index), object);
+  }
+  return list;
 }
 
 }  // namespace attention_bypass::binding

@@ -13,6 +13,7 @@
 #include "measure/divergence.h"
 #include "model/bypass.h"
 #include "model/loading.h"
+#include "model/named_weights.h"
 #include "score/scoring.h"
 
 namespace attention_bypass::binding {
@@ -43,5 +44,6 @@ Napi::Value to_object(Napi::Env env, const AttentionSurvey& survey);
 // divergences: [row][plan].
 Napi::Value to_object(Napi::Env env, const std::vector<std::vector<Divergence>>& divergences);
 Napi::Value to_object(Napi::Env env, const std::map<std::string, std::string>& values);
+Napi::Value to_object(Napi::Env env, const std::vector<NamedWeights::Description>& weights);
 
 }  // namespace attention_bypass::binding

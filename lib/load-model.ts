@@ -2,9 +2,11 @@ import * as v from "valibot";
 import { loadAddon } from "./addon/addon.js";
 import { chooseDevice, type Device, deviceText } from "./addon/device.js";
 import type { NativeSource } from "./addon/native.js";
+import { writtenName } from "./checkpoint/mark.js";
 import { type ModelSource, openSource } from "./checkpoint/source.js";
 import { checkAgainstTrace } from "./checkpoint/traced-check.js";
 import { longCall, pathText, validate } from "./errors/validation.js";
+import { visible } from "./errors/visible.js";
 import { toNativeConfig } from "./families/config.js";
 import { type Dtype, dtypes } from "./families/dtype.js";
 import { findModel } from "./hub/model-reference.js";
@@ -155,6 +157,7 @@ export async function loadModel(path: string, options: LoadModelOptions = {}): P
     dtype,
     files: source.weights.files,
     notices: source.notices,
+    writtenBypasses: source.bypasses.map((bypass) => visible(writtenName(bypass))),
     unchecked: source.unchecked && !checked.trust,
     rounds: dtype !== "float32" && !(exact && arithmetic === "float32"),
     float32: new LazyModel(() => (widens ? loading.widen(native) : loadWider("float32", !small))),

@@ -55,7 +55,10 @@ export class Model {
   /** The tokenizer. Undefined if none was found; calls then accept only token ids. */
   readonly tokenizer: Tokenizer | undefined;
 
-  /** What was not loaded from the files, such as the head of a value model, one sentence each. */
+  /**
+   * What was not loaded from the files, such as the head of a value model, and the bypasses that `convert` wrote into the
+   * weights, one sentence each.
+   */
   readonly notices: readonly string[];
 
   readonly #session: Session;
@@ -204,7 +207,9 @@ export class Model {
   /** @internal */
   [inspect.custom](): string {
     const { family, blockCount, hiddenSize, vocabularySize } = this.config;
-    const state = `${this.#session.unchecked ? ", unchecked" : ""}${this.#gate.open ? "" : ", disposed of"}`;
+    const { unchecked, writtenBypasses } = this.#session;
+    const bypasses = writtenBypasses.map((name) => `, bypass of ${name} in the weights`).join("");
+    const state = `${bypasses}${unchecked ? ", unchecked" : ""}${this.#gate.open ? "" : ", disposed of"}`;
     return `Model { ${family}, ${blockCount} blocks, ${hiddenSize} wide, ${vocabularySize} tokens, ${this.dtype} on ${this.device}${state} }`;
   }
 }

@@ -14,6 +14,7 @@ export const slowTests = {
   "check-cuda.test.ts": "rehearses the whole check of a GPU",
   "cli.test.ts": "starts a process for each command",
   "cli-failures.test.ts": "starts a process for each failure",
+  "convert-checkpoint.test.ts": "loads checkpoints in Python, and starts processes",
   "cuda-preload.test.ts": "compiles libraries that stand for those of CUDA",
   "divergence.test.ts": "proves bounds against random bypasses of six models",
   "embedded.test.ts": "measures both embedded models, and in Python too",
@@ -37,6 +38,7 @@ export const slowTests = {
   "tokenizer-parity.test.ts": "tokenizes texts in Python",
   "traced.test.ts": "runs traced modules in processes with limits",
   "worker.test.ts": "ends processes in the middle of work, again and again",
+  "written-bypass.test.ts": "loads a hundred and fifty models in Python",
 };
 
 /** Paths of the other files, from the root of the repository. */

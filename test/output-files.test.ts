@@ -41,6 +41,8 @@ t.test("on a full disk", { skip: refusal ?? false }, async (t) => {
   await refuses(t, "a report", () => writeReport(large, at("report.html")), "DISK_FULL", at("report.html"));
   await refuses(t, "one that replaces", () => writeReport(large, at("report.md")), "DISK_FULL", at("report.md"));
   await refuses(t, "an archive", () => convert(model, at("model.pt")), "DISK_FULL", at("model.pt"));
+  const checkpoint = () => convert(model, at("folder"), { format: "checkpoint" });
+  await refuses(t, "a checkpoint", checkpoint, "DISK_FULL", at("folder"));
   const outcome = await runCommand([...sweepCommand, "--samples", samples, "--output", at("sweep.json"), "--json"]);
   t.equal(outcome.code, 4, outcome.stderr);
   t.match(outcome.stderr, "DISK_FULL");

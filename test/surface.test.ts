@@ -50,6 +50,8 @@ t.test("the addon is what lib/addon/native.ts says", async (t) => {
       load: true,
       widen: true,
       save: true,
+      weights: true,
+      saveWeights: true,
       logits: true,
       attention: true,
       diverge: true,

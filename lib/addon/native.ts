@@ -43,6 +43,10 @@ export interface NativeConfig {
   windows: Int32Array;
   parallelResidual: boolean;
   attentionBias: boolean;
+  /** Build attention without biases with biases of zeros. */
+  zeroAttentionBias: boolean;
+  /** One value for each head of each block: 1 if it attends only to the token itself. Empty: no head does. */
+  shortCircuited: Uint8Array;
   rotarySize: number;
   rotaryBase: number;
   attentionScale: number;
@@ -160,6 +164,14 @@ export interface NativeToken {
   failure?: NativeError;
 }
 
+/** A weight of a model. */
+export interface NativeWeight {
+  /** Its name in a Hugging Face checkpoint. */
+  name: string;
+  dtype: "F32" | "BF16" | "F16";
+  shape: number[];
+}
+
 /** Cancels the work of one call and reports its progress. */
 export interface NativeControl {
   abort(): void;
@@ -175,8 +187,24 @@ export interface NativeModel {
   ): Promise<boolean>;
   /** Makes this a model that computes in float32 with the weights of another one, which must be in memory. */
   widen(from: NativeModel, threads: number): Promise<void>;
-  /** Writes a TorchScript archive that contains the extra files, by name. */
-  save(path: string, extra: Record<string, string>, control?: NativeControl): Promise<void>;
+  /**
+   * Writes a bypass into the weights, which must be in memory, and the model as a TorchScript archive that contains the
+   * extra files, by name. Modes "short-circuit" of the plan are ignored: see `NativeConfig.shortCircuited`.
+   */
+  save(path: string, extra: Record<string, string>, plan: NativePlan, control?: NativeControl): Promise<void>;
+  /** Returns the weights as `saveWeights` writes them. */
+  weights(): Promise<NativeWeight[]>;
+  /**
+   * Writes a safetensors file with this header and the weights of these names, with a bypass in them. The header must
+   * describe the weights in this order.
+   */
+  saveWeights(
+    path: string,
+    header: string,
+    names: readonly string[],
+    plan: NativePlan,
+    control?: NativeControl,
+  ): Promise<void>;
   /** Returns logits (rows, longest row, vocabulary), padded with NaN after the end of a row. */
   logits(rows: NativeRows, plan: NativePlan, control?: NativeControl): Promise<Float32Array>;
   attention(rows: NativeRows, control?: NativeControl): Promise<NativeAttentionSurvey>;

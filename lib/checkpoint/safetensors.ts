@@ -3,6 +3,7 @@ import { AttentionBypassError } from "../errors/errors.js";
 import { longestMessage, quoted } from "../errors/quoted.js";
 import { validate, wholeNumber } from "../errors/validation.js";
 import { type RegularFile, readBytes } from "../files/regular-file.js";
+import { markName } from "./mark.js";
 import type { StoredTensor } from "./stored-tensor.js";
 import { bitsOf, checkLayout, contiguousStrides, elementCount, mostTensors } from "./tensor-layout.js";
 
@@ -47,7 +48,10 @@ function repeatedName(text: string): string | undefined {
   return undefined;
 }
 
-function parseHeader(text: string, file: string): [string, unknown][] {
+/** The entry of the header that names no tensor. */
+const metadataName = "__metadata__";
+
+function parseHeader(text: string, file: string): { rows: [string, unknown][]; metadata: unknown } {
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -62,7 +66,25 @@ function parseHeader(text: string, file: string): [string, unknown][] {
   }
   const repeated = repeatedName(text);
   if (repeated !== undefined) throw invalid(`expected each tensor once in ${file} but ${quoted(repeated)} is repeated`);
-  return Object.entries(json).filter(([name]) => name !== "__metadata__");
+  const entries = Object.entries(json);
+  return {
+    rows: entries.filter(([name]) => name !== metadataName),
+    metadata: entries.find(([name]) => name === metadataName)?.[1],
+  };
+}
+
+/** Returns the mark of this package in the metadata. Metadata of other programs can be anything. */
+function markIn(metadata: unknown): string | undefined {
+  const mark = typeof metadata === "object" && metadata !== null && Object.entries(metadata);
+  const found = mark ? mark.find(([name]) => name === markName)?.[1] : undefined;
+  return typeof found === "string" ? found : undefined;
+}
+
+/** The header of a safetensors file. */
+export interface SafetensorsHeader {
+  readonly tensors: readonly StoredTensor[];
+  /** The text of the mark of this package; undefined for a file of another program. */
+  readonly mark: string | undefined;
 }
 
 /**
@@ -87,7 +109,7 @@ function checkPlaces(tensors: readonly StoredTensor[], begin: number, size: numb
  * Reads the header of a safetensors file: the length (eight bytes, little-endian), then JSON. The tensors' bytes are
  * not read. Throws WEIGHTS_INVALID, WEIGHTS_TRUNCATED, TENSOR_SHAPE, TENSOR_DTYPE.
  */
-export async function readSafetensorsHeader(file: RegularFile): Promise<StoredTensor[]> {
+export async function readSafetensorsHeader(file: RegularFile): Promise<SafetensorsHeader> {
   const { path, size } = file;
   if (size < lengthBytes) throw truncated(path, lengthBytes, size);
   const length = Number((await readBytes(file, 0, lengthBytes)).readBigUInt64LE());
@@ -98,7 +120,7 @@ export async function readSafetensorsHeader(file: RegularFile): Promise<StoredTe
   }
   const begin = lengthBytes + length;
   if (begin > size) throw truncated(path, begin, size);
-  const rows = parseHeader((await readBytes(file, lengthBytes, length)).toString("utf8"), path);
+  const { rows, metadata } = parseHeader((await readBytes(file, lengthBytes, length)).toString("utf8"), path);
   if (rows.length > mostTensors) {
     throw invalid(`expected at most ${mostTensors} tensors in ${path} but received ${rows.length}`);
   }
@@ -122,5 +144,5 @@ export async function readSafetensorsHeader(file: RegularFile): Promise<StoredTe
   const end = tensors.reduce((latest, tensor) => Math.max(latest, tensor.end), begin);
   if (end > size) throw truncated(path, end, size);
   checkPlaces(tensors, begin, size, path);
-  return tensors;
+  return { tensors, mark: markIn(metadata) };
 }

@@ -1,15 +1,15 @@
 import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
-import * as v from "valibot";
 import type { NativeSource } from "../addon/native.js";
 import { AttentionBypassError, systemCode } from "../errors/errors.js";
 import { quoted } from "../errors/quoted.js";
+import { visible } from "../errors/visible.js";
 import { type ModelConfig, parseConfig, parseEndTokens } from "../families/config.js";
 import { readSmallText } from "../files/regular-file.js";
 import { chooseModel } from "./choose-model.js";
+import { type Mark, markName, parseMark, type WrittenBypass, withShortCircuit, writtenName } from "./mark.js";
 import { shardNames } from "./shard-index.js";
 import { withHeadOfWeights } from "./tied-head.js";
-import { archiveMark } from "./torch-archive.js";
 import { readWeightsFile, type WeightsFile } from "./weights-file.js";
 
 /** The most bytes of a config, a thousand times the usual size. */
@@ -38,12 +38,16 @@ export interface ModelSource {
    * Whether the weights come from such a module, perhaps before a conversion, and its logits have not been compared.
    */
   unchecked: boolean;
-  /** One sentence for each part that was left out. */
+  /** The bypasses that `convert` wrote into the weights. */
+  bypasses: WrittenBypass[];
+  /** One sentence for each part that was left out, and for each bypass in the weights. */
   notices: string[];
   /** The text of tokenizer.json if an archive contains it. */
   tokenizerText: string | undefined;
   /** The folder in which to look for a tokenizer. */
   folder: string;
+  /** Whether it is an archive of this package, which contains its config. */
+  archive: boolean;
 }
 
 async function exists(place: string): Promise<boolean> {
@@ -160,9 +164,16 @@ function weightsOf(files: readonly WeightsFile[], config: ModelConfig, place: st
       }),
     },
     traced: files.find(({ hasCode }) => hasCode)?.file.path,
-    unchecked: files.some(({ hasCode }) => hasCode),
     notices,
   };
+}
+
+/** Returns what the mark of a converted model says about its source. */
+function ofMark({ unchecked, bypasses }: Mark, notices: readonly string[]) {
+  const written = bypasses.map(
+    (bypass) => `the weights contain a bypass of ${writtenName(bypass)}, written by attention-bypass ${bypass.version}`,
+  );
+  return { unchecked, bypasses, notices: [...notices, ...written.map((notice) => visible(notice))] };
 }
 
 /** Opens a checkpoint folder, or a weights file with its config in the same folder. */
@@ -174,13 +185,18 @@ async function openCheckpoint(
 ): Promise<ModelSource> {
   const configText = await readConfigText(folder);
   const config = await readConfig(folder, configText);
-  const source = weightsOf(await readFiles(), config, place, options);
+  const files = await readFiles();
+  const source = weightsOf(files, config, place, options);
+  // All shards have the same mark.
+  const mark = parseMark(files[0]?.extra.get(markName), place);
   return {
     config: await withHeadOfWeights(config, source.weights),
     configText,
     ...source,
+    ...ofMark({ ...mark, unchecked: mark.unchecked || source.traced !== undefined }, source.notices),
     tokenizerText: undefined,
     folder,
+    archive: false,
   };
 }
 
@@ -190,24 +206,13 @@ async function readAll(files: readonly string[]): Promise<WeightsFile[]> {
   return read;
 }
 
-const markFields = v.looseObject({ unchecked: v.optional(v.boolean(), false) });
-
-/** Returns whether the mark of an archive of this package says that its weights are unchecked. */
-function isUnchecked(mark: string | undefined): boolean {
-  try {
-    const fields = v.safeParse(markFields, JSON.parse(mark ?? "{}"));
-    return !fields.success || fields.output.unchecked;
-  } catch {
-    return true;
-  }
-}
-
 async function openFile(file: string, options: SourceOptions): Promise<ModelSource> {
   const weights = await readWeightsFile(file);
   const folder = path.dirname(file);
   const configText = weights.extra.get("config.json");
   if (configText === undefined) return openCheckpoint(file, folder, async () => [weights], options);
-  const config = parseConfig(configText, `config.json in ${file}`);
+  const mark = parseMark(weights.extra.get(markName), file);
+  const config = withShortCircuit(parseConfig(configText, `config.json in ${file}`), mark, file);
   const source = weightsOf([weights], config, file, options);
   return {
     config: await withHeadOfWeights(config, source.weights),
@@ -215,9 +220,10 @@ async function openFile(file: string, options: SourceOptions): Promise<ModelSour
     ...source,
     // The code in an archive of this package is never run: models are built from the package's own text.
     traced: undefined,
-    unchecked: isUnchecked(weights.extra.get(archiveMark)),
+    ...ofMark(mark, source.notices),
     tokenizerText: weights.extra.get("tokenizer.json"),
     folder,
+    archive: true,
   };
 }
 
@@ -244,5 +250,3 @@ export async function openSource(place: string, options: SourceOptions = {}): Pr
   if (error !== undefined) throw error;
   return openCheckpoint(place, place, async () => readAll(await filesIn(place, names)), options);
 }
-
-export { archiveMark };

@@ -1,21 +1,19 @@
 import { AttentionBypassError } from "../errors/errors.js";
 import { quoted } from "../errors/quoted.js";
 import type { RegularFile } from "../files/regular-file.js";
+import { markName } from "./mark.js";
 import { PickleError } from "./pickle.js";
 import { type NamedTensors, type PickledTensor, readStateDictionary } from "./state-dictionary.js";
 import type { ListedTensor } from "./stored-tensor.js";
 import { bitsOf, checkLayout } from "./tensor-layout.js";
 import { ZipError, ZipRecords } from "./zip-records.js";
 
-/** The extra file that marks an archive of this package. It names the version that wrote the archive. */
-export const archiveMark = "attention-bypass.json";
-
 /** The most bytes of a pickle, a hundred times that of a large checkpoint. */
 const longestPickle = 16 * 2 ** 20;
 
 /** The extra files that are read, each with its limit in bytes. */
 const extraLimits = [
-  [archiveMark, 2 ** 16],
+  [markName, 2 ** 20],
   ["config.json", 2 ** 20],
   ["tokenizer.json", 64 * 2 ** 20],
 ] as const;
@@ -93,7 +91,7 @@ export function readTorchArchive(file: RegularFile): Promise<TorchArchive> {
     for (const [name, limit] of extraLimits) {
       const record = `${folder}extra/${name}`;
       // Without the mark, another program wrote the extra files, and they may have another meaning.
-      if (!zip.has(record) || (name !== archiveMark && !extra.has(archiveMark))) continue;
+      if (!zip.has(record) || (name !== markName && !extra.has(markName))) continue;
       extra.set(name, (await zip.read(record, limit)).toString("utf8"));
     }
     const tensors = await readStateDictionary(await zip.read(`${folder}data.pkl`, longestPickle));

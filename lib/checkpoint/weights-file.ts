@@ -1,6 +1,7 @@
 import { AttentionBypassError } from "../errors/errors.js";
 import type { FileIdentity } from "../files/file-identity.js";
 import { type RegularFile, readBytes, withRegularFile } from "../files/regular-file.js";
+import { markName } from "./mark.js";
 import { readSafetensorsHeader } from "./safetensors.js";
 import type { ListedTensor } from "./stored-tensor.js";
 import { readTorchArchive } from "./torch-archive.js";
@@ -58,8 +59,12 @@ async function readAny(file: RegularFile, bySafetensorsName: boolean): Promise<O
       );
     }
   }
-  const tensors = (await readSafetensorsHeader(file)).map((tensor) => ({ name: tensor.name, locate: () => tensor }));
-  return { tensors, extra: new Map(), hasCode: false };
+  const { tensors, mark } = await readSafetensorsHeader(file);
+  return {
+    tensors: tensors.map((tensor) => ({ name: tensor.name, locate: () => tensor })),
+    extra: new Map(mark === undefined ? [] : [[markName, mark]]),
+    hasCode: false,
+  };
 }
 
 /**

@@ -3,7 +3,7 @@ import type { JsonOption } from "./output.js";
 import { withProgress } from "./progress.js";
 
 export interface RevisionOption {
-  revision?: string;
+  revision?: string | undefined;
 }
 
 export const revisionFlag = "--revision <name>";

@@ -116,7 +116,7 @@ export const errorCodes = [
   "DISK_FULL",
   /** The machine has no font to draw a PNG with. */
   "FONT_MISSING",
-  /** A file could not be written. */
+  /** A file or folder could not be written. */
   "WRITE_FAILED",
 ] as const;
 

@@ -67,7 +67,12 @@ export function parseConfig(text: string, name: string): ModelConfig {
   return config;
 }
 
-/** Converts a config to the addon's form. */
-export function toNativeConfig(config: ModelConfig): NativeConfig {
-  return { ...config, windows: Int32Array.from(config.windows) };
+/** Converts a config to the addon's form. `zeroAttentionBias`: see {@link NativeConfig}. */
+export function toNativeConfig(config: ModelConfig, zeroAttentionBias = false): NativeConfig {
+  const { shortCircuit, blockCount, headCount } = config;
+  const shortCircuited = new Uint8Array(shortCircuit === undefined ? 0 : blockCount * headCount);
+  for (const [block, heads] of Object.entries(shortCircuit ?? {})) {
+    for (const head of heads) shortCircuited[Number(block) * headCount + head] = 1;
+  }
+  return { ...config, windows: Int32Array.from(config.windows), zeroAttentionBias, shortCircuited };
 }

@@ -20,4 +20,9 @@ export interface Family {
    * unsupported settings ARCHITECTURE_UNSUPPORTED or ROPE_SCALING_UNSUPPORTED.
    */
   readConfig(json: Record<string, unknown>, name: string): ModelConfig;
+  /**
+   * Returns fields that newer configs do not have, for programs that require them, such as the converter of llama.cpp.
+   * Takes what `readConfig` accepts.
+   */
+  olderFields?(json: Record<string, unknown>, name: string): Record<string, unknown>;
 }

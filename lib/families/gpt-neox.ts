@@ -56,6 +56,16 @@ function ropeOf(fields: v.InferOutput<typeof neoxFields>, name: string): RopeFie
   return scaling ?? parameters;
 }
 
+/** transformers before version 5 knows only these. */
+function olderFields(json: Record<string, unknown>, name: string) {
+  const fields = validate(neoxFields, json, name, "CONFIG_INVALID");
+  const rope = ropeOf(fields, name);
+  return {
+    rotary_pct: rope?.partial_rotary_factor ?? fields.rotary_pct,
+    rotary_emb_base: rope?.rope_theta ?? fields.rotary_emb_base,
+  };
+}
+
 function readConfig(json: Record<string, unknown>, name: string): ModelConfig {
   const fields = validate(neoxFields, json, name, "CONFIG_INVALID");
   const rope = ropeOf(fields, name);
@@ -66,8 +76,7 @@ function readConfig(json: Record<string, unknown>, name: string): ModelConfig {
       `expected a rotary embedding without scaling ("default") in ${name} but received ${describe(ropeType)}`,
     );
   }
-  const rotaryBase = rope?.rope_theta ?? fields.rotary_emb_base;
-  const rotaryShare = rope?.partial_rotary_factor ?? fields.rotary_pct;
+  const { rotary_emb_base: rotaryBase, rotary_pct: rotaryShare } = olderFields(json, name);
   // transformers ignores rope_theta and partial_rotary_factor outside of rope_parameters.
   const given = (key: string) => (Object.hasOwn(json, key) ? key : `the default ${key}`);
   const baseKey = rope?.rope_theta == null ? given("rotary_emb_base") : "rope_parameters.rope_theta";
@@ -106,4 +115,5 @@ export const gptNeox: Family = {
   embedding: "embed_in.weight",
   provenBounds: true,
   readConfig,
+  olderFields,
 };

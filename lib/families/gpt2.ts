@@ -83,4 +83,5 @@ export const gpt2: Family = {
   embedding: "wte.weight",
   provenBounds: true,
   readConfig,
+  olderFields: (json) => ({ n_ctx: json.n_positions ?? json.max_position_embeddings }),
 };

@@ -35,6 +35,11 @@ export interface ModelConfig {
   readonly rotaryBase: number;
   /** The factor by which the products of queries and keys are multiplied. */
   readonly attentionScale: number;
+  /**
+   * Heads that attend only to the token itself, by block. Only models that `convert` wrote with a short-circuit bypass
+   * have them.
+   */
+  readonly shortCircuit?: Readonly<Record<number, readonly number[]>>;
   /** The ids of the tokens that end a text. */
   readonly endTokens: readonly number[];
   /** The dtype of the weights according to the checkpoint's config; undefined if it names none that is supported. */

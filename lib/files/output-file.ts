@@ -54,7 +54,7 @@ async function examine(name: string): Promise<Target> {
 const longestBeginning = 40;
 
 /** Returns a unique temporary name in the same folder. */
-function temporaryName(place: string): string {
+export function temporaryName(place: string): string {
   const beginning = path.basename(place).slice(0, longestBeginning);
   return path.join(path.dirname(place), `.${beginning}.${node.crypto.randomUUID()}.part`);
 }

@@ -24,8 +24,10 @@ export interface Session {
   readonly rounds: boolean;
   /** The weight files, with their identity at load time. */
   readonly files: readonly FileIdentity[];
-  /** What was not loaded from the files, one sentence each. */
+  /** What was not loaded from the files, and the bypasses in the weights, one sentence each. */
   readonly notices: readonly string[];
+  /** The names of the bypasses that `convert` wrote into the weights. */
+  readonly writtenBypasses: readonly string[];
   /**
    * Whether the weights come from a TorchScript module whose code was not checked against them (see the option
    * `trust`).

@@ -8,9 +8,9 @@ import {
   bypassModes,
   bypassParts,
   bypassSchema,
-  isPlain,
   toPlan,
 } from "../bypass/bypass.js";
+import { bypassedIn, nameOf, partNames } from "../bypass/bypassed-parts.js";
 import { invalidArgument, wholeNumber } from "../errors/validation.js";
 import type { ModelConfig } from "../families/config.js";
 
@@ -99,17 +99,6 @@ export const sweptModes = v.optional(
   "zero",
 );
 
-const listed = (kind: string, numbers: readonly number[]) =>
-  `${kind}${numbers.length === 1 ? "" : "s"} ${numbers.join(", ")}`;
-
-function nameOf(blocks: readonly number[], heads: Record<number, number[]>): string {
-  const parts = Object.entries(heads).map(([block, numbers]) => `block ${block} ${listed("head", numbers)}`);
-  return [...(blocks.length > 0 || parts.length === 0 ? [listed("block", blocks)] : []), ...parts].join("; ");
-}
-
-/** The end of a variant's name, which says the part. */
-const partNames: Readonly<Record<BypassPart, string>> = { attention: "", mlp: " MLP", both: " attention and MLP" };
-
 function bypassesOf(family: BypassFamily, { blockCount, headCount }: ModelConfig, place: string): Bypass[] {
   if (typeof family === "object" && family.window > blockCount) {
     throw invalidArgument(`${place}.window`, `at most ${blockCount}, the number of blocks,`, family.window);
@@ -142,13 +131,7 @@ function listBypasses(over: SweptBlocks, config: ModelConfig): { bypass: Bypass;
 }
 
 function toVariant({ blocks: requested }: Bypass, plan: NativePlan, part: BypassPart, mode: BypassMode): Variant {
-  const bypassed = [...plan.entries()].filter(([, block]) => !isPlain(block));
-  const blocks = bypassed.filter(([, { heads }]) => heads.length === 0).map(([block]) => block);
-  const heads = Object.fromEntries(
-    bypassed
-      .filter(([, { heads }]) => heads.length > 0)
-      .map(([block, { heads }]) => [block, [...heads.keys()].filter((head) => heads[head] !== 0)]),
-  );
+  const { blocks, heads } = bypassedIn(plan);
   const headLists = Object.values(heads);
   const quartile = requested && "quartile" in requested && headLists.length === 0 ? requested.quartile : undefined;
   const oneBlock = blocks.length === 1 && headLists.length === 0;

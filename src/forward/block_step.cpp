@@ -15,15 +15,23 @@ at::Tensor sum(const at::Tensor& stream, const at::Tensor& added) {
   return added.defined() ? stream + added : stream;
 }
 
+// Returns head outputs (rows, queries, hidden size), those of some heads replaced by the token's own values,
+// (rows, heads, queries, head size). heads: their indices.
+at::Tensor with_own_values(const at::Tensor& mixed, const at::Tensor& values, const at::Tensor& heads) {
+  auto result = at::clone(mixed, at::MemoryFormat::Contiguous);
+  result.unflatten(2, {values.size(1), values.size(3)})
+      .index_copy_(2, heads, values.index_select(1, heads).transpose(1, 2));
+  return result;
+}
+
 // Returns head outputs (rows, queries, hidden size) with the outputs of the bypassed heads replaced. values:
 // of the tokens of the queries, (rows, heads, queries, head size).
 at::Tensor bypass_heads(const CompiledBypass& bypass, const at::Tensor& mixed, const at::Tensor& values) {
+  if (bypass.attention == BypassMode::short_circuit) return with_own_values(mixed, values, bypass.heads);
   auto result = at::clone(mixed, at::MemoryFormat::Contiguous);
   auto by_head = result.unflatten(2, {values.size(1), values.size(3)});
   if (bypass.attention == BypassMode::zero) {
     by_head.index_fill_(2, bypass.heads, 0);
-  } else if (bypass.attention == BypassMode::short_circuit) {
-    by_head.index_copy_(2, bypass.heads, values.index_select(1, bypass.heads).transpose(1, 2));
   } else {
     const auto mean = bypass.attention_mean.view({1, 1, values.size(1), values.size(3)});
     auto shape = by_head.sizes().vec();
@@ -148,6 +156,10 @@ void BlockStep::attend(const at::Tensor& rows) {
   auto own = projections_;
   if (narrowing_.queries) own.queries = narrowing_.read(own.queries);
   mixed_ = reader_.mix(block_, std::move(own));
+  const auto& heads = block_.short_circuited();
+  if (!heads.defined()) return;
+  const auto& values = projections_.values;
+  mixed_ = with_own_values(mixed_, narrowing_.queries ? narrowing_.read(values) : values, heads);
 }
 
 at::Tensor BlockStep::common_attention_output(const CompiledBypass& bypass, bool narrow) {

@@ -48,9 +48,13 @@ BlockBound::BlockBound(const Model& model, const Block& block, const BlockNorms&
       queries_(projections.queries[0]),
       keys_(projections.keys[0]),
       values_(projections.values[0]),
-      visible_(visible) {
+      visible_(visible.expand({queries_.size(0), -1, -1})) {
+  if (block.short_circuited().defined()) {
+    const auto own = at::eye(visible.size(0), visible.options()).expand_as(visible_);
+    visible_ = visible_.index_copy(0, block.short_circuited(), own.narrow(0, 0, block.short_circuited().size(0)));
+  }
   const double scale = model.config().attention_scale;
-  const auto scores = queries_.matmul(keys_.mT()).mul(scale).masked_fill(visible.logical_not(), -INFINITY);
+  const auto scores = queries_.matmul(keys_.mT()).mul(scale).masked_fill(visible_.logical_not(), -INFINITY);
   attention_ = scores.softmax(-1);
   mixed_ = attention_.matmul(values_);
 }
@@ -62,7 +66,7 @@ at::Tensor BlockBound::head_differences(const at::Tensor& moved) const {
 }
 
 at::Tensor BlockBound::head_difference(int64_t head, const at::Tensor& moved) const {
-  const auto hidden = visible_.logical_not();
+  const auto hidden = visible_[head].logical_not();
   const auto of_queries = [](const at::Tensor& values) { return values.unsqueeze(1); };
   const auto reach = norms_.values[head] * moved;  // how far a value can move after the output projection
 

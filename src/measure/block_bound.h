@@ -51,7 +51,7 @@ class BlockBound {
   const BlockNorms& norms_;
   const Attention::Weights& weights_;
   at::Tensor queries_, keys_, values_;  // (heads, length, head size)
-  at::Tensor visible_, attention_;      // (length, length), (heads, length, length)
+  at::Tensor visible_, attention_;      // (heads, length, length)
   at::Tensor mixed_;                    // (heads, length, head size)
 };
 

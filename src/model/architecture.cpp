@@ -69,17 +69,19 @@ def forward(self, x: Tensor) -> Tensor:
   return Linear(register_offloaded(module, std::move(weight)), /*transposed=*/true);
 }
 
-Linear ArchitectureBuilder::linear(const std::string& name, int64_t inputs, int64_t outputs, bool bias) {
+Linear ArchitectureBuilder::linear(const std::string& name, int64_t inputs, int64_t outputs, Bias bias) {
   auto weight = matrix(name + ".weight", {outputs, inputs}, false);
   std::vector<ScriptBuilder::Member> members = {ScriptBuilder::parameter("weight", weight.weight)};
-  if (!bias) {
+  if (bias == Bias::none) {
     const auto module = script.build("LinearWithoutBias", members, R"(
 def forward(self, x: Tensor) -> Tensor:
     return torch.linear(x, self.weight)
 )");
     return Linear(register_offloaded(module, std::move(weight)));
   }
-  members.push_back(ScriptBuilder::parameter("bias", vector(name + ".bias", outputs, dtype())));
+  const auto added =
+      bias == Bias::zeros ? at::zeros({outputs}, options) : vector(name + ".bias", outputs, dtype());
+  members.push_back(ScriptBuilder::parameter("bias", added));
   const auto module = script.build("Linear", members, R"(
 def forward(self, x: Tensor) -> Tensor:
     return torch.linear(x, self.weight, self.bias)
@@ -106,7 +108,7 @@ Mlp ArchitectureBuilder::mlp(const std::string& name, const std::string& up, con
                              bool transposed) {
   const auto layer = [&](const std::string& part, int64_t inputs, int64_t outputs) {
     return transposed ? transposed_linear(name + "." + part, inputs, outputs)
-                      : linear(name + "." + part, inputs, outputs, true);
+                      : linear(name + "." + part, inputs, outputs, Bias::stored);
   };
   const auto first = layer(up, config.hidden_size, config.intermediate_size);
   const auto second = layer(down, config.intermediate_size, config.hidden_size);
@@ -147,9 +149,19 @@ ArchitectureBuilder::OutputEmbedding ArchitectureBuilder::output_embedding(
     checkpoint.leave(names.stored + ".weight");
     return {token_embedding, "torch.linear(hidden, " + token_path + ".weight)"};
   }
-  auto module = linear(names.stored, config.hidden_size, config.vocabulary_size, false).module();
+  auto module = linear(names.stored, config.hidden_size, config.vocabulary_size, Bias::none).module();
   members.push_back(ScriptBuilder::module(names.member, module));
   return {std::move(module), "self." + names.member + ".forward(hidden)"};
+}
+
+ArchitectureBuilder::ShortCircuit ArchitectureBuilder::short_circuit(int64_t block) const {
+  if (config.short_circuited.empty()) return {};
+  auto heads = at::zeros({1, config.head_count, 1, 1}, at::kBool);
+  for (int64_t head = 0; head < config.head_count; ++head) {
+    heads[0][head] = config.short_circuited[static_cast<size_t>(block)][static_cast<size_t>(head)];
+  }
+  return {{ScriptBuilder::buffer("short_circuited", heads.to(options.device()))},
+          "    mixed = torch.where(self.short_circuited, values, mixed)\n"};
 }
 
 torch::jit::Module ArchitectureBuilder::stack(const std::string& class_name,

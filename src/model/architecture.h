@@ -62,7 +62,8 @@ class ArchitectureBuilder {
   at::ScalarType stream_dtype() const { return dtype() == at::kDouble ? at::kDouble : at::kFloat; }
   // in_memory: load the weight even if matrices are offloaded.
   torch::jit::Module embedding(const std::string& name, int64_t count, bool in_memory);
-  Linear linear(const std::string& name, int64_t inputs, int64_t outputs, bool bias);
+  enum class Bias : uint8_t { none, stored, zeros };
+  Linear linear(const std::string& name, int64_t inputs, int64_t outputs, Bias bias);
   // Hugging Face's Conv1D: a linear layer with a bias whose weight is stored as (inputs, outputs).
   Linear transposed_linear(const std::string& name, int64_t inputs, int64_t outputs);
   LayerNorm norm(const std::string& name);
@@ -91,6 +92,14 @@ class ArchitectureBuilder {
   // embedding, which has the path `token_path` in the root, that is returned instead.
   OutputEmbedding output_embedding(const torch::jit::Module& token_embedding, const std::string& token_path,
                                    const OutputNames& names, std::vector<ScriptBuilder::Member>& members);
+  // Heads that attend only to the token itself, for an attention module whose forward() has the tensors
+  // `mixed` and `values`, (rows, heads, length, head size): the line of forward() that replaces head outputs,
+  // and the member that it reads. Both are empty if the model has no such heads.
+  struct ShortCircuit {
+    std::vector<ScriptBuilder::Member> members;
+    std::string line;
+  };
+  ShortCircuit short_circuit(int64_t block) const;
   // Builds Hugging Face's module list of blocks, with the indices of the blocks as names.
   torch::jit::Module stack(const std::string& class_name, const std::vector<torch::jit::Module>& blocks);
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/device.h"
+#include "base/transfer.h"
 #include "model/architecture.h"
 #include "model/joint_norms.h"
 #include "weights/offloaded_matrices.h"
@@ -22,8 +23,15 @@ class Block {
         parallel_(config.parallel_residual),
         offloaded_(std::move(offloaded)),
         widened_(std::move(widened)) {
-    // In half precision, where the results of the norms would be converted one by one.
     const auto& scale = parts.attention_norm.scale();
+    if (!config.short_circuited.empty()) {
+      std::vector<int64_t> heads;
+      for (int64_t head = 0; head < config.head_count; ++head) {
+        if (config.short_circuited[index][static_cast<size_t>(head)]) heads.push_back(head);
+      }
+      if (!heads.empty()) short_circuited_ = to_device(heads, scale.device());
+    }
+    // In half precision, where the results of the norms would be converted one by one.
     if (parallel_ && operators_only(scale.device()) &&
         parts.attention_norm.result_type() != scale.scalar_type()) {
       joint_norms_ = JointNorms(parts.attention_norm, parts.mlp_norm);
@@ -40,6 +48,8 @@ class Block {
   const JointNorms& joint_norms() const { return joint_norms_; }
 
   const Attention& attention() const { return attention_; }
+  // The indices of the heads that attend only to the token itself. Undefined if there are none.
+  const at::Tensor& short_circuited() const { return short_circuited_; }
   const Architecture::Block& parts() const { return parts_; }
   // The size of the attention window in tokens, including the query token; 0: all tokens.
   int64_t window() const { return window_; }
@@ -55,6 +65,7 @@ class Block {
   int64_t window_;
   bool parallel_;
   JointNorms joint_norms_;
+  at::Tensor short_circuited_;
   OffloadedMatrices offloaded_;
   WidenedMatrices widened_;
 };

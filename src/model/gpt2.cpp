@@ -9,15 +9,18 @@ namespace attention_bypass {
 
 namespace {
 
-Attention::Layers attention(ArchitectureBuilder& builder, const std::string& name) {
+Attention::Layers attention(ArchitectureBuilder& builder, int64_t block, const std::string& name) {
   const int64_t size = builder.config.hidden_size;
   const auto joint = builder.transposed_linear(name + ".c_attn", size, 3 * size);
   const auto output = builder.transposed_linear(name + ".c_proj", size, size);
-  const auto module = builder.script.build(
-      "GPT2Attention",
+  auto [members, short_circuit] = builder.short_circuit(block);
+  members.insert(
+      members.begin(),
       {ScriptBuilder::module("c_attn", joint.module()), ScriptBuilder::module("c_proj", output.module()),
        ScriptBuilder::attribute("heads", builder.config.head_count),
-       ScriptBuilder::attribute("scale", builder.config.attention_scale)},
+       ScriptBuilder::attribute("scale", builder.config.attention_scale)});
+  const auto module = builder.script.build(
+      "GPT2Attention", members,
       R"(
 def split(self, x: Tensor) -> Tensor:
     return x.view([x.size(0), x.size(1), self.heads, -1]).transpose(1, 2)
@@ -29,7 +32,7 @@ def forward(self, x: Tensor, rotation: Tensor) -> Tensor:
     keys = self.split(joined.narrow(-1, size, size))
     values = self.split(joined.narrow(-1, 2 * size, size))
     mixed = torch.scaled_dot_product_attention(queries, keys, values, None, 0.0, True, scale=self.scale)
-    return self.c_proj.forward(mixed.transpose(1, 2).flatten(2))
+)" + short_circuit + R"(    return self.c_proj.forward(mixed.transpose(1, 2).flatten(2))
 )");
   return {module, {joint}, Attention::Order::by_part, output};
 }
@@ -37,8 +40,8 @@ def forward(self, x: Tensor, rotation: Tensor) -> Tensor:
 }  // namespace
 
 Architecture build_gpt2(ArchitectureBuilder& builder, Control& control) {
-  const auto block = [&builder](int64_t, const std::string& name) -> LearnedPositions::Block {
-    const Architecture::Block parts = {builder.norm(name + ".ln_1"), attention(builder, name + ".attn"),
+  const auto block = [&builder](int64_t index, const std::string& name) -> LearnedPositions::Block {
+    const Architecture::Block parts = {builder.norm(name + ".ln_1"), attention(builder, index, name + ".attn"),
                                        builder.norm(name + ".ln_2"),
                                        builder.mlp(name + ".mlp", "c_fc", "c_proj", true)};
     return {parts,

@@ -19,16 +19,22 @@ def forward(self, positions: Tensor) -> Tensor:
 )");
 }
 
-Attention::Layers attention(ArchitectureBuilder& builder, const std::string& name) {
+Attention::Layers attention(ArchitectureBuilder& builder, int64_t block, const std::string& name) {
+  using Bias = ArchitectureBuilder::Bias;
   const auto& config = builder.config;
+  const auto bias = config.attention_bias        ? Bias::stored
+                    : config.zero_attention_bias ? Bias::zeros
+                                                 : Bias::none;
   const auto query_key_value = builder.linear(name + ".query_key_value", config.hidden_size,
-                                              3 * config.hidden_size, config.attention_bias);
+                                              3 * config.hidden_size, bias);
   const auto dense =
-      builder.linear(name + ".dense", config.hidden_size, config.hidden_size, config.attention_bias);
+      builder.linear(name + ".dense", config.hidden_size, config.hidden_size, bias);
+  auto [members, short_circuit] = builder.short_circuit(block);
+  members.insert(members.begin(),
+                 {ScriptBuilder::module("query_key_value", query_key_value.module()),
+                  ScriptBuilder::module("dense", dense.module()), ScriptBuilder::attribute("heads", config.head_count)});
   const auto module = builder.script.build(
-      "GPTNeoXAttention",
-      {ScriptBuilder::module("query_key_value", query_key_value.module()),
-       ScriptBuilder::module("dense", dense.module()), ScriptBuilder::attribute("heads", config.head_count)},
+      "GPTNeoXAttention", members,
       R"(
 def rotate(self, x: Tensor, rotation: Tensor) -> Tensor:
     size = rotation.size(-1)
@@ -47,7 +53,7 @@ def forward(self, x: Tensor, rotation: Tensor) -> Tensor:
     keys = self.rotate(joined.narrow(-1, size, size), rotation)
     values = joined.narrow(-1, 2 * size, size)
     mixed = torch.scaled_dot_product_attention(queries, keys, values, None, 0.0, True)
-    return self.dense.forward(mixed.transpose(1, 2).flatten(2))
+)" + short_circuit + R"(    return self.dense.forward(mixed.transpose(1, 2).flatten(2))
 )");
   return {module, {query_key_value}, Attention::Order::by_head, dense};
 }
@@ -70,7 +76,7 @@ Architecture build_gpt_neox(ArchitectureBuilder& builder, Control& control) {
     const std::string number = std::to_string(index);
     const std::string name = "gpt_neox.layers." + number;
     Architecture::Block parts = {builder.norm(name + ".input_layernorm"),
-                                 attention(builder, name + ".attention"),
+                                 attention(builder, index, name + ".attention"),
                                  builder.norm(name + ".post_attention_layernorm"),
                                  builder.mlp(name + ".mlp", "dense_h_to_4h", "dense_4h_to_h")};
     modules.push_back(builder.block("GPTNeoXBlock",

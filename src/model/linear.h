@@ -26,6 +26,8 @@ class Linear {
   // Returns (outputs), or an undefined tensor.
   const at::Tensor& bias() const { return bias_; }
   const torch::jit::Module& module() const { return module_; }
+  // Whether the module stores the weight as (inputs, outputs).
+  bool transposed() const { return transposed_; }
 
   // input: (..., inputs). Returns (..., outputs).
   at::Tensor operator()(const at::Tensor& input) const { return product(input, weight(), bias_); }

@@ -62,6 +62,8 @@ class Model {
   // Whether all weights have the values of the files, without rounding.
   bool exact() const { return architecture_.exact; }
 
+  // The modules with their weights.
+  const Architecture& architecture() const { return architecture_; }
   // Writes the module as a TorchScript archive with these extra files. Throws DISK_FULL, WRITE_FAILED.
   void save(const std::string& path, const std::map<std::string, std::string>& extra) const;
 

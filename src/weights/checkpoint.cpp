@@ -27,12 +27,14 @@ std::string text_of(const Value& value) {
 
 // Returns whether a name is one of these or ends with "." and one of these.
 bool is_buffer(const std::string& name) {
-  static constexpr std::array<std::string_view, 10> buffers = {"attn.bias",
+  static constexpr std::array<std::string_view, 12> buffers = {"attn.bias",
                                                                "attn.masked_bias",
                                                                "attention.bias",
                                                                "attention.masked_bias",
                                                                "attn.attention.bias",
                                                                "attn.attention.masked_bias",
+                                                               "attn.short_circuited",
+                                                               "attention.short_circuited",
                                                                "rotary_emb.inv_freq",
                                                                "rotary_emb.original_inv_freq",
                                                                "rotary_emb.cos_cached",

@@ -18,9 +18,15 @@ WidenedMatrices::WidenedMatrices(const std::vector<torch::jit::Module>& modules)
 
 std::vector<at::Tensor> WidenedMatrices::widen() const {
   std::vector<at::Tensor> narrow;
-  for (auto owner : owners_) {
-    narrow.push_back(owner.attr(weight_name).toTensor());
-    owner.setattr(weight_name, narrow.back().to(at::kFloat));
+  try {
+    for (auto owner : owners_) {
+      narrow.push_back(owner.attr(weight_name).toTensor());
+      owner.setattr(weight_name, narrow.back().to(at::kFloat));
+    }
+  } catch (...) {
+    // Memory for the copies may be missing.
+    restore(narrow);
+    throw;
   }
   return narrow;
 }

@@ -14,7 +14,8 @@ class WidenedMatrices {
   WidenedMatrices() = default;  // for a block that computes in the dtype of its weights
   explicit WidenedMatrices(const std::vector<torch::jit::Module>& modules);
 
-  // Replaces the matrices by float32 copies. Returns the matrices in half precision.
+  // Replaces the matrices by float32 copies, or none if memory is missing. Returns the matrices in half
+  // precision.
   std::vector<at::Tensor> widen() const;
   // Puts matrices that widen() returned back.
   void restore(const std::vector<at::Tensor>& narrow) const;

@@ -19,6 +19,8 @@ const notRun: readonly [command: RegExp, reason: string][] = [
   [/^curl\b/, "test/package.test.ts asks the server of examples/"],
   [/^(python3? -m )?pip install\b/, "needs a network"],
   [/^(tslab install|jupyter lab)$/, "test/package.test.ts runs a notebook"],
+  [/^vllm serve\b/, "needs vLLM"],
+  [/^(python convert_hf_to_gguf\.py|llama-completion)\b/, "needs llama.cpp"],
   [/^npm run check-cuda\b/, "needs a GPU; test/check-cuda.test.ts rehearses it"],
   [/^deno run\b/, "test/hosts.test.ts runs it"],
   [/^npx esbuild\b/, "test/hosts.test.ts runs it"],

@@ -1,0 +1,40 @@
+import { copyFile, stat, writeFile } from "node:fs/promises";
+import path from "node:path";
+import type { Conversion } from "./conversion.js";
+
+/** The files of a tokenizer in a checkpoint folder. */
+const names = [
+  "tokenizer.json",
+  "tokenizer_config.json",
+  "special_tokens_map.json",
+  "added_tokens.json",
+  "vocab.json",
+  "merges.txt",
+  "chat_template.jinja",
+];
+
+const isFile = (file: string) =>
+  stat(file).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+
+/** Copies the files with these names that a folder has. */
+export async function copyFiles(from: string, to: string, files: readonly string[]): Promise<void> {
+  for (const name of files) {
+    const file = path.join(from, name);
+    if (await isFile(file)) await copyFile(file, path.join(to, name));
+  }
+}
+
+/** Writes the tokenizer of a checkpoint: the files of its folder, or the tokenizer.json that was read. */
+export async function writeTokenizer(conversion: Conversion, to: string): Promise<void> {
+  const { source, tokenizer, tokenizerJson, config } = conversion;
+  if (tokenizerJson === undefined) return;
+  const folder = tokenizer ?? (source.archive ? undefined : source.folder);
+  if (folder !== undefined && !(await isFile(folder))) return copyFiles(folder, to, names);
+  // This class reads tokenizer.json as it is; the classes of the families make some settings anew.
+  const settings = { tokenizer_class: "PreTrainedTokenizerFast", model_max_length: config.contextLength };
+  await writeFile(path.join(to, "tokenizer.json"), JSON.stringify(tokenizerJson));
+  await writeFile(path.join(to, "tokenizer_config.json"), `${JSON.stringify(settings, null, 2)}\n`);
+}
