@@ -3,9 +3,13 @@
     python scripts/embedded/train.py gpt-neox CORPUS_FOLDER MODEL_FOLDER --threads 2
 
 Writes a Hugging Face checkpoint (float16), tokenizer.json, training.json (settings and versions) and training.csv (the
-log). The seed is fixed; the same versions and number of threads give the same weights.
+log). The seed is fixed; the same versions and number of threads give the same weights. `--checkpoints 0,128,256` also
+writes the model as it is after these steps, each as a folder (step0, step128, ...) with its tokenizer; the training stays
+what it is without them. `--float32` computes matrix products in float32, which is faster on processors without bfloat16
+instructions; weights then differ from those of bfloat16.
 """
 import argparse
+import copy
 import csv
 import json
 import math
@@ -123,7 +127,12 @@ def blocks_of(model):
     return model.gpt_neox.layers if isinstance(model, GPTNeoXForCausalLM) else model.transformer.h
 
 
-def train(model, rows, log_file):
+def write_checkpoint(model, tokenizer, folder):
+    model.half().save_pretrained(folder)
+    tokenizer.save(str(folder / "tokenizer.json"))
+
+
+def train(model, rows, log_file, after_step, float32=False):
     optimizers = make_optimizers(model)
     batches = rows.split(BATCH_ROWS)
     began = time.perf_counter()
@@ -131,11 +140,12 @@ def train(model, rows, log_file):
         log = csv.writer(file, lineterminator="\n")
         log.writerow(["step", "tokens", "learning_rate", "loss"])
         losses = []
+        after_step(0)
         for step, batch in enumerate(batches):
             rate = learning_rate(step, len(batches))
             for group in (group for optimizer in optimizers for group in optimizer.param_groups):
                 group["lr"] = rate
-            with torch.autocast("cpu", torch.bfloat16):
+            with torch.autocast("cpu", torch.bfloat16, enabled=not float32):
                 logits = model(batch, use_cache=False).logits
             loss = torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1).float(), batch[:, 1:].flatten())
             loss.backward()
@@ -150,6 +160,11 @@ def train(model, rows, log_file):
                 seconds = time.perf_counter() - began
                 print(f"step {step + 1} of {len(batches)}, loss {np.mean(losses):.4f}, {seconds:.0f} s", flush=True)
                 losses = []
+            after_step(step + 1)
+
+
+def step_numbers(text):
+    return {int(step) for step in text.split(",")}
 
 
 def main():
@@ -157,6 +172,8 @@ def main():
     parser.add_argument("family", choices=["gpt-neox", "gpt-neo"])
     parser.add_argument("corpus", type=Path), parser.add_argument("model", type=Path)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--checkpoints", type=step_numbers, default=set(), metavar="STEP,STEP,...")
+    parser.add_argument("--float32", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(SEED)
@@ -171,9 +188,14 @@ def main():
     print(f"{parameters} parameters, {rows.numel()} tokens", flush=True)
 
     args.model.mkdir(parents=True, exist_ok=True)
-    train(model, rows, args.model / "training.csv")
-    model.half().save_pretrained(args.model)
-    tokenizer.save(str(args.model / "tokenizer.json"))
+
+    def after_step(step):
+        if step in args.checkpoints:
+            # A copy, since the training goes on in float32.
+            write_checkpoint(copy.deepcopy(model), tokenizer, args.model / f"step{step}")
+
+    train(model, rows, args.model / "training.csv", after_step, args.float32)
+    write_checkpoint(model, tokenizer, args.model)
     settings = {
         "seed": SEED,
         "optimizers": "Muon for the matrices of the blocks, AdamW for the rest",
@@ -187,6 +209,7 @@ def main():
         "weightDecay": WEIGHT_DECAY,
         "adamBetas": ADAM_BETAS,
         "clipNorm": CLIP_NORM,
+        "matrixProducts": "float32" if args.float32 else "bfloat16",
         "threads": args.threads,
         "versions": {
             "python": platform.python_version(),
