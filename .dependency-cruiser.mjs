@@ -21,6 +21,7 @@ export const rooms = [
   "benchmark",
   "measure",
   "sweep",
+  "revisions",
   "recommend",
   "report",
   "setup",

@@ -139,3 +139,5 @@ export async function loadModel(path: string, options: LoadModelOptions = {}): P
     generations: new GenerationBatch(addon, native),
   });
 }
+
+export { schema as loadModelSchema };

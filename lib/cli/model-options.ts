@@ -6,9 +6,18 @@ import { pick } from "./pick.js";
 import { log, tell, withProgress } from "./progress.js";
 import { wholeNumber } from "./values.js";
 
-const names = ["allowNonFinite", "device", "dtype", "key", "offload", "threads", "tokenizer", "trust"] as const;
+export const modelOptionNames = [
+  "allowNonFinite",
+  "device",
+  "dtype",
+  "key",
+  "offload",
+  "threads",
+  "tokenizer",
+  "trust",
+] as const;
 
-export type ModelOptions = Pick<LoadModelOptions, (typeof names)[number]>;
+export type ModelOptions = Pick<LoadModelOptions, (typeof modelOptionNames)[number]>;
 
 export const modelHelp =
   "Hugging Face checkpoint folder, archive made by convert, or traced TorchScript with config.json next to it";
@@ -49,7 +58,7 @@ export function addModelOptions(command: Command): Command {
 export async function openModel(path: string, options: ModelOptions & JsonOption, signal: AbortSignal): Promise<Model> {
   const model = await withProgress("Loading", options, (onProgress) =>
     loadModel(path, {
-      ...pick(options, names),
+      ...pick(options, modelOptionNames),
       signal,
       onProgress,
     }),
