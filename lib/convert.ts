@@ -7,11 +7,13 @@ import { longCall, pathText, validate } from "./errors/validation.js";
 import { parseConfigJson, toNativeConfig } from "./families/config.js";
 import type { Dtype } from "./families/dtype.js";
 import { writeWhole } from "./files/output-file.js";
-import { tokenizerJson } from "./load-model.js";
-import { type OperationOptions, run } from "./operation/operation.js";
+import { findModel } from "./hub/model-reference.js";
+import { type HubOptions, hubEntries } from "./hub/options.js";
+import { downloadShare, tokenizerJson } from "./load-model.js";
+import { type OperationOptions, part, rising, run } from "./operation/operation.js";
 
 /** Options of `convert`. */
-export interface ConvertOptions extends OperationOptions {
+export interface ConvertOptions extends OperationOptions, HubOptions {
   /**
    * The dtype of the weights in the archive. "auto" is the dtype in the checkpoint's config, or float32 if there is
    * none. Defaults to "auto".
@@ -29,6 +31,7 @@ export interface ConvertOptions extends OperationOptions {
 
 const schema = v.strictObject({
   ...longCall,
+  ...hubEntries,
   dtype: v.optional(v.picklist(["auto", "float32", "bfloat16", "float16"]), "auto"),
   tokenizer: v.optional(v.string()),
   key: v.optional(v.string()),
@@ -54,7 +57,9 @@ export async function convert(from: string, to: string, options: ConvertOptions 
   const checked = validate(schema, options, "options");
   checked.signal?.throwIfAborted();
   const { addon } = await loadAddon();
-  const source = await openSource(from, { key: checked.key });
+  const progress = rising(checked);
+  const found = await findModel(from, { ...checked, ...part(progress, 0, downloadShare) });
+  const source = await openSource(found.path, { key: checked.key });
   const json = await tokenizerJson(source, checked.tokenizer);
   const dtype = checked.dtype === "auto" ? (source.config.weightsDtype ?? "float32") : checked.dtype;
   const extra = {
@@ -73,7 +78,8 @@ export async function convert(from: string, to: string, options: ConvertOptions 
   };
   try {
     const nativeOptions = { device: "cpu", dtype, threads: 0, offload: false, allowNonFinite: checked.allowNonFinite };
-    await run(addon, checked, (control) =>
+    const loading = found.id === undefined ? progress : part(progress, downloadShare, 1);
+    await run(addon, loading, (control) =>
       native.load(toNativeConfig(source.config), source.weights, nativeOptions, control),
     );
     if (source.traced !== undefined && checked.trust) {

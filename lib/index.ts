@@ -14,6 +14,7 @@ export { AttentionBypassError, type ErrorCode, errorCodes } from "./errors/error
 export type { Dtype } from "./families/dtype.js";
 export type { FamilyName, ModelConfig } from "./families/model-config.js";
 export type { FinishReason, Generation, GenerationOptions, GenerationPiece } from "./generation/generation.js";
+export { type DownloadOptions, download, type HubOptions } from "./hub/download.js";
 export { type LoadModelOptions, loadModel } from "./load-model.js";
 export type { AttentionOptions, AttentionSurvey, BlockAttention } from "./measure/attention.js";
 export type { BlockDivergence, Divergence, DivergenceOptions } from "./measure/divergence.js";

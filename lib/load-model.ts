@@ -6,8 +6,10 @@ import { checkAgainstTrace } from "./checkpoint/traced-check.js";
 import { longCall, pathText, validate } from "./errors/validation.js";
 import { toNativeConfig } from "./families/config.js";
 import { type Dtype, dtypes } from "./families/dtype.js";
+import { findModel } from "./hub/model-reference.js";
+import { type HubOptions, hubEntries } from "./hub/options.js";
 import { Model } from "./model.js";
-import type { OperationOptions } from "./operation/operation.js";
+import { type OperationOptions, part, rising } from "./operation/operation.js";
 import { GenerationBatch } from "./session/generation-batch.js";
 import { LazyModel } from "./session/lazy-model.js";
 import { NativeLoading } from "./session/native-loading.js";
@@ -15,7 +17,7 @@ import { findTokenizer, parseTokenizer, readTokenizer } from "./tokenizer/files.
 import { createTokenizer } from "./tokenizer/tokenizer.js";
 
 /** Options of `loadModel`. */
-export interface LoadModelOptions extends OperationOptions {
+export interface LoadModelOptions extends OperationOptions, HubOptions {
   /**
    * The device to run on. "auto" uses the first CUDA device, or the CPU if there is none; `model.device` and
    * `model.deviceReason` then say which and why. Any other value must be available; otherwise the call throws
@@ -71,6 +73,7 @@ const threadCount = v.pipe(
 
 const schema = v.strictObject({
   ...longCall,
+  ...hubEntries,
   device: v.optional(deviceText, "auto"),
   dtype: v.optional(v.picklist(["auto", ...dtypes]), "auto"),
   offload: v.optional(v.boolean(), false),
@@ -88,18 +91,26 @@ export async function tokenizerJson(source: ModelSource, chosen: string | undefi
   return findTokenizer(source.folder);
 }
 
+/** The completed fraction of loading a model of the hub when its download is complete. */
+export const downloadShare = 0.9;
+
 /**
- * Loads a model from a Hugging Face checkpoint folder, an archive that `convert` wrote, or a TorchScript module traced
- * from Hugging Face with its config.json in the same folder. The first call also finds and loads libtorch. Throws
- * INVALID_ARGUMENT, FILE_NOT_FOUND, DEVICE_UNAVAILABLE, OUT_OF_MEMORY, and the codes that begin with CONFIG,
- * ARCHITECTURE, ACTIVATION, ROPE_SCALING, WEIGHTS, TENSOR, ARCHIVE, TRACE, TOKENIZER, LIBTORCH, ADDON.
+ * Loads a model. `path` is a Hugging Face checkpoint folder, an archive that `convert` wrote, a TorchScript module traced
+ * from Hugging Face with its config.json in the same folder, or the name of a model on the Hugging Face hub: `org/name` or
+ * `org/name@revision`, which is downloaded to the Hugging Face cache as by `download`. An existing path is never looked up
+ * on the hub. The first call also finds and loads libtorch. Throws INVALID_ARGUMENT, FILE_NOT_FOUND, DEVICE_UNAVAILABLE,
+ * OUT_OF_MEMORY, the codes of `download`, and the codes that begin with CONFIG, ARCHITECTURE, ACTIVATION, ROPE_SCALING,
+ * WEIGHTS, TENSOR, ARCHIVE, TRACE, TOKENIZER, LIBTORCH, ADDON.
  */
 export async function loadModel(path: string, options: LoadModelOptions = {}): Promise<Model> {
   validate(pathText, path, "path");
   const checked = validate(schema, options, "options");
   checked.signal?.throwIfAborted();
   const { addon, libtorch, platform, cudaRefusal } = await loadAddon();
-  const source = await openSource(path, { key: checked.key });
+  const progress = rising(checked);
+  const found = await findModel(path, { ...checked, ...part(progress, 0, downloadShare) });
+  const loadOptions = found.id === undefined ? progress : part(progress, downloadShare, 1);
+  const source = await openSource(found.path, { key: checked.key });
   const json = await tokenizerJson(source, checked.tokenizer);
   const { device, reason } = chooseDevice(checked.device, { cudaDevices: platform.cudaDevices, cudaRefusal });
   const cuda = device !== "cpu";
@@ -110,7 +121,7 @@ export async function loadModel(path: string, options: LoadModelOptions = {}): P
   const { threads = platform.threads, allowNonFinite } = checked;
   const nativeOptions = { device, threads, allowNonFinite };
   const loading = new NativeLoading(addon, toNativeConfig(source.config), source.weights, nativeOptions);
-  const { native, exact } = await loading.load({ dtype, offload: checked.offload }, options);
+  const { native, exact } = await loading.load({ dtype, offload: checked.offload }, loadOptions);
   const loadLike = async (wider: "float32" | "float64") => (await loading.load({ dtype: wider, offload: true })).native;
   // Widening is exact. Weights that were rounded, or that are not in memory, are read from the files again.
   const widens = exact && !checked.offload;

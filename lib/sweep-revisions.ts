@@ -1,16 +1,15 @@
-import { stat } from "node:fs/promises";
 import * as v from "valibot";
 import { type BypassMeans, meansSchema } from "./bypass/bypass.js";
 import { withText } from "./display/text-form.js";
-import { pathText, validate } from "./errors/validation.js";
-import { type HubOptions, hubEntries } from "./hub/options.js";
+import { invalidArgument, pathText, validate } from "./errors/validation.js";
+import { findModel, isOnHub } from "./hub/model-reference.js";
+import { hubEntries } from "./hub/options.js";
 import { type LoadModelOptions, loadModel, loadModelSchema } from "./load-model.js";
 import type { MemorizationMetric } from "./metrics/memorization.js";
 import type { Model } from "./model.js";
 import { complete, type OperationOptions, part, rising } from "./operation/operation.js";
 import type { Checkpoints } from "./revisions/checkpoints.js";
 import { FolderCheckpoints } from "./revisions/folder-checkpoints.js";
-import { HubCheckpoints } from "./revisions/hub-checkpoints.js";
 import { type RevisionsResult, revisionsFormat } from "./revisions/result.js";
 import { hashOptions, ResumeFolder } from "./revisions/resume-folder.js";
 import { sweepCheckpoints } from "./revisions/sweep-checkpoints.js";
@@ -23,8 +22,7 @@ import { type SweepOptions, sweepOptions } from "./sweep/options.js";
  */
 export interface SweepRevisionsOptions<Metric extends MemorizationMetric = MemorizationMetric>
   extends Omit<SweepOptions<Metric>, "means" | "resume">,
-    Omit<LoadModelOptions, "revision" | keyof OperationOptions>,
-    Omit<HubOptions, "revision"> {
+    Omit<LoadModelOptions, "revision"> {
   /**
    * The revisions to measure: names of branches or tags, commits, and patterns such as "step*000", in which `*` stands
    * for any characters. For a folder, the names of the folders in it. Each revision may be chosen once.
@@ -49,7 +47,7 @@ export interface SweepRevisionsOptions<Metric extends MemorizationMetric = Memor
 }
 
 const { revision: _, ...hub } = hubEntries;
-const { revision: __, ...loading } = loadModelSchema.entries as typeof loadModelSchema.entries & { revision?: unknown };
+const { revision: __, ...loading } = loadModelSchema.entries;
 const name = v.pipe(v.string(), v.nonEmpty("a name or a pattern"));
 
 const schema = v.strictObject({
@@ -89,13 +87,12 @@ const undetermining = [
 /** The share of the progress of a revision that loading takes. */
 const loaded = 0.1;
 
-/** An existing path is a folder of checkpoints; any other text is the id of a model on the hub. */
+/** Returns the revisions of a model on the hub, or the folders in an existing folder. */
 async function findCheckpoints(id: string, checked: Checked): Promise<Checkpoints> {
-  const exists = await stat(id).then(
-    () => true,
-    () => false,
-  );
-  if (exists) return new FolderCheckpoints(id, checked.key);
+  if (!(await isOnHub(id))) return new FolderCheckpoints((await findModel(id)).path, checked.key);
+  if (id.includes("@")) throw invalidArgument("id", "the name of a model without a revision", id);
+  // Loaded only here, because the modules for networks are slow to load.
+  const { HubCheckpoints } = await import("./revisions/hub-checkpoints.js");
   return new HubCheckpoints(id, valuesFor(hub, checked), checked.keep);
 }
 

@@ -3,11 +3,11 @@ import path from "node:path";
 import * as v from "valibot";
 import type { NativeSource } from "../addon/native.js";
 import { AttentionBypassError, systemCode } from "../errors/errors.js";
-import { longestMessage, quoted } from "../errors/quoted.js";
-import { validate } from "../errors/validation.js";
+import { quoted } from "../errors/quoted.js";
 import { type ModelConfig, parseConfig, parseEndTokens } from "../families/config.js";
 import { readSmallText } from "../files/regular-file.js";
 import { chooseModel } from "./choose-model.js";
+import { shardNames } from "./shard-index.js";
 import { withHeadOfWeights } from "./tied-head.js";
 import { archiveMark } from "./torch-archive.js";
 import { readWeightsFile, type WeightsFile } from "./weights-file.js";
@@ -16,8 +16,6 @@ import { readWeightsFile, type WeightsFile } from "./weights-file.js";
 const longestConfig = 2 ** 20;
 /** The most bytes of an index of shards, enough for a hundred thousand names. */
 const longestIndex = 16 * 2 ** 20;
-/** The most shards, more than any checkpoint has. Each one is opened. */
-const mostShards = 1000;
 
 /** Options of opening a model. */
 export interface SourceOptions {
@@ -71,30 +69,12 @@ async function readConfig(folder: string, configText: string): Promise<ModelConf
   return { ...config, endTokens: parseEndTokens(text, file) };
 }
 
-const indexFields = v.looseObject({ weight_map: v.looseObject({}) });
 const indexCodes = { missing: "WEIGHTS_MISSING", invalid: "WEIGHTS_INVALID" } as const;
 
 /** Returns the paths of the shards that an index names. Throws if one does not exist. */
 async function readIndex(file: string): Promise<string[]> {
-  const invalid = (reason: string) =>
-    new AttentionBypassError("WEIGHTS_INVALID", `expected an index of shards in ${file} but ${reason}`);
   const text = await readSmallText(file, `an index of shards in ${file}`, longestIndex, indexCodes);
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (error) {
-    throw invalid(`parsing its JSON failed: ${quoted((error as Error).message, longestMessage)}`);
-  }
-  const names = new Set(Object.values(validate(indexFields, json, file, "WEIGHTS_INVALID").weight_map));
-  if (names.size > mostShards) throw invalid(`it names ${names.size} files, and at most ${mostShards} are read`);
-  const shards: string[] = [];
-  for (const name of names) {
-    if (typeof name !== "string" || name !== path.basename(name) || name.includes("\0")) {
-      const named = typeof name === "string" ? quoted(name) : "a value that is not text";
-      throw invalid(`it names ${named} as a shard, which must be a file in the same folder`);
-    }
-    shards.push(path.join(path.dirname(file), name));
-  }
+  const shards = shardNames(text, file).map((name) => path.join(path.dirname(file), name));
   for (const shard of shards) {
     if (await exists(shard)) continue;
     throw new AttentionBypassError(
@@ -241,14 +221,10 @@ async function openFile(file: string, options: SourceOptions): Promise<ModelSour
   };
 }
 
-async function missing(place: string, error: unknown): Promise<AttentionBypassError> {
-  const likeHub = /^[\w.-]+\/[\w.-]+$/.test(place) && !(await exists(path.dirname(place)));
-  const advice = likeHub
-    ? `; for a model of the Hugging Face hub, download it first: hf download ${place} --local-dir ${path.basename(place)}`
-    : "";
+function missing(place: string, error: unknown): AttentionBypassError {
   return new AttentionBypassError(
     "FILE_NOT_FOUND",
-    `expected a model in ${place} but there is no such file or folder (${systemCode(error)})${advice}`,
+    `expected a model in ${place} but there is no such file or folder (${systemCode(error)})`,
     { cause: error },
   );
 }
@@ -259,8 +235,8 @@ async function missing(place: string, error: unknown): Promise<AttentionBypassEr
  * run.
  */
 export async function openSource(place: string, options: SourceOptions = {}): Promise<ModelSource> {
-  const found = await stat(place).catch(async (error: unknown) => {
-    throw await missing(place, error);
+  const found = await stat(place).catch((error: unknown) => {
+    throw missing(place, error);
   });
   if (!found.isDirectory()) return openFile(place, options);
   const names = await readdir(place);

@@ -1,12 +1,14 @@
 import { stat } from "node:fs/promises";
 import type { Command } from "commander";
 import { type ConvertOptions, convert } from "../convert.js";
+import { revisionFlag, revisionHelp } from "./hub-model.js";
 import { dtypeOption, keyHelp, modelHelp, nonFiniteHelp, tokenizerHelp, trustHelp } from "./model-options.js";
 import { addJsonOption, type JsonOption, print, printJson } from "./output.js";
 import { pick } from "./pick.js";
 import { withProgress } from "./progress.js";
 
-type Options = Pick<ConvertOptions, "allowNonFinite" | "dtype" | "key" | "tokenizer" | "trust"> & JsonOption;
+type Options = Pick<ConvertOptions, "allowNonFinite" | "dtype" | "key" | "revision" | "tokenizer" | "trust"> &
+  JsonOption;
 
 const examples = `
 All commands load the archive, and Python runs it with
@@ -22,7 +24,7 @@ Examples:
 async function convertModel(from: string, to: string, options: Options, signal: AbortSignal) {
   await withProgress("Converting", options, (onProgress) =>
     convert(from, to, {
-      ...pick(options, ["allowNonFinite", "dtype", "key", "tokenizer", "trust"]),
+      ...pick(options, ["allowNonFinite", "dtype", "key", "revision", "tokenizer", "trust"]),
       signal,
       onProgress,
     }),
@@ -41,6 +43,7 @@ export function addConvert(program: Command, signal: AbortSignal): void {
     .argument("<to>", "archive to write, such as model.pt")
     .optionsGroup("Conversion options:")
     .addOption(dtypeOption("the dtype in the checkpoint's config, or float32 if there is none"))
+    .option(revisionFlag, revisionHelp)
     .option("--tokenizer <path>", tokenizerHelp)
     .option("--key <key>", keyHelp)
     .option("--trust", trustHelp)

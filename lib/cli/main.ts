@@ -5,6 +5,7 @@ import { outputWidth } from "../display/output-width.js";
 import { addBenchmark } from "./benchmark.js";
 import { addConvert } from "./convert.js";
 import { addDoctor } from "./doctor.js";
+import { addDownload } from "./download.js";
 import { exitCodesHelp } from "./exit-codes.js";
 import { toFailure } from "./failure.js";
 import { addGenerate } from "./generate.js";
@@ -25,7 +26,8 @@ Examples:
   $ attention-bypass memorization ./pythia-160m --samples memorized.npy \\
       --prefix-length 32 --bypass 7
   $ attention-bypass sweep ./pythia-160m --samples memorized.npy \\
-      --prefix-length 32`;
+      --prefix-length 32
+  $ attention-bypass perplexity EleutherAI/pythia-160m text.txt`;
 
 function createProgram(signal: AbortSignal): Command {
   const program = new Command("attention-bypass")
@@ -49,6 +51,7 @@ function createProgram(signal: AbortSignal): Command {
   addReport(program);
   addRecommend(program);
   addConvert(program, signal);
+  addDownload(program, signal);
   addSetup(program, signal);
   addDoctor(program);
   return program;

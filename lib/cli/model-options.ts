@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import { type LoadModelOptions, loadModel } from "../load-model.js";
 import type { Model } from "../model.js";
+import { modelPath, type RevisionOption, revisionFlag, revisionHelp } from "./hub-model.js";
 import type { JsonOption } from "./output.js";
 import { pick } from "./pick.js";
 import { log, tell, withProgress } from "./progress.js";
@@ -17,10 +18,10 @@ export const modelOptionNames = [
   "trust",
 ] as const;
 
-export type ModelOptions = Pick<LoadModelOptions, (typeof modelOptionNames)[number]>;
+export type ModelOptions = Pick<LoadModelOptions, (typeof modelOptionNames)[number]> & RevisionOption;
 
 export const modelHelp =
-  "Hugging Face checkpoint folder, archive made by convert, or traced TorchScript with config.json next to it";
+  "Hugging Face checkpoint folder, archive made by convert, traced TorchScript with config.json next to it, or name of a model on the Hugging Face hub: org/name or org/name@revision";
 
 export function dtypeOption(automatic: string): Option {
   return new Option("--dtype <dtype>", `precision of the weights; auto: ${automatic} (default: auto)`).choices([
@@ -45,6 +46,7 @@ export const tokenizerHelp =
 export function addModelOptions(command: Command): Command {
   return command
     .optionsGroup("Model options:")
+    .option(revisionFlag, revisionHelp)
     .option("--device <device>", "auto, cpu, cuda or cuda:N (default: auto, which is CUDA if available)")
     .addOption(dtypeOption("float32 on the CPU, the checkpoint's dtype on CUDA"))
     .option("--offload", "keep the weights on disk and load one block at a time, for models larger than memory")
@@ -55,7 +57,12 @@ export function addModelOptions(command: Command): Command {
     .option("--allow-non-finite", nonFiniteHelp);
 }
 
-export async function openModel(path: string, options: ModelOptions & JsonOption, signal: AbortSignal): Promise<Model> {
+export async function openModel(
+  reference: string,
+  options: ModelOptions & JsonOption,
+  signal: AbortSignal,
+): Promise<Model> {
+  const path = await modelPath(reference, options, signal);
   const model = await withProgress("Loading", options, (onProgress) =>
     loadModel(path, {
       ...pick(options, modelOptionNames),
@@ -64,7 +71,7 @@ export async function openModel(path: string, options: ModelOptions & JsonOption
     }),
   );
   const chosen = options.device === undefined || options.device === "auto";
-  const line = `${path} in ${model.dtype} on ${model.device}, ${model.deviceReason}`;
+  const line = `${reference} in ${model.dtype} on ${model.device}, ${model.deviceReason}`;
   if (chosen) tell(line, options);
   log(line, options);
   for (const notice of model.notices) {

@@ -168,6 +168,9 @@ async function sweep(model: string, options: Options, signal: AbortSignal) {
   if (options.keep && options.revisions === undefined) {
     throw new AttentionBypassError("INVALID_ARGUMENT", "expected --revisions with --keep but it is not given");
   }
+  if (options.revision !== undefined && options.revisions !== undefined) {
+    throw new AttentionBypassError("INVALID_ARGUMENT", "expected --revision or --revisions but received both");
+  }
   const text = options.text === undefined ? {} : { text: await readText(options.text, signal) };
   const reportsSurvey = options.report !== undefined && options.revisions === undefined;
   const common = {

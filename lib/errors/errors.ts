@@ -100,6 +100,18 @@ export const errorCodes = [
   "DISPOSED",
   /** A download failed because of the network or the server. */
   "DOWNLOAD_FAILED",
+  /** The hub has no such model, or none that the token may read. */
+  "MODEL_NOT_FOUND",
+  /** The model has no such branch, tag or commit. */
+  "REVISION_NOT_FOUND",
+  /** The model is gated, and the token's owner has no access. */
+  "MODEL_GATED",
+  /** The model is gated, and there is no token. */
+  "HUB_TOKEN_MISSING",
+  /** The hub does not accept the token. */
+  "HUB_TOKEN_REFUSED",
+  /** The model is not in the cache, and HF_HUB_OFFLINE forbids requests. */
+  "MODEL_NOT_CACHED",
   /** A file's checksum differs from the expected one. */
   "CHECKSUM_MISMATCH",
   /** The disk is full. */

@@ -42,7 +42,7 @@ export const hubEntries = {
   endpoint: v.optional(
     v.pipe(
       v.string(),
-      v.check((value: string) => /^https?:$/.test(URL.parse?.(value)?.protocol ?? ""), "an http(s) URL"),
+      v.check((value: string) => /^https?:\/\//.test(value) && URL.canParse(value), "an http(s) URL"),
     ),
   ),
   token: v.optional(

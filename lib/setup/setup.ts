@@ -2,14 +2,14 @@ import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { cp, mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
-import lockfile from "proper-lockfile";
 import { cachedLibtorch, cacheFolder, examineLibtorch, type Libtorch } from "../addon/libtorch.js";
+import { requireSpace, writing } from "../download/disk.js";
+import { sha256Of } from "../download/hash.js";
+import { lock } from "../download/lock.js";
+import { downloadVerified } from "../download/verified-download.js";
 import { AttentionBypassError } from "../errors/errors.js";
 import { invalidArgument } from "../errors/validation.js";
 import { type OperationOptions, part } from "../operation/operation.js";
-import { requireSpace, writing } from "./disk.js";
-import { download, sha256Of } from "./download.js";
 import { fileName, pinnedAs, pinnedFiles } from "./pins.js";
 import { unpack } from "./unpack.js";
 
@@ -140,34 +140,15 @@ async function obtain(source: Source, folder: string, options: SetupOptions): Pr
   }
   const downloads = path.join(cacheFolder(), "downloads");
   const file = path.join(downloads, `${source.sha256.slice(0, 16)}-${fileName(source.url)}`);
-  await requireSpace(downloads, source.bytes ?? 0);
-  if (!existsSync(file)) await download({ url: source.url, file, sha256: source.sha256 }, part(options, 0, 0.8));
+  await requireSpace(downloads, source.bytes ?? 0, "ATTENTION_BYPASS_CACHE");
+  if (!existsSync(file)) {
+    const { signal, onProgress } = part(options, 0, 0.8);
+    const onBytes = (done: number, total: number) => onProgress?.(Math.min(1, done / total));
+    const hash = { algorithm: "sha256", value: source.sha256 } as const;
+    await downloadVerified({ url: source.url, file, hash }, { signal, onBytes });
+  }
   await unpack(file, folder, part(options, 0.8, 1));
   await rm(file);
-}
-
-/**
- * Waits for a lock between processes and returns a function that releases it. A killed process loses it after 5
- * seconds.
- */
-async function lock(place: string, { signal, onWait }: SetupOptions): Promise<() => Promise<void>> {
-  let waiting = false;
-  for (;;) {
-    try {
-      return await lockfile.lock(place, {
-        realpath: false,
-        stale: 5_000,
-        update: 1_000,
-        // The process that took the lock sets up again, and this one fails, since its files are gone.
-        onCompromised: () => {},
-      });
-    } catch (error) {
-      if ((error as { code?: string }).code !== "ELOCKED") throw error;
-    }
-    if (!waiting) onWait();
-    waiting = true;
-    await sleep(300, undefined, { signal }).catch(() => signal?.throwIfAborted());
-  }
 }
 
 /** Returns the folder of a libtorch in the cache, by version and device. */

@@ -4,9 +4,9 @@ import path from "node:path";
 import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
 import yauzl, { type Entry, type ZipFile } from "yauzl";
+import { requireSpace, writing } from "../download/disk.js";
 import { AttentionBypassError } from "../errors/errors.js";
 import type { OperationOptions } from "../operation/operation.js";
-import { requireSpace, writing } from "./disk.js";
 
 const openZip = promisify<string, yauzl.Options, ZipFile>(yauzl.open);
 
@@ -60,7 +60,7 @@ export async function unpack(archive: string, folder: string, { signal, onProgre
       throw broken(new Error("it does not contain libtorch_cpu.so"));
     }
     const total = wanted.reduce((sum, { entry }) => sum + entry.uncompressedSize, 0);
-    await requireSpace(folder, total);
+    await requireSpace(folder, total, "ATTENTION_BYPASS_CACHE");
     const openEntry = promisify(
       zip.openReadStream.bind(zip) as (
         entry: Entry,

@@ -6,14 +6,18 @@ const writeErrorCodes = ["ENOSPC", "EDQUOT", "EFBIG", "EACCES", "EROFS", "EPERM"
 
 const gibibytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 
-/** Creates a folder and checks that its disk has `bytes` free. Throws DISK_FULL, WRITE_FAILED. */
-export async function requireSpace(folder: string, bytes: number): Promise<void> {
+/**
+ * Creates a folder and checks that its disk has `bytes` free. `variable` is the environment variable that selects another
+ * folder. Throws DISK_FULL, WRITE_FAILED.
+ */
+export async function requireSpace(folder: string, bytes: number, variable: string): Promise<void> {
   await writing(folder, () => mkdir(folder, { recursive: true }));
   const { bavail, bsize } = await statfs(folder);
   if (bavail * bsize < bytes) {
     throw new AttentionBypassError(
       "DISK_FULL",
-      `expected ${gibibytes(bytes)} free in ${folder} but found ${gibibytes(bavail * bsize)}; free some space, or set ATTENTION_BYPASS_CACHE to another folder`,
+      `expected ${gibibytes(bytes)} free in ${folder} but found ${gibibytes(bavail * bsize)}; free some space, or set ` +
+        `${variable} to another folder`,
     );
   }
 }
