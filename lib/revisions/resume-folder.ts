@@ -3,6 +3,7 @@ import { mkdir, readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import * as v from "valibot";
 import { AttentionBypassError, messageOf } from "../errors/errors.js";
+import { reading } from "../errors/validation.js";
 import { node } from "../files/node.js";
 import { writeFailure, writeOutput } from "../files/output-file.js";
 import { checkSweep } from "../sweep/check-result.js";
@@ -18,10 +19,13 @@ const sha256 = (content: string | Uint8Array) => node.crypto.createHash("sha256"
 export function hashOptions(options: object): Record<string, string> {
   const plain = (_: string, value: unknown) => {
     if (ArrayBuffer.isView(value)) return sha256(new Uint8Array(value.buffer, value.byteOffset, value.byteLength));
+    if (typeof value === "bigint") return `${value}n`;
     return typeof value === "function" ? "a function" : value;
   };
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(given.map(([name, value]) => [name, sha256(JSON.stringify(value, plain))]));
+  return reading("options", () =>
+    Object.fromEntries(given.map(([name, value]) => [name, sha256(JSON.stringify(value, plain))])),
+  );
 }
 
 async function readJson(file: string): Promise<unknown> {
