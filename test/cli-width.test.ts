@@ -20,7 +20,7 @@ const { COLUMNS: _, ...environment } = process.env;
 const widest = (text: string) => Math.max(...text.split("\n").map(({ length }) => length));
 
 t.test("help", async (t) => {
-  for (const args of [[], ...[...commands, "convert", "setup", "doctor"].map((name) => [name])]) {
+  for (const args of [[], ...[...commands, "convert", "download", "setup", "doctor"].map((name) => [name])]) {
     const { stdout } = await runCommand([process.execPath, program, ...args, "--help"], { env: environment });
     t.ok(stdout.length > 500, args.join());
     for (const line of stdout.split("\n").filter(({ length }) => length > 80)) t.fail(`${args.join()}: ${line}`);

@@ -5,6 +5,7 @@ import path from "node:path";
 import t, { type Test } from "tap";
 import { type Outcome, root, runCommand } from "./support/child.ts";
 import { temporaryFolder } from "./support/fixtures.ts";
+import { startHub } from "./support/hub-server.ts";
 import { commandsOf, fateOf } from "./support/snippet-commands.ts";
 import { copySnippetFolder, writeSnippetFolder } from "./support/snippet-folder.ts";
 import { toJavaScript, toPrograms } from "./support/snippet-programs.ts";
@@ -30,10 +31,16 @@ const folder = await temporaryFolder(t);
 const base = path.join(folder, "base");
 mkdirSync(base);
 writeSnippetFolder(base);
+const pythia = path.join(base, "pythia-160m");
+const revisions = { main: pythia, step1000: pythia, step3000: pythia };
+const hub = await startHub({ models: { "EleutherAI/pythia-160m-deduped": { revisions } } });
+t.teardown(() => hub.close());
 const environment = {
   ...process.env,
   PATH: `${path.join(base, "bin")}:${process.env.PATH}`,
   PORT: "0",
+  HF_ENDPOINT: hub.endpoint,
+  HF_HOME: path.join(folder, "huggingface"),
   // Two run at once, beside other tests.
   OMP_NUM_THREADS: "1",
 };

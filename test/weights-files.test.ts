@@ -80,11 +80,6 @@ t.test("several models of a hub cache", async (t) => {
   await refuses(t, "hub", () => openSource(folder), "CONFIG_MISSING", "models--org--name/snapshots/<hash>");
 });
 
-t.test("a name like those of the hub", async (t) => {
-  const name = "EleutherAI/pythia-70m";
-  await refuses(t, name, () => openSource(name), "FILE_NOT_FOUND", `hf download ${name}`);
-});
-
 t.test("an index that names what lies elsewhere, or no name", async (t) => {
   const index = "model.safetensors.index.json";
   for (const [name, said] of [

@@ -45,6 +45,8 @@ export interface HubOptions {
 
 export interface Hub {
   endpoint: string;
+  /** The URL of the host for LFS files. */
+  storage: string;
   requests: HubRequest[];
   /** The bytes that the storage has sent. */
   sent: number;
@@ -112,11 +114,13 @@ async function send(hub: Hub, request: IncomingMessage, response: ServerResponse
     ...(from > 0 && { "content-range": `bytes ${from}-${content.length - 1}/${content.length}` }),
   });
   if (request.method === "HEAD") return void response.end();
+  let goOn = () => {};
+  for (const event of ["drain", "close"]) response.on(event, () => goOn());
   const piece = 16_384;
   for (let at = 0; at < rest.length && !response.destroyed; at += piece) {
     const chunk = rest.subarray(at, at + piece);
     hub.sent += chunk.length;
-    if (!response.write(chunk)) await Promise.race([once(response, "drain"), once(response, "close")]);
+    if (!response.write(chunk)) await new Promise<void>((resume) => (goOn = resume));
     if (hub.pace !== undefined) await sleep((1000 * chunk.length) / hub.pace);
   }
   response.end();
@@ -220,7 +224,7 @@ export async function startHub({ models, intercept, pace }: HubOptions): Promise
       response.setHeader("etag", `"${file.oid}"`);
       return send(hub, request, response, file.content);
     }
-    const location = `${storageUrl}/${file.sha256}?signature=1`;
+    const location = `${hub.storage}/${file.sha256}?signature=1`;
     response.writeHead(302, {
       location,
       "x-linked-etag": `"${file.sha256}"`,
@@ -257,6 +261,7 @@ export async function startHub({ models, intercept, pace }: HubOptions): Promise
   ) as [Server, Server];
   const hub: Hub = {
     endpoint: await listen(servers[0], "127.0.0.1"),
+    storage: await listen(servers[1], "127.0.0.2"),
     requests: [],
     sent: 0,
     intercept,
@@ -269,6 +274,5 @@ export async function startHub({ models, intercept, pace }: HubOptions): Promise
       }
     },
   };
-  const storageUrl = await listen(servers[1], "127.0.0.2");
   return hub;
 }

@@ -18,7 +18,6 @@ const notRun: readonly [command: RegExp, reason: string][] = [
   [/^node [\w./-]+\.[mc]?js\b/, "a program of the page, or of examples/, which test/package.test.ts runs"],
   [/^curl\b/, "test/package.test.ts asks the server of examples/"],
   [/^(python3? -m )?pip install\b/, "needs a network"],
-  [/^(huggingface-cli|hf) download\b/, "needs a network"],
   [/^(tslab install|jupyter lab)$/, "test/package.test.ts runs a notebook"],
   [/^npm run check-cuda\b/, "needs a GPU; test/check-cuda.test.ts rehearses it"],
   [/^deno run\b/, "test/hosts.test.ts runs it"],
