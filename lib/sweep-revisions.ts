@@ -7,7 +7,7 @@ import { hubEntries } from "./hub/options.js";
 import { type LoadModelOptions, loadModel, loadModelSchema } from "./load-model.js";
 import type { MemorizationMetric } from "./metrics/memorization.js";
 import type { Model } from "./model.js";
-import { complete, type OperationOptions, part, rising } from "./operation/operation.js";
+import { type OperationOptions, part, rising } from "./operation/operation.js";
 import type { Checkpoints } from "./revisions/checkpoints.js";
 import { FolderCheckpoints } from "./revisions/folder-checkpoints.js";
 import { type RevisionsResult, revisionsFormat } from "./revisions/result.js";
@@ -132,7 +132,6 @@ export async function sweepRevisions<Metric extends MemorizationMetric = Memoriz
         : await ResumeFolder.open(checked.resume, hashOptions(Object.fromEntries(determining))),
     measure: (folder, resume, operation) => measure(folder, checked, resume, operation),
   });
-  await complete(checked);
   const result: RevisionsResult = { format: revisionsFormat, model: id, revisions };
   return withText(result, revisionsText) as unknown as RevisionsResult<Metric>;
 }

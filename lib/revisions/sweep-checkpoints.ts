@@ -1,5 +1,5 @@
 import { AttentionBypassError } from "../errors/errors.js";
-import { type OperationOptions, part } from "../operation/operation.js";
+import { complete, type OperationOptions, part } from "../operation/operation.js";
 import type { SweepResult } from "../sweep/result.js";
 import { type Checkpoint, type Checkpoints, weightsKey } from "./checkpoints.js";
 import { chooseNames } from "./pattern.js";
@@ -104,7 +104,7 @@ export async function sweepCheckpoints(checkpoints: Checkpoints, options: Checkp
     const [first] = measured.values();
     if (first !== undefined) requireSameSweep(first, { name, sweep });
     measured.set(key, { name, sweep });
-    operation.onProgress?.(1);
+    await complete(operation);
     revisions.push({ ...identity, sweep });
   }
   return revisions;
