@@ -14,7 +14,8 @@ export { AttentionBypassError, type ErrorCode, errorCodes } from "./errors/error
 export type { Dtype } from "./families/dtype.js";
 export type { FamilyName, ModelConfig } from "./families/model-config.js";
 export type { FinishReason, Generation, GenerationOptions, GenerationPiece } from "./generation/generation.js";
-export { type DownloadOptions, download, type HubOptions } from "./hub/download.js";
+export { download } from "./hub/download.js";
+export type { DownloadOptions, HubOptions } from "./hub/options.js";
 export { type LoadModelOptions, loadModel } from "./load-model.js";
 export type { AttentionOptions, AttentionSurvey, BlockAttention } from "./measure/attention.js";
 export type { BlockDivergence, Divergence, DivergenceOptions } from "./measure/divergence.js";

@@ -10,7 +10,7 @@ const out = path.resolve(process.argv[2] ?? path.join(root, "docs", "api.md"));
 /** The sections of the page. Each has the files of lib/ whose exports it contains, in this order. */
 const parts = {
   "Loading a model":
-    "addon/device load-model model families/model-config families/dtype operation/operation tokenizer/tokens tokenizer/tokenizer checkpoint/embedded-model convert",
+    "addon/device load-model model families/model-config families/dtype operation/operation hub/options hub/download tokenizer/tokens tokenizer/tokenizer checkpoint/embedded-model convert",
   "The bypass": "bypass/bypass",
   Generating: "generation/generation scoring/logits",
   "Memorization and perplexity": "metrics/memorization data/samples metrics/perplexity data/text-argument",

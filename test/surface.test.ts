@@ -78,6 +78,7 @@ t.test("both module systems show the same", async (t) => {
     "convert",
     "createReport",
     "diagnose",
+    "download",
     "drawFigure",
     "embeddedMeasures",
     "embeddedModel",

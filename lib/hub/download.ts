@@ -7,8 +7,6 @@ import { type DownloadOptions, downloadSchema } from "./options.js";
 import { resolveSettings } from "./settings.js";
 import { cachedSnapshot, fetchSnapshot, type Snapshot } from "./snapshot.js";
 
-export type { DownloadOptions, HubOptions } from "./options.js";
-
 /** Reports to the caller's callbacks. An error of a callback aborts the download and becomes its error. */
 class Reports {
   readonly #stop = new AbortController();
