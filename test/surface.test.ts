@@ -77,6 +77,7 @@ t.test("both module systems show the same", async (t) => {
     "benchmarkNames",
     "convert",
     "createReport",
+    "createTrainingReport",
     "diagnose",
     "download",
     "drawFigure",
@@ -90,6 +91,7 @@ t.test("both module systems show the same", async (t) => {
     "samplesToExtract",
     "showFigure",
     "showReport",
+    "sweepRevisions",
     "writeReport",
   ]);
 });
