@@ -166,3 +166,5 @@ export async function loadModel(path: string, options: LoadModelOptions = {}): P
     generations: new GenerationBatch(addon, native),
   });
 }
+
+export { schema as loadModelSchema };

@@ -32,7 +32,8 @@ const base = path.join(folder, "base");
 mkdirSync(base);
 writeSnippetFolder(base);
 const pythia = path.join(base, "pythia-160m");
-const revisions = { main: pythia, step1000: pythia, step3000: pythia };
+const steps = ["step0", "step1000", "step3000", "step8000", "step64000", "step143000"];
+const revisions = { main: pythia, ...Object.fromEntries(steps.map((step) => [step, pythia])) };
 const hub = await startHub({ models: { "EleutherAI/pythia-160m-deduped": { revisions } } });
 t.teardown(() => hub.close());
 const environment = {

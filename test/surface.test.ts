@@ -79,6 +79,7 @@ t.test("both module systems show the same", async (t) => {
     "benchmarkNames",
     "convert",
     "createReport",
+    "createTrainingReport",
     "diagnose",
     "download",
     "drawFigure",
@@ -92,6 +93,7 @@ t.test("both module systems show the same", async (t) => {
     "samplesToExtract",
     "showFigure",
     "showReport",
+    "sweepRevisions",
     "writeReport",
   ]);
 });

@@ -7,9 +7,18 @@ import { pick } from "./pick.js";
 import { log, tell, withProgress } from "./progress.js";
 import { wholeNumber } from "./values.js";
 
-const names = ["allowNonFinite", "device", "dtype", "key", "offload", "threads", "tokenizer", "trust"] as const;
+export const modelOptionNames = [
+  "allowNonFinite",
+  "device",
+  "dtype",
+  "key",
+  "offload",
+  "threads",
+  "tokenizer",
+  "trust",
+] as const;
 
-export type ModelOptions = Pick<LoadModelOptions, (typeof names)[number]> & RevisionOption;
+export type ModelOptions = Pick<LoadModelOptions, (typeof modelOptionNames)[number]> & RevisionOption;
 
 export const modelHelp =
   "Hugging Face checkpoint folder, archive made by convert, traced TorchScript with config.json next to it, or name of a model on the Hugging Face hub: org/name or org/name@revision";
@@ -56,7 +65,7 @@ export async function openModel(
   const path = await modelPath(reference, options, signal);
   const model = await withProgress("Loading", options, (onProgress) =>
     loadModel(path, {
-      ...pick(options, names),
+      ...pick(options, modelOptionNames),
       signal,
       onProgress,
     }),

@@ -2,8 +2,12 @@ import path from "node:path";
 import type { Command } from "commander";
 import { AttentionBypassError } from "../errors/errors.js";
 import { toMarkdown } from "../report/markdown.js";
-import { createReport } from "../report/report.js";
+import { createReport, type Report } from "../report/report.js";
+import { createTrainingReport } from "../report/training-report.js";
 import { reportFormat, writeReport } from "../report/write-report.js";
+import { isRevisions } from "../revisions/check-result.js";
+import type { AnyRevisionsResult } from "../revisions/result.js";
+import type { SweepResult } from "../sweep/result.js";
 import { requireDistinct } from "./distinct-files.js";
 import { print } from "./output.js";
 import { readSweep } from "./sweep-file.js";
@@ -20,7 +24,8 @@ Confidence intervals are 95 %, by bootstrap over rows and questions. Without
 --output, prints the tables as Markdown.
 
 Figures, if the sweep has the data: by-block, by-quartile, trade-off, by-task,
-by-head, distance, attention; for two sweeps also comparison.
+by-head, distance, attention; for two sweeps also comparison. For the result of
+sweep --revisions: over-training, tasks-over-training, bypasses-over-training.
 
 Examples:
   $ attention-bypass sweep ./pythia-160m --samples memorized.npy \\
@@ -35,6 +40,18 @@ const nameOf = (file: string) => path.basename(file, path.extname(file));
 /** Reads the second sweep. Its name is its path if both files have the same name. */
 async function readOther(file: string, name: string) {
   return { name: nameOf(file) === name ? file : nameOf(file), sweep: await readSweep(file) };
+}
+
+async function create(read: object, name: string, compare: string | undefined): Promise<Report> {
+  if (!isRevisions(read)) {
+    const other = compare === undefined ? {} : { compare: await readOther(compare, name) };
+    return createReport(read as SweepResult, { name, ...other });
+  }
+  if (compare === undefined) return createTrainingReport(read as AnyRevisionsResult, { name });
+  throw new AttentionBypassError(
+    "INVALID_ARGUMENT",
+    "expected the result of one sweep with --compare but received that of sweep --revisions; omit --compare",
+  );
 }
 
 async function report(file: string, { compare, name = nameOf(file), output, figure }: Options): Promise<void> {
@@ -53,8 +70,7 @@ async function report(file: string, { compare, name = nameOf(file), output, figu
     [["--output", output]],
   );
   const sweep = await readSweep(file);
-  const other = compare === undefined ? {} : { compare: await readOther(compare, name) };
-  const created = createReport(sweep, { name, ...other });
+  const created = await create(sweep, name, compare);
   if (output === undefined) await print(toMarkdown(created));
   else await writeReport(created, output, figure === undefined ? {} : { figure });
 }

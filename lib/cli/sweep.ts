@@ -6,16 +6,22 @@ import { AttentionBypassError } from "../errors/errors.js";
 import { requireWritable, writeOutput } from "../files/output-file.js";
 import { type MemorizationMetric, memorizationMetrics } from "../metrics/memorization.js";
 import { createReport } from "../report/report.js";
+import { createTrainingReport } from "../report/training-report.js";
 import { reportFormat, writeReport } from "../report/write-report.js";
+import type { RevisionsResult } from "../revisions/result.js";
+import { revisionsTable } from "../revisions/table.js";
+import { revisionsText } from "../revisions/text.js";
+import type { SweepOptions } from "../sweep/options.js";
 import type { SweepResult } from "../sweep/result.js";
 import { sweepTable } from "../sweep/table.js";
 import { sweepText } from "../sweep/text.js";
 import { type BypassFamily, familyNames, type SweptBlocks } from "../sweep/variants.js";
+import { sweepRevisions } from "../sweep-revisions.js";
 import { meanSamplesOption, parseBlocks, parseHeads, readMeans } from "./bypass-options.js";
 import { requireDistinct } from "./distinct-files.js";
 import { readText } from "./input.js";
 import { addMemoryOption, type MemoryOption, toMemory } from "./memory-option.js";
-import { addModelOptions, type ModelOptions, modelHelp, openModel } from "./model-options.js";
+import { addModelOptions, type ModelOptions, modelHelp, modelOptionNames, openModel } from "./model-options.js";
 import { addJsonOption, type JsonOption, print, printJson } from "./output.js";
 import { type OutputFormat, outputFormat } from "./output-format.js";
 import { pick } from "./pick.js";
@@ -44,6 +50,8 @@ interface Options extends ModelOptions, TaskOptions, MemoryOption, JsonOption {
   survey?: number;
   compareRows?: number;
   resume?: string;
+  revisions?: string[];
+  keep?: boolean;
   csv?: boolean;
   output?: string;
   report?: string;
@@ -67,7 +75,11 @@ Examples:
       --prefix-length 32 --over blocks,quartiles --tasks arc_easy,piqa \\
       --data ./tasks --report report.html
   $ attention-bypass sweep ./pythia-160m --samples rows.jsonl --bypass 0-3 \\
-      --bypass 9,11 --csv`;
+      --bypass 9,11 --csv
+  $ attention-bypass sweep EleutherAI/pythia-160m-deduped \\
+      --revisions step1000,step8000,step64000,step143000 --bypass q4 \\
+      --samples memorized.npy --prefix-length 32 --resume revisions \\
+      --output training.json --report training.html`;
 
 function parseFamily(text: string): BypassFamily {
   const family = familyNames.find((name) => name === text);
@@ -84,9 +96,41 @@ function swept({ over = [], bypass = [], heads = [] }: Options): { over?: SweptB
   return all.length > 0 ? { over: all } : {};
 }
 
-function toText(result: SweepResult, format: OutputFormat): string {
-  if (format === "json") return `${JSON.stringify(result, null, 2)}\n`;
-  return format === "csv" ? stringify(sweepTable(result)) : sweepText(result);
+/** The result of a sweep, or of one for each revision. */
+type Result = { sweep: SweepResult } | { revisions: RevisionsResult };
+
+function toText(result: Result, format: OutputFormat): string {
+  if ("sweep" in result) {
+    if (format === "json") return `${JSON.stringify(result.sweep, null, 2)}\n`;
+    return format === "csv" ? stringify(sweepTable(result.sweep)) : sweepText(result.sweep);
+  }
+  if (format === "json") return `${JSON.stringify(result.revisions, null, 2)}\n`;
+  return format === "csv" ? stringify(revisionsTable(result.revisions)) : revisionsText(result.revisions);
+}
+
+/** Sweeps one model, or each of the revisions. */
+async function measure(model: string, options: Options, common: SweepOptions, signal: AbortSignal): Promise<Result> {
+  const { revisions, meanSamples } = options;
+  if (revisions === undefined) {
+    await using loaded = await openModel(model, options, signal);
+    const means = await readMeans(loaded, options, signal);
+    const sweep = await withProgress("Sweeping", options, (onProgress) =>
+      loaded.sweep({ ...common, ...means, ...pick(options, ["resume"]), signal, onProgress }),
+    );
+    return { sweep };
+  }
+  const result = await withProgress("Sweeping", options, (onProgress) =>
+    sweepRevisions(model, {
+      ...common,
+      ...pick(options, modelOptionNames),
+      ...pick(options, ["keep", "resume"]),
+      ...(meanSamples !== undefined && { means: async (one) => (await one.attention(meanSamples, { signal })).means }),
+      revisions,
+      signal,
+      onProgress,
+    }),
+  );
+  return { revisions: result };
 }
 
 async function sweep(model: string, options: Options, signal: AbortSignal) {
@@ -121,31 +165,34 @@ async function sweep(model: string, options: Options, signal: AbortSignal) {
       "expected at least one of --samples, --text, --tasks and --task but none is given",
     );
   }
+  if (options.keep && options.revisions === undefined) {
+    throw new AttentionBypassError("INVALID_ARGUMENT", "expected --revisions with --keep but it is not given");
+  }
+  if (options.revision !== undefined && options.revisions !== undefined) {
+    throw new AttentionBypassError("INVALID_ARGUMENT", "expected --revision or --revisions but received both");
+  }
   const text = options.text === undefined ? {} : { text: await readText(options.text, signal) };
-  await using loaded = await openModel(model, options, signal);
-  const means = await readMeans(loaded, options, signal);
-  const result = await withProgress("Sweeping", options, (onProgress) =>
-    loaded.sweep({
-      ...blocks,
-      ...means,
-      ...text,
-      ...(options.samples !== undefined && { samples: toSamples({ ...options, samples: options.samples }) }),
-      ...pick(options, ["part", "mode", "prefixLength", "rows", "metrics", "temperature", "topK"]),
-      ...pick(options, ["contextLength", "stride", "compareRows", "resume"]),
-      ...(tasks.length > 0 && { tasks }),
-      survey: options.survey ?? (options.report === undefined ? 0 : 8),
-      ...toMemory(options),
-      signal,
-      onProgress,
-    }),
-  );
+  const reportsSurvey = options.report !== undefined && options.revisions === undefined;
+  const common = {
+    ...blocks,
+    ...text,
+    ...(options.samples !== undefined && { samples: toSamples({ ...options, samples: options.samples }) }),
+    ...pick(options, ["part", "mode", "prefixLength", "rows", "metrics", "temperature", "topK"]),
+    ...pick(options, ["contextLength", "stride", "compareRows"]),
+    ...(tasks.length > 0 && { tasks }),
+    survey: options.survey ?? (reportsSurvey ? 8 : 0),
+    ...toMemory(options),
+  };
+  const result = await measure(model, options, common, signal);
   if (options.output !== undefined) await writeOutput(options.output, toText(result, format));
-  else if (format === "json") await printJson(result);
+  else if (format === "json") await printJson("sweep" in result ? result.sweep : result.revisions);
   else await print(toText(result, format));
   // Last, so that a failure to draw a figure does not lose the result.
   if (options.report !== undefined) {
     const name = path.basename(path.resolve(model));
-    await writeReport(createReport(result, { name }), options.report);
+    const report =
+      "sweep" in result ? createReport(result.sweep, { name }) : createTrainingReport(result.revisions, { name });
+    await writeReport(report, options.report);
   }
 }
 
@@ -222,7 +269,14 @@ export function addSweep(program: Command, signal: AbortSignal): void {
       "rows to score in float32 too if the dtype is not float32 (default: one in 64)",
       wholeNumber(0),
     )
-    .option("--resume <file>", "save progress to this file; continue from it if it exists");
+    .option("--resume <file>", "save progress to this file, or with --revisions folder; continue from it if it exists")
+    .optionsGroup("Over training:")
+    .option(
+      "--revisions <names>",
+      "measure each of these revisions of the model on the hub, or folders in the folder <model>: names and patterns such as 'step*000', separated by commas",
+      (text: string) => text.split(",").map((name) => name.trim()),
+    )
+    .option("--keep", "keep the downloads of --revisions (default: each is removed after its sweep)");
   addModelOptions(command);
   addJsonOption(command)
     .option("--csv", "print the table as CSV, one line for each variant")

@@ -34,6 +34,8 @@ export const errorCodes = [
   "TASK_INVALID",
   /** A value is not a sweep result, or lacks measurements that the call needs. */
   "SWEEP_INVALID",
+  /** Revisions of one call have different rows or settings, so they can't be compared. */
+  "REVISIONS_DIFFER",
   /** A file or folder does not exist. */
   "FILE_NOT_FOUND",
   /** A checkpoint has no config.json. */

@@ -45,7 +45,11 @@ const schema = v.strictObject({
   compare: v.optional(v.strictObject({ name: v.pipe(v.string(), v.nonEmpty("a name")), sweep: v.any() })),
 });
 
-function describe({ settings, cost }: SweepResult): string {
+/** Returns one line about the model, and the time of the sweep if it is known. */
+export function describe({
+  settings,
+  cost,
+}: Pick<SweepResult, "settings"> & Partial<Pick<SweepResult, "cost">>): string {
   const { model, device, dtype } = settings;
   const { family, blockCount, headCount, hiddenSize } = model.config;
   const time = cost === undefined ? "" : `; sweep took ${cost.seconds.toFixed(0)} s`;
@@ -61,7 +65,8 @@ export function createReport(sweep: AnySweepResult, options: ReportOptions = {})
   return withText(reportOf(sweep, options), reportText);
 }
 
-function reportText({ title, description, findings, figures, tables }: Report): string {
+/** Returns the title, the findings and the names of the figures and tables. */
+export function reportText({ title, description, findings, figures, tables }: Report): string {
   const named = (what: string, names: string[]) => `${what}: ${names.join(", ") || "none"}`;
   return [
     title,

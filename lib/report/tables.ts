@@ -55,7 +55,8 @@ export function memorizationInterval(scores: SweepScores, bootstrap = new Bootst
   return bootstrap.interval([[rowValues(scores, metric)]], ([means]) => (means as number[])[0] as number);
 }
 
-function measured({ base, variants }: SweepResult, { metric, bypasses }: RelativeResult): ReportTable {
+/** Returns a table of what was measured without a bypass and with each. */
+export function measuredTable({ base, variants }: SweepResult, { metric, bypasses }: RelativeResult): ReportTable {
   const tasks = Object.keys(base.tasks ?? {});
   const entropy = base.memorization?.completionEntropy !== undefined;
   const bootstrap = new Bootstrap();
@@ -152,5 +153,5 @@ function attention({ attention = [] }: SweepResult): ReportTable[] {
 
 /** Returns the tables for which the sweep has the data. */
 export function sweepTables(result: SweepResult, relative: RelativeResult): ReportTable[] {
-  return [measured(result, relative), ...surveyed(result), ...attention(result)];
+  return [measuredTable(result, relative), ...surveyed(result), ...attention(result)];
 }

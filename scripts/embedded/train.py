@@ -3,14 +3,19 @@
     python scripts/embedded/train.py gpt-neox CORPUS_FOLDER MODEL_FOLDER --threads 2
 
 Writes a Hugging Face checkpoint (float16), tokenizer.json, training.json (settings and versions) and training.csv (the
-log). The seed is fixed; the same versions and number of threads give the same weights.
+log). The seed is fixed; the same versions and number of threads give the same weights. `--checkpoints 0,128,256` also
+writes the model as it is after these steps, each as a folder (step0, step128, ...) with its tokenizer; the training stays
+what it is without them. `--float32` computes matrix products in float32, which is faster on processors without bfloat16
+instructions; weights then differ from those of bfloat16.
 """
 import argparse
+import copy
 import csv
 import json
 import math
 import platform
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +26,21 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import GPTNeoConfig, GPTNeoForCausalLM, GPTNeoXConfig, GPTNeoXForCausalLM
 
 SEED = 2025
-VOCABULARY_SIZE = 2048
-CONTEXT_LENGTH = 256
 END_OF_TEXT = "<|endoftext|>"
 
-BATCH_ROWS = 8
+
+@dataclass(frozen=True)
+class Size:
+    width: int
+    blocks: int
+    heads: int
+    vocabulary: int = 2048
+    context: int = 256
+    batch_rows: int = 8
+
+
+SIZES = {"gpt-neox": Size(width=128, blocks=8, heads=4), "gpt-neo": Size(width=144, blocks=8, heads=6)}
+
 PEAK_LEARNING_RATE = 4e-3
 FINAL_SHARE = 0.05  # of the peak, where the cosine ends
 WARMUP_SHARE = 0.05
@@ -34,7 +49,7 @@ ADAM_BETAS = (0.9, 0.98)
 CLIP_NORM = 1.0
 
 
-def train_tokenizer(text_file):
+def train_tokenizer(text_file, vocabulary):
     """Byte-level BPE; digits stand alone, so that no number is a token of its own."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -42,7 +57,7 @@ def train_tokenizer(text_file):
     )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY_SIZE,
+        vocab_size=vocabulary,
         special_tokens=[END_OF_TEXT],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
@@ -51,10 +66,10 @@ def train_tokenizer(text_file):
     return tokenizer
 
 
-def make_model(family, end_of_text):
+def make_model(family, end_of_text, size):
     common = {
-        "vocab_size": VOCABULARY_SIZE,
-        "max_position_embeddings": CONTEXT_LENGTH,
+        "vocab_size": size.vocabulary,
+        "max_position_embeddings": size.context,
         "bos_token_id": end_of_text,
         "eos_token_id": end_of_text,
         "attention_dropout": 0.0,
@@ -64,10 +79,10 @@ def make_model(family, end_of_text):
         return GPTNeoXForCausalLM(
             GPTNeoXConfig(
                 **common,
-                hidden_size=128,
-                num_hidden_layers=8,
-                num_attention_heads=4,
-                intermediate_size=512,
+                hidden_size=size.width,
+                num_hidden_layers=size.blocks,
+                num_attention_heads=size.heads,
+                intermediate_size=4 * size.width,
                 rotary_pct=0.25,
                 use_parallel_residual=True,
                 tie_word_embeddings=False,
@@ -77,11 +92,11 @@ def make_model(family, end_of_text):
     return GPTNeoForCausalLM(
         GPTNeoConfig(
             **common,
-            hidden_size=144,
-            num_layers=8,
-            num_heads=6,
-            intermediate_size=576,
-            attention_types=[[["global", "local"], 4]],
+            hidden_size=size.width,
+            num_layers=size.blocks,
+            num_heads=size.heads,
+            intermediate_size=4 * size.width,
+            attention_types=[[["global", "local"], size.blocks // 2]],
             window_size=64,
             resid_dropout=0.0,
             embed_dropout=0.0,
@@ -89,13 +104,13 @@ def make_model(family, end_of_text):
     )
 
 
-def token_rows(tokenizer, text_file):
-    """All documents one after the other, an end-of-text token after each, in rows of the context's length."""
+def token_rows(tokenizer, text_file, length):
+    """All documents one after the other, an end-of-text token after each, in rows of one length."""
     end = tokenizer.token_to_id(END_OF_TEXT)
     documents = text_file.read_text().splitlines()
     tokens = [token for encoding in tokenizer.encode_batch(documents) for token in (*encoding.ids, end)]
-    count = len(tokens) // CONTEXT_LENGTH
-    return torch.from_numpy(np.array(tokens[: count * CONTEXT_LENGTH], dtype=np.int64)).view(count, CONTEXT_LENGTH)
+    count = len(tokens) // length
+    return torch.from_numpy(np.array(tokens[: count * length], dtype=np.int64)).view(count, length)
 
 
 def learning_rate(step, steps):
@@ -123,19 +138,24 @@ def blocks_of(model):
     return model.gpt_neox.layers if isinstance(model, GPTNeoXForCausalLM) else model.transformer.h
 
 
-def train(model, rows, log_file):
+def write_checkpoint(model, tokenizer, folder):
+    model.half().save_pretrained(folder)
+    tokenizer.save(str(folder / "tokenizer.json"))
+
+
+def train(model, batches, log_file, after_step, float32=False):
     optimizers = make_optimizers(model)
-    batches = rows.split(BATCH_ROWS)
     began = time.perf_counter()
     with log_file.open("w", newline="") as file:
         log = csv.writer(file, lineterminator="\n")
         log.writerow(["step", "tokens", "learning_rate", "loss"])
         losses = []
+        after_step(0)
         for step, batch in enumerate(batches):
             rate = learning_rate(step, len(batches))
             for group in (group for optimizer in optimizers for group in optimizer.param_groups):
                 group["lr"] = rate
-            with torch.autocast("cpu", torch.bfloat16):
+            with torch.autocast("cpu", torch.bfloat16, enabled=not float32):
                 logits = model(batch, use_cache=False).logits
             loss = torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1).float(), batch[:, 1:].flatten())
             loss.backward()
@@ -150,6 +170,11 @@ def train(model, rows, log_file):
                 seconds = time.perf_counter() - began
                 print(f"step {step + 1} of {len(batches)}, loss {np.mean(losses):.4f}, {seconds:.0f} s", flush=True)
                 losses = []
+            after_step(step + 1)
+
+
+def step_numbers(text):
+    return {int(step) for step in text.split(",")}
 
 
 def main():
@@ -157,36 +182,48 @@ def main():
     parser.add_argument("family", choices=["gpt-neox", "gpt-neo"])
     parser.add_argument("corpus", type=Path), parser.add_argument("model", type=Path)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--checkpoints", type=step_numbers, default=set(), metavar="STEP,STEP,...")
+    parser.add_argument("--float32", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(SEED)
     torch.use_deterministic_algorithms(True)
+    if args.float32:
+        # Muon converts gradients to bfloat16, which takes most of the time where the processor only emulates it.
+        torch.Tensor.bfloat16 = torch.Tensor.float
 
+    size = SIZES[args.family]
     text_file = args.corpus / "train.txt"
-    tokenizer = train_tokenizer(text_file)
-    rows = token_rows(tokenizer, text_file)
+    tokenizer = train_tokenizer(text_file, size.vocabulary)
+    rows = token_rows(tokenizer, text_file, size.context)
     rows = rows[torch.randperm(len(rows))]
-    model = make_model(args.family, tokenizer.token_to_id(END_OF_TEXT))
+    model = make_model(args.family, tokenizer.token_to_id(END_OF_TEXT), size)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     print(f"{parameters} parameters, {rows.numel()} tokens", flush=True)
 
     args.model.mkdir(parents=True, exist_ok=True)
-    train(model, rows, args.model / "training.csv")
-    model.half().save_pretrained(args.model)
-    tokenizer.save(str(args.model / "tokenizer.json"))
+
+    def after_step(step):
+        if step in args.checkpoints:
+            # A copy, since the training goes on in float32.
+            write_checkpoint(copy.deepcopy(model), tokenizer, args.model / f"step{step}")
+
+    train(model, rows.split(size.batch_rows), args.model / "training.csv", after_step, args.float32)
+    write_checkpoint(model, tokenizer, args.model)
     settings = {
         "seed": SEED,
         "optimizers": "Muon for the matrices of the blocks, AdamW for the rest",
         "parameters": parameters,
         "tokens": rows.numel(),
-        "batchRows": BATCH_ROWS,
-        "rowLength": CONTEXT_LENGTH,
+        "batchRows": size.batch_rows,
+        "rowLength": size.context,
         "peakLearningRate": PEAK_LEARNING_RATE,
         "finalShare": FINAL_SHARE,
         "warmupShare": WARMUP_SHARE,
         "weightDecay": WEIGHT_DECAY,
         "adamBetas": ADAM_BETAS,
         "clipNorm": CLIP_NORM,
+        "matrixProducts": "float32" if args.float32 else "bfloat16",
         "threads": args.threads,
         "versions": {
             "python": platform.python_version(),

@@ -83,6 +83,9 @@ export function writeSnippetFolder(folder: string): void {
   mkdirSync(at("tasks"));
   for (const [name, rows] of Object.entries(tasks)) writeFileSync(at("tasks", name), rows);
 
+  mkdirSync(at("my-training"));
+  cpSync(at("pythia-160m"), at("my-training", "checkpoint-500"), { recursive: true });
+
   addPackage(folder);
   mkdirSync(at("bin"));
   const run = `exec '${process.execPath}' '${path.join(root, "dist", "cli.js")}' "$@"`;
