@@ -19,6 +19,7 @@ export const rooms = [
   "benchmark",
   "measure",
   "sweep",
+  "serve",
   "recommend",
   "report",
   "setup",

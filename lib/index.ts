@@ -14,6 +14,7 @@ export { AttentionBypassError, type ErrorCode, errorCodes } from "./errors/error
 export type { Dtype } from "./families/dtype.js";
 export type { FamilyName, ModelConfig } from "./families/model-config.js";
 export type { FinishReason, Generation, GenerationOptions, GenerationPiece } from "./generation/generation.js";
+export type { TokenLogProbability } from "./generation/token-log-probability.js";
 export { type LoadModelOptions, loadModel } from "./load-model.js";
 export type { AttentionOptions, AttentionSurvey, BlockAttention } from "./measure/attention.js";
 export type { BlockDivergence, Divergence, DivergenceOptions } from "./measure/divergence.js";
@@ -37,7 +38,11 @@ export { createReport, type Report, type ReportOptions } from "./report/report.j
 export { type Display, showFigure, showReport } from "./report/show.js";
 export type { ReportTable } from "./report/tables.js";
 export { type WriteReportOptions, writeReport } from "./report/write-report.js";
+export type { LogProbabilities, LogProbabilitiesOptions } from "./scoring/log-probabilities.js";
 export type { Logits, LogitsOptions } from "./scoring/logits.js";
+export { serve } from "./serve.js";
+export type { ServeLimits, ServeOptions } from "./serve/options.js";
+export type { Server } from "./serve/server.js";
 export type { Difference, PrecisionDifference } from "./scoring/precision.js";
 export type { Interval } from "./statistics/bootstrap.js";
 export type { FileHash } from "./sweep/fingerprint.js";

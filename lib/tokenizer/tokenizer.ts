@@ -97,6 +97,11 @@ export class Tokenizer {
     return this.#run("decode tokens", () => this.#pipeline.decode(ids));
   }
 
+  /** @internal Returns the bytes of a token's text in UTF-8. They may be a part of a character. */
+  bytesOf(token: number): Uint8Array {
+    return this.#run("decode tokens", () => this.#pipeline.bytesOf(token));
+  }
+
   /** Runs work of the pipeline, with a time limit if the tokenizer's own patterns could run without end. */
   #run<Value>(what: string, work: () => Value): Value {
     try {
