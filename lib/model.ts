@@ -87,10 +87,7 @@ export class Model {
    * tokens at each position. Takes little memory for rows of any length. Calls that run at the same time are scored
    * together. Throws TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING, CONTEXT_TOO_LONG, NOT_FINITE and the codes of `Bypass`.
    */
-  logProbabilities(
-    rows: readonly (string | Tokens)[],
-    options?: LogProbabilitiesOptions,
-  ): Promise<LogProbabilities[]>;
+  logProbabilities(rows: readonly (string | Tokens)[], options?: LogProbabilitiesOptions): Promise<LogProbabilities[]>;
   logProbabilities(row: string | Tokens, options?: LogProbabilitiesOptions): Promise<LogProbabilities>;
   logProbabilities(
     tokens: string | Tokens | readonly (string | Tokens)[],

@@ -17,8 +17,8 @@ import {
   toContextRows,
   toTokenIds,
 } from "../tokenizer/tokens.js";
-import { rankCount, type TokenLogProbability } from "./token-log-probability.js";
 import { TextStream } from "./text-stream.js";
+import { rankCount, type TokenLogProbability } from "./token-log-probability.js";
 
 /** Options of `model.generate` and `model.stream`. */
 export interface GenerationOptions extends OperationOptions {

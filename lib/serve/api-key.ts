@@ -3,6 +3,12 @@ import { isIP } from "node:net";
 import { AttentionBypassError } from "../errors/errors.js";
 import { ApiError } from "./api-error.js";
 
+/** The environment variable of the server's key. */
+export const keyVariable = "ATTENTION_BYPASS_API_KEY";
+
+/** Returns the key in the environment. An empty one is none. */
+export const environmentKey = (): string | undefined => process.env[keyVariable] || undefined;
+
 const digest = (text: string) => createHash("sha256").update(text).digest();
 
 /** Returns a check of the header Authorization, which takes the same time for every wrong key. Throws 401. */
@@ -27,6 +33,6 @@ export function requireKey(host: string, apiKey: string | undefined): void {
   throw new AttentionBypassError(
     "INVALID_ARGUMENT",
     `expected an API key for options.host ${JSON.stringify(host)}, which other machines can reach, but there is none; ` +
-      "set the environment variable ATTENTION_BYPASS_API_KEY, or listen on 127.0.0.1",
+      `set the environment variable ${keyVariable}, or listen on 127.0.0.1`,
   );
 }

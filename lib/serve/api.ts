@@ -4,6 +4,8 @@ import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import { Admission } from "./admission.js";
 import { type AnswerForm, answerHead, events, UsageCounter } from "./answer.js";
 import { ApiError } from "./api-error.js";
+import { ChatForm } from "./chat-completions.js";
+import { parseChat } from "./chat-request.js";
 import { type ChoicePart, Choices } from "./choices.js";
 import { type GenerationRequest, parseCompletion } from "./completion-request.js";
 import { CompletionForm } from "./completions.js";
@@ -67,6 +69,10 @@ export class Api {
         const parsed = parseCompletion(request.body, this.names, this.limits);
         const form = new CompletionForm(parsed, this.model.tokenizer, this.#tokenTexts);
         return this.#generate(request, reply, parsed, form);
+      });
+      routes.post("/v1/chat/completions", async (request, reply) => {
+        const parsed = await parseChat(request.body, this.names, this.limits, this.model);
+        return this.#generate(request, reply, parsed, new ChatForm(parsed, this.model.tokenizer, this.#tokenTexts));
       });
     });
   }

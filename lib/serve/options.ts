@@ -80,15 +80,10 @@ const limits = v.strictObject({
 });
 
 export const serveSchema = v.strictObject({
-  name: v.optional(
-    nameText(/^[^\s:]{1,200}$/, "a name of at most 200 characters without white space and colons"),
-  ),
+  name: v.optional(nameText(/^[^\s:]{1,200}$/, "a name of at most 200 characters without white space and colons")),
   // toPlan checks each bypass.
   bypasses: v.optional(
-    v.record(
-      nameText(/^\S{1,200}$/, "names of at most 200 characters without white space"),
-      v.unknown(),
-    ),
+    v.record(nameText(/^\S{1,200}$/, "names of at most 200 characters without white space"), v.unknown()),
     {},
   ),
   host: v.optional(v.pipe(v.string(), v.nonEmpty("an address")), "127.0.0.1"),

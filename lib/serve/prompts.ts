@@ -27,9 +27,13 @@ export function listPrompts(given: unknown, count: { n: number; most: number }):
   requireChoices(list.length * count.n, count.most);
   for (const [index, one] of list.entries()) {
     if (typeof one === "string" ? one !== "" : isList(one) && one.length > 0) continue;
-    throw new ApiError(400, `expected text or token ids, not empty, for prompt ${index} but received ${describe(one)}`, {
-      param,
-    });
+    throw new ApiError(
+      400,
+      `expected text or token ids, not empty, for prompt ${index} but received ${describe(one)}`,
+      {
+        param,
+      },
+    );
   }
   return list as (string | number[])[];
 }

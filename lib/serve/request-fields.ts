@@ -25,7 +25,10 @@ export const neutral = (...accepted: readonly unknown[]) =>
 export const integer = (from: number, to: number) =>
   v.pipe(
     v.number(),
-    v.check((value: number) => Number.isInteger(value) && value >= from && value <= to, `a whole number from ${from} to ${to}`),
+    v.check(
+      (value: number) => Number.isInteger(value) && value >= from && value <= to,
+      `a whole number from ${from} to ${to}`,
+    ),
   );
 
 const range = (from: number, to: number) =>

@@ -5,10 +5,16 @@ const prefix = "attention_bypass";
 
 /** The metrics of a server. */
 export class ServerMetrics {
-  readonly requests = new Counter(`${prefix}_requests_total`, "Answered requests by route and status; 499: the client left.");
+  readonly requests = new Counter(
+    `${prefix}_requests_total`,
+    "Answered requests by route and status; 499: the client left.",
+  );
   readonly promptTokens = new Counter(`${prefix}_prompt_tokens_total`, "Tokens of prompts.");
   readonly generatedTokens = new Counter(`${prefix}_generated_tokens_total`, "Generated tokens.");
-  readonly requestSeconds = new Durations(`${prefix}_request_seconds`, "Seconds from a request to the end of its answer.");
+  readonly requestSeconds = new Durations(
+    `${prefix}_request_seconds`,
+    "Seconds from a request to the end of its answer.",
+  );
   readonly firstTokenSeconds = new Durations(
     `${prefix}_first_token_seconds`,
     "Seconds from a request for a completion to its first token.",

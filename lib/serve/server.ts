@@ -2,7 +2,7 @@ import type { AddressInfo } from "node:net";
 import { AttentionBypassError, systemCode } from "../errors/errors.js";
 import { validate } from "../errors/validation.js";
 import { Api } from "./api.js";
-import { keyCheck, requireKey } from "./api-key.js";
+import { environmentKey, keyCheck, requireKey } from "./api-key.js";
 import { createHttpServer } from "./http-server.js";
 import { ModelNames } from "./model-names.js";
 import { limitsOf, type ServeOptions, serveSchema } from "./options.js";
@@ -21,13 +21,11 @@ export interface Server {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-const keyVariable = "ATTENTION_BYPASS_API_KEY";
-
 /** Starts a server. */
 export async function startServer(model: ServedModel, options: ServeOptions): Promise<Server> {
   const checked = validate(serveSchema, options, "options");
   const { name = model.config.family, bypasses, host, port, drainSeconds, onError = () => {} } = checked;
-  const apiKey = checked.apiKey ?? (process.env[keyVariable] || undefined);
+  const apiKey = checked.apiKey ?? environmentKey();
   requireKey(host, apiKey);
   const { tokenizer } = model;
   if (tokenizer === undefined) {

@@ -73,12 +73,7 @@ export class ScoringBatch {
    * Scores each token of a row from the second one on. An abort rejects at once with the signal's reason. Throws
    * NOT_FINITE.
    */
-  async score(
-    row: Int32Array,
-    plan: NativePlan,
-    top: number,
-    signal: AbortSignal | undefined,
-  ): Promise<TokenScores> {
+  async score(row: Int32Array, plan: NativePlan, top: number, signal: AbortSignal | undefined): Promise<TokenScores> {
     signal?.throwIfAborted();
     let stop: (() => void) | undefined;
     try {
