@@ -181,11 +181,18 @@ t.test("what is refused", async (t) => {
     );
   }
   await refused({ top: 1 }, "top");
-  await refuses(t, "long", () => model.logProbabilities(new Array<number>(contextLength + 1).fill(1)), "CONTEXT_TOO_LONG");
+  await refuses(
+    t,
+    "long",
+    () => model.logProbabilities(new Array<number>(contextLength + 1).fill(1)),
+    "CONTEXT_TOO_LONG",
+  );
   await refuses(t, "ids", () => model.logProbabilities([vocabularySize]), "TOKEN_OUT_OF_RANGE");
   await refuses(t, "nothing", () => model.logProbabilities([]), "INVALID_ARGUMENT");
   await refuses(t, "text", () => model.logProbabilities("a"), "TOKENIZER_MISSING");
-  const full = await model.logProbabilities(new Array<number>(contextLength).fill(1), { topLogProbabilities: vocabularySize });
+  const full = await model.logProbabilities(new Array<number>(contextLength).fill(1), {
+    topLogProbabilities: vocabularySize,
+  });
   t.equal(full.next.length, vocabularySize, "a full context has a next token");
   const total = full.next.reduce((sum, { logProbability }) => sum + Math.exp(logProbability), 0);
   t.ok(Math.abs(total - 1) < 1e-4, `${total}`);
