@@ -23,6 +23,7 @@ export const rooms = [
   "measure",
   "sweep",
   "revisions",
+  "serve",
   "recommend",
   "report",
   "setup",

@@ -5,6 +5,17 @@
 
 namespace attention_bypass::binding {
 
+namespace {
+
+Napi::Object to_object(Napi::Env env, const RankedToken& ranked) {
+  auto object = Napi::Object::New(env);
+  object.Set("token", static_cast<double>(ranked.token));
+  object.Set("logProbability", ranked.log_probability);
+  return object;
+}
+
+}  // namespace
+
 Napi::Function GeneratorHandle::define(Napi::Env env) {
   return DefineClass(
       env, "Generator",
@@ -25,6 +36,7 @@ Napi::Value GeneratorHandle::add(const Napi::CallbackInfo& info) {
   request.plan = to_plan(info[1]);
   request.max_new_tokens = fields.Get("maxNewTokens").As<Napi::Number>().Int64Value();
   request.sampling = to_sampling(info[2]);
+  request.top = fields.Get("top").As<Napi::Number>().Int64Value();
   const auto seeds = fields.Get("seeds").As<Napi::Float64Array>();
   for (size_t row = 0; row < seeds.ElementLength(); ++row) {
     request.seeds.push_back(static_cast<uint64_t>(seeds[row]));
@@ -46,15 +58,20 @@ Napi::Value GeneratorHandle::step(const Napi::CallbackInfo& info) {
     return [tokens = state->generator->step(ids, *control)](Napi::Env env) {
       auto rows = Napi::Array::New(env, tokens.size());
       for (size_t row = 0; row < tokens.size(); ++row) {
-        const auto& [pending, token, log_probability, failure] = tokens[row];
-        if (pending) {
+        const auto& next = tokens[row];
+        if (next.pending) {
           rows.Set(static_cast<uint32_t>(row), env.Null());
           continue;
         }
-        auto object = Napi::Object::New(env);
-        object.Set("token", static_cast<double>(token));
-        object.Set("logProbability", log_probability);
-        if (failure) object.Set("failure", Failure::of(std::make_exception_ptr(*failure)).error(env).Value());
+        auto object = to_object(env, RankedToken{next.token, next.log_probability});
+        auto top = Napi::Array::New(env, next.top.size());
+        for (size_t rank = 0; rank < next.top.size(); ++rank) {
+          top.Set(static_cast<uint32_t>(rank), to_object(env, next.top[rank]));
+        }
+        object.Set("top", top);
+        if (next.failure) {
+          object.Set("failure", Failure::of(std::make_exception_ptr(*next.failure)).error(env).Value());
+        }
         rows.Set(static_cast<uint32_t>(row), object);
       }
       return rows;

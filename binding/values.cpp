@@ -168,6 +168,7 @@ ScoringRequest to_scoring_request(const Napi::Value& value) {
   request.plans = std::make_shared<const std::vector<BypassPlan>>(to_plans(object.Get("plans")));
   const auto scheme = object.Get("scheme").As<Napi::Object>();
   request.scheme = {to_number(scheme.Get("temperature")), to_integer(scheme.Get("topK"))};
+  request.top = to_integer(object.Get("top"));
   request.memory = to_integer(object.Get("memory"));
   return request;
 }
@@ -242,6 +243,8 @@ Napi::Value to_object(Napi::Env env, const ScoringResult& result) {
     object.Set("margin", to_float32_array(env, scores.margin));
     object.Set("predicted", to_int32_array(env, scores.predicted));
     object.Set("decoded", to_int32_array(env, scores.decoded));
+    object.Set("topTokens", to_int32_array(env, scores.top_tokens));
+    object.Set("topLogProbabilities", to_float32_array(env, scores.top_log_probabilities));
     plans.Set(static_cast<uint32_t>(plan), object);
   }
   auto object = Napi::Object::New(env);

@@ -14,6 +14,7 @@ export { AttentionBypassError, type ErrorCode, errorCodes } from "./errors/error
 export type { Dtype } from "./families/dtype.js";
 export type { FamilyName, ModelConfig } from "./families/model-config.js";
 export type { FinishReason, Generation, GenerationOptions, GenerationPiece } from "./generation/generation.js";
+export type { TokenLogProbability } from "./generation/token-log-probability.js";
 export { download } from "./hub/download.js";
 export type { DownloadOptions, HubOptions } from "./hub/options.js";
 export { type LoadModelOptions, loadModel } from "./load-model.js";
@@ -42,8 +43,12 @@ export { createTrainingReport, type TrainingReportOptions } from "./report/train
 export { type WriteReportOptions, writeReport } from "./report/write-report.js";
 export type { WeightHash } from "./revisions/checkpoints.js";
 export type { AnyRevisionsResult, RevisionsResult, SweptRevision } from "./revisions/result.js";
+export type { LogProbabilities, LogProbabilitiesOptions } from "./scoring/log-probabilities.js";
 export type { Logits, LogitsOptions } from "./scoring/logits.js";
 export type { Difference, PrecisionDifference } from "./scoring/precision.js";
+export type { ServeLimits, ServeOptions } from "./serve/options.js";
+export type { Server } from "./serve/server.js";
+export { serve } from "./serve.js";
 export type { Interval } from "./statistics/bootstrap.js";
 export type { FileHash } from "./sweep/fingerprint.js";
 export type { SweepOptions } from "./sweep/options.js";

@@ -16,6 +16,7 @@ import { type OperationOptions, part, rising } from "./operation/operation.js";
 import { GenerationBatch } from "./session/generation-batch.js";
 import { LazyModel } from "./session/lazy-model.js";
 import { NativeLoading } from "./session/native-loading.js";
+import { ScoringBatch } from "./session/scoring-batch.js";
 import { findTokenizer, parseTokenizer, readTokenizer } from "./tokenizer/files.js";
 import { createTokenizer } from "./tokenizer/tokenizer.js";
 
@@ -164,6 +165,7 @@ export async function loadModel(path: string, options: LoadModelOptions = {}): P
     float64: new LazyModel(() => loadWider("float64", true)),
     tokenizer,
     generations: new GenerationBatch(addon, native),
+    scores: new ScoringBatch(addon, native, device),
   });
 }
 

@@ -25,6 +25,7 @@ import {
 } from "./metrics/memorization.js";
 import { type Perplexity, type PerplexityOptions, perplexity } from "./metrics/perplexity.js";
 import { memorizationText } from "./metrics/text.js";
+import { type LogProbabilities, type LogProbabilitiesOptions, logProbabilities } from "./scoring/log-probabilities.js";
 import { type Logits, type LogitsOptions, logits } from "./scoring/logits.js";
 import { Gate, type Reader } from "./session/gate.js";
 import type { Session } from "./session/session.js";
@@ -82,6 +83,20 @@ export class Model {
    */
   logits(tokens: string | Tokens | readonly (string | Tokens)[], options?: LogitsOptions): Promise<Logits> {
     return this.#gate.enter(() => logits(this.#session, tokens, options));
+  }
+
+  /**
+   * Returns the log-probability of each token of one row or several, given the tokens before it, and the most probable
+   * tokens at each position. Takes little memory for rows of any length. Calls that run at the same time are scored
+   * together. Throws TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING, CONTEXT_TOO_LONG, NOT_FINITE and the codes of `Bypass`.
+   */
+  logProbabilities(rows: readonly (string | Tokens)[], options?: LogProbabilitiesOptions): Promise<LogProbabilities[]>;
+  logProbabilities(row: string | Tokens, options?: LogProbabilitiesOptions): Promise<LogProbabilities>;
+  logProbabilities(
+    tokens: string | Tokens | readonly (string | Tokens)[],
+    options?: LogProbabilitiesOptions,
+  ): Promise<LogProbabilities | LogProbabilities[]> {
+    return this.#gate.enter(() => logProbabilities(this.#session, tokens, options));
   }
 
   /**

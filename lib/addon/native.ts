@@ -89,6 +89,8 @@ export interface NativeScoringOptions {
   plans: readonly NativePlan[];
   /** `topK` 0: all tokens. */
   scheme: { temperature: number; topK: number };
+  /** The number of most probable tokens to return for each scored token. */
+  top: number;
   /** The bytes that scoring may use in addition to the weights. */
   memory: number;
 }
@@ -114,6 +116,9 @@ export interface NativeScores {
   predicted: Int32Array;
   /** The decoded tokens; empty if rows are not decoded. */
   decoded: Int32Array;
+  /** The `top` most probable tokens at each scored token, the most probable first, and their log-probabilities. */
+  topTokens: Int32Array;
+  topLogProbabilities: Float32Array;
 }
 
 export interface NativeScoreResult {
@@ -151,15 +156,22 @@ export interface NativeGenerationOptions {
   /** 0: all tokens. */
   topK: number;
   topP: number;
+  /** The number of most probable tokens to return with each token. */
+  top: number;
   /** One seed per row: whole numbers below 2^53. */
   seeds: Float64Array;
 }
 
-/** The next token of a row. */
-export interface NativeToken {
+/** A token and its log-probability under the model, at temperature 1. */
+export interface NativeRankedToken {
   token: number;
-  /** The log-probability under the model, at temperature 1. */
   logProbability: number;
+}
+
+/** The next token of a row. */
+export interface NativeToken extends NativeRankedToken {
+  /** The most probable tokens, the most probable first. */
+  top: NativeRankedToken[];
   /** The error if the row has no next token. */
   failure?: NativeError;
 }

@@ -17,6 +17,12 @@ function oneLine(message: string): string {
   return visible(message.trim().replace(/\s*[\r\n]\s*/g, " "));
 }
 
+/** Writes an error to stderr that does not end the command. */
+export function reportError(error: unknown): void {
+  const code = error instanceof AttentionBypassError ? error.code : (systemCode(error) ?? "UNEXPECTED");
+  process.stderr.write(`attention-bypass: ${oneLine(messageOf(error))} [${code}]\n`);
+}
+
 /** Advice for an unknown option or a surplus argument. */
 function hint(code: string, command: string | undefined): string {
   const prompt = command === "generate";

@@ -15,6 +15,7 @@ import { checkValues } from "./missing-values.js";
 import { addPerplexity } from "./perplexity.js";
 import { addRecommend } from "./recommend.js";
 import { addReport } from "./report.js";
+import { addServe } from "./serve.js";
 import { addSetup } from "./setup.js";
 import { addSweep } from "./sweep.js";
 
@@ -50,6 +51,7 @@ function createProgram(signal: AbortSignal): Command {
   addSweep(program, signal);
   addReport(program);
   addRecommend(program);
+  addServe(program, signal);
   addConvert(program, signal);
   addDownload(program, signal);
   addSetup(program, signal);

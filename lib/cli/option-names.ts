@@ -7,6 +7,8 @@ const flags: readonly [path: RegExp, flag: string][] = [
   [/^(bypass|over\[\d+\])\.part$/, "--part"],
   [/^(bypass\.|over\[\d+\]\.)?means.*$/, "--mean-samples"],
   [/^tasks\b.*$/, "--tasks or --task"],
+  [/^bypasses.*$/, "--bypass"],
+  [/^limits\.seconds$/, "--max-seconds"],
 ];
 
 /** The flags of arguments that messages name as in "for NAME but received". */

@@ -18,6 +18,7 @@ import {
   toTokenIds,
 } from "../tokenizer/tokens.js";
 import { TextStream } from "./text-stream.js";
+import { rankCount, type TokenLogProbability } from "./token-log-probability.js";
 
 /** Options of `model.generate` and `model.stream`. */
 export interface GenerationOptions extends OperationOptions {
@@ -44,6 +45,11 @@ export interface GenerationOptions extends OperationOptions {
   stop?: string | number | readonly (string | number)[];
   /** Whether the model's end-of-text token ends a generation. Defaults to true. */
   stopAtEndOfText?: boolean;
+  /**
+   * The number of most probable tokens to return with each generated token, with their log-probabilities. At most the
+   * vocabulary size. Defaults to 0.
+   */
+  topLogProbabilities?: number;
   /** What to bypass. Defaults to nothing. */
   bypass?: Bypass;
 }
@@ -62,6 +68,11 @@ export interface Generation {
   tokens: number[];
   /** The log-probability of each token under the model at temperature 1, natural logarithm. */
   logProbabilities: number[];
+  /**
+   * For each token, the most probable tokens at its position, the most probable first. Only present with the option
+   * `topLogProbabilities`.
+   */
+  topLogProbabilities?: TokenLogProbability[][];
   /** Why the generation ended. */
   finishReason: FinishReason;
   /** The seed of the sampling, to generate the same tokens again. Undefined for greedy decoding. */
@@ -79,6 +90,13 @@ export interface GenerationPiece {
   text: string | undefined;
   /** The log-probability of the token under the model at temperature 1, natural logarithm. */
   logProbability: number;
+  /**
+   * The most probable tokens at this position, the most probable first. Only present with the option
+   * `topLogProbabilities`.
+   */
+  topLogProbabilities?: TokenLogProbability[];
+  /** Why the generation ended. Only present in the last piece. */
+  finishReason?: FinishReason;
 }
 
 const seedNumber = wholeNumber(0);
@@ -107,6 +125,7 @@ const schema = v.strictObject({
   seed: v.optional(v.union([seedNumber, v.array(seedNumber)], expectedSeeds)),
   stop: v.optional(v.union([stopItem, v.array(stopItem)], expectedStops), []),
   stopAtEndOfText: v.optional(v.boolean(), true),
+  topLogProbabilities: v.optional(v.number(), 0),
   bypass: v.optional(v.unknown()),
 });
 
@@ -128,10 +147,14 @@ class GenerationRow {
   }
 
   /** Returns the piece, and whether it was the last one. */
-  push(token: number, logProbability: number): { piece: GenerationPiece; done: boolean } {
+  push({ token, logProbability, top }: NativeToken): { piece: GenerationPiece; done: boolean } {
     const { tokens, logProbabilities } = this.generation;
     tokens.push(token);
     logProbabilities.push(logProbability);
+    if (top.length > 0) {
+      this.generation.topLogProbabilities ??= [];
+      this.generation.topLogProbabilities.push(top);
+    }
     const endsText = this.ends.endOfText.has(token);
     const stops = this.ends.tokens.has(token);
     let text = endsText || stops ? this.#texts && "" : this.#texts?.push(token);
@@ -141,7 +164,12 @@ class GenerationRow {
     if (stopped || this.#texts?.stopped) this.generation.finishReason = "stop";
     else if (endsText) this.generation.finishReason = "end-of-text";
     this.generation.text = this.#texts?.text;
-    return { piece: { token, text, logProbability }, done };
+    const piece = {
+      ...{ token, text, logProbability },
+      ...(top.length > 0 && { topLogProbabilities: top }),
+      ...(done && { finishReason: this.generation.finishReason }),
+    };
+    return { piece, done };
   }
 }
 
@@ -163,11 +191,13 @@ interface GenerationPlan extends OperationOptions {
   temperature: number;
   topK: number;
   topP: number;
+  top: number;
   seeds: number[];
 }
 
 function checkOptions({ config, tokenizer }: Session, options: unknown): CheckedOptions {
   const checked = validate(schema, options, "options");
+  validate(rankCount(config), checked.topLogProbabilities, "options.topLogProbabilities");
   const stop = [checked.stop].flat();
   const texts = stop.filter((item) => typeof item === "string");
   if (texts.length > 0) requireTokenizer(tokenizer, "options.stop");
@@ -205,11 +235,11 @@ function prepare(session: Session, input: Prompts, checked: CheckedOptions): Gen
   const seeds = prompts.map((_, index) =>
     Array.isArray(checked.seed) ? (checked.seed[index] as number) : (checked.seed ?? node.crypto.randomInt(2 ** 47)),
   );
-  const { plan, temperature, topK = 0, topP, signal, onProgress } = checked;
+  const { plan, temperature, topK = 0, topP, topLogProbabilities: top, signal, onProgress } = checked;
   return {
     prompts,
     rows: seeds.map((seed) => new GenerationRow(session, ends, checked.stops.texts, sampled ? seed : undefined)),
-    ...{ plan, maxNewTokens, temperature, topK, topP, seeds, signal, onProgress },
+    ...{ plan, maxNewTokens, temperature, topK, topP, top, seeds, signal, onProgress },
   };
 }
 
@@ -227,10 +257,7 @@ async function* decode(
     while (active.length > 0) {
       const activeNumbers = Int32Array.from(active, ({ number }) => number);
       const tokens = await reader.step(() => generations.step(activeNumbers, signal));
-      const pieces = active.map(({ row }, index) => {
-        const { token, logProbability } = tokens[index] as NativeToken;
-        return row.push(token, logProbability);
-      });
+      const pieces = active.map(({ row }, index) => row.push(tokens[index] as NativeToken));
       const ended = active.filter((_, index) => pieces[index]?.done);
       active = active.filter((_, index) => !pieces[index]?.done);
       // Before the pieces are yielded, since a caller may stop reading after the last one.

@@ -115,7 +115,7 @@ export async function scoreInOwnDtype(
   let left = groups.filter((group) => !group.rows.every((index) => scores.has(index)));
   if (left.length === 0) return rows.map((_, index) => scores.get(index) as RowScores[]);
   const { addon, native } = session;
-  const scorer = new addon.Scorer(native, { plans, scheme: options.scheme, memory: options.memory });
+  const scorer = new addon.Scorer(native, { plans, scheme: options.scheme, top: 0, memory: options.memory });
   let reached = total - tokensOf(left);
   while (left.length > 0) {
     const candidates = left.slice(0, batchLength(left, maxRows));

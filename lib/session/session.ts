@@ -5,6 +5,7 @@ import type { FileIdentity } from "../files/file-identity.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import type { GenerationBatch } from "./generation-batch.js";
 import type { LazyModel } from "./lazy-model.js";
+import type { ScoringBatch } from "./scoring-batch.js";
 
 /** The state of a loaded model, which every call on it receives. */
 export interface Session {
@@ -38,4 +39,6 @@ export interface Session {
   readonly tokenizer: Tokenizer | undefined;
   /** Running and paused generations. */
   readonly generations: GenerationBatch;
+  /** Rows whose tokens are being scored, of all calls. */
+  readonly scores: ScoringBatch;
 }

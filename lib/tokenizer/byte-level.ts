@@ -19,7 +19,7 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Returns the bytes that a token stands for. A token with a character outside GPT-2's mapping is encoded as UTF-8. */
-function bytesOf(token: string): Uint8Array {
+export function bytesOf(token: string): Uint8Array {
   const list = new Uint8Array(token.length);
   for (let index = 0; index < token.length; index++) {
     const byte = bytes.get(token[index] as string);

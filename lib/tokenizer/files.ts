@@ -5,6 +5,7 @@ import { AttentionBypassError } from "../errors/errors.js";
 import { quoted } from "../errors/quoted.js";
 import { validate, wholeNumber } from "../errors/validation.js";
 import type { AddedToken } from "./added-tokens.js";
+import type { ChatTemplate } from "./chat-template.js";
 import {
   addedTokenFields,
   checkAddedTokens,
@@ -88,6 +89,12 @@ const settings = v.looseObject({
   add_prefix_space: v.nullish(v.boolean()),
   added_tokens_decoder: v.nullish(v.record(v.string(), addedTokenFields)),
   additional_special_tokens: v.nullish(v.array(v.union([v.string(), addedTokenFields]))),
+  chat_template: v.nullish(
+    v.union(
+      [v.string(), v.array(v.looseObject({ name: v.string(), template: v.string() }))],
+      "a template, or a list of named templates",
+    ),
+  ),
   ...namedFields,
 });
 type Settings = v.InferOutput<typeof settings>;
@@ -118,12 +125,27 @@ function addedTokens(
   });
 }
 
+/** Returns the chat template of chat_template.jinja, or else of tokenizer_config.json. */
+async function readChatTemplate(config: Settings, folder: string): Promise<ChatTemplate | undefined> {
+  const inConfig = Array.isArray(config.chat_template)
+    ? config.chat_template.find(({ name }) => name === "default")?.template
+    : config.chat_template;
+  const source = (await readOptional(path.join(folder, "chat_template.jinja"))) ?? inConfig;
+  if (source == null) return undefined;
+  const named = specialNames.map((name) => {
+    const token = config[name] as Named;
+    return [name, typeof token === "string" ? token : token?.content] as const;
+  });
+  const tokens = Object.fromEntries(named.filter((entry): entry is [(typeof entry)[0], string] => entry[1] != null));
+  return { source, tokens };
+}
+
 /** Adds the settings of tokenizer_config.json and added_tokens.json, which transformers reads too. */
 async function withSettings(json: TokenizerJson, folder: string): Promise<TokenizerJson> {
   const [given, legacy] = await Promise.all(
     ["tokenizer_config.json", "added_tokens.json"].map((name) => parseOptional(folder, name)),
   );
-  if (!given && !legacy) return json;
+  if (!given && !legacy) return { ...json, chat_template: await readChatTemplate({}, folder) };
   const name = path.join(folder, given ? "tokenizer_config.json" : "added_tokens.json");
   const config = validate(settings, given ?? {}, name, "TOKENIZER_INVALID");
   const legacyTokens =
@@ -150,6 +172,7 @@ async function withSettings(json: TokenizerJson, folder: string): Promise<Tokeni
         ? json.pre_tokenizer
         : withPrefixSpace(json.pre_tokenizer, config.add_prefix_space),
     added_tokens: checkAddedTokens(tokens, vocabulary, name),
+    chat_template: await readChatTemplate(config, folder),
   };
 }
 

@@ -1,5 +1,5 @@
 import { AddedTokenSplitter, type Piece } from "./added-tokens.js";
-import { byteCharacters, byteLevelPattern, decodeByteLevel } from "./byte-level.js";
+import { byteCharacters, byteLevelPattern, bytesOf, decodeByteLevel } from "./byte-level.js";
 import { BytePairMerging } from "./byte-pair-merging.js";
 import type { Library, LibraryPreTokenizer, LibraryTokenizer } from "./library.js";
 import { isBytePair, type Step, stepsOf, type TokenizerJson } from "./tokenizer-json.js";
@@ -122,6 +122,13 @@ export class Pipeline {
       const id = model.tokens_to_ids.get(token) ?? model.unk_token_id;
       if (id !== undefined) ids.push(id);
     }
+  }
+
+  /** Returns the bytes of a token's text in UTF-8, which may be a part of a character; none for an id without a token. */
+  bytesOf(id: number): Uint8Array {
+    const token = this.#tokens.get(id);
+    if (token === undefined) return new Uint8Array();
+    return this.#byteLevel ? bytesOf(token) : new TextEncoder().encode(this.decode([id]));
   }
 
   /** Returns the text of token ids. Ids without a token are left out. */

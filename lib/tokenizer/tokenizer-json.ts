@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { AttentionBypassError } from "../errors/errors.js";
 import { describe, validate, wholeNumber } from "../errors/validation.js";
 import type { AddedToken } from "./added-tokens.js";
+import type { ChatTemplate } from "./chat-template.js";
 
 /** Limits of a tokenizer.json. Each is several times what published tokenizers need. */
 const highestToken = 2 ** 24;
@@ -28,6 +29,8 @@ export interface TokenizerJson {
   readonly pre_tokenizer: Step | null;
   readonly decoder: Step | null;
   readonly model: BytePairModel | Step;
+  /** Not a part of published files: that of tokenizer_config.json or chat_template.jinja. */
+  readonly chat_template?: ChatTemplate | undefined;
 }
 
 const flag = (fallback: boolean) => v.nullish(v.boolean(), fallback);
@@ -58,6 +61,11 @@ const fields = v.looseObject({
   pre_tokenizer: step,
   decoder: step,
   model: v.looseObject({ type: v.nullish(v.string()) }),
+  // Anything else under this name is not ours.
+  chat_template: v.fallback(
+    v.optional(v.strictObject({ source: v.string(), tokens: v.record(v.string(), v.string()) })),
+    undefined,
+  ),
 });
 
 function invalid(message: string): AttentionBypassError {
@@ -211,5 +219,11 @@ export function checkTokenizerJson(json: unknown, name: string): TokenizerJson {
     return { ...rest, id: token.id };
   });
   const vocabulary = isBytePair(model) ? model.vocab : undefined;
-  return { ...parts, model, added_tokens: checkAddedTokens(added, vocabulary, name) };
+  const { chat_template } = checked;
+  return {
+    ...parts,
+    model,
+    added_tokens: checkAddedTokens(added, vocabulary, name),
+    ...(chat_template && { chat_template }),
+  };
 }

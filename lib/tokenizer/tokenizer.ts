@@ -2,18 +2,17 @@ import { setImmediate } from "node:timers/promises";
 import * as v from "valibot";
 import { AttentionBypassError } from "../errors/errors.js";
 import { describe, invalidArgument, longCall, reading, validate } from "../errors/validation.js";
-import { node } from "../files/node.js";
+import type { ChatTemplate } from "./chat-template.js";
 import { EncodingThread } from "./encoding-thread.js";
 import { loadLibrary } from "./library.js";
 import { Pipeline } from "./pipeline.js";
 import { checkTokenizerJson, type TokenizerJson } from "./tokenizer-json.js";
+import { withinTime } from "./within-time.js";
 
 /** Text up to this many characters is encoded on the calling thread, which takes a few milliseconds. */
 const shortText = 10_000;
 /** The characters of short texts that are encoded before the event loop gets a turn. */
 const charactersPerTurn = 100_000;
-/** The milliseconds that a tokenizer with its own patterns may block the thread in `encode` or `decode`. */
-const longestHold = 1000;
 const highestToken = 2 ** 31 - 1;
 
 const encodeOptions = v.strictObject({ signal: longCall.signal });
@@ -23,6 +22,8 @@ export class Tokenizer {
   readonly #pipeline: Pipeline;
   readonly #thread: EncodingThread;
   #charactersOfTurn = 0;
+  /** @internal The chat template of the tokenizer's files. */
+  readonly chatTemplate: ChatTemplate | undefined;
 
   /** @internal Use `createTokenizer`. */
   constructor(
@@ -33,6 +34,7 @@ export class Tokenizer {
   ) {
     this.#pipeline = pipeline;
     this.#thread = new EncodingThread(json, name);
+    this.chatTemplate = json.chat_template;
   }
 
   /**
@@ -97,6 +99,11 @@ export class Tokenizer {
     return this.#run("decode tokens", () => this.#pipeline.decode(ids));
   }
 
+  /** @internal Returns the bytes of a token's text in UTF-8. They may be a part of a character. */
+  bytesOf(token: number): Uint8Array {
+    return this.#run("decode tokens", () => this.#pipeline.bytesOf(token));
+  }
+
   /** Runs work of the pipeline, with a time limit if the tokenizer's own patterns could run without end. */
   #run<Value>(what: string, work: () => Value): Value {
     try {
@@ -109,13 +116,6 @@ export class Tokenizer {
       );
     }
   }
-}
-
-/** Runs work with a time limit. The limit also interrupts regular expressions. */
-function withinTime<Value>(work: () => Value): Value {
-  const { vm } = node;
-  const context = vm.createContext({ work });
-  return vm.runInContext("work()", context, { timeout: longestHold }) as Value;
 }
 
 /**

@@ -204,15 +204,16 @@ std::vector<Generator::Token> Generator::choose(const std::vector<Row*>& rows, c
                                                 Control& control) {
   const StepThreads threads(model_->config(), rows.size());
   std::vector<Chooser> choosers;
-  for (auto* row : rows) choosers.push_back({&row->request->sampling, &row->random});
+  for (auto* row : rows) choosers.push_back({&row->request->sampling, &row->random, row->request->top});
   choices_.choose(model_->unembed(streams), choosers);
   step_ahead(rows, control);
-  const auto choices = choices_.wait();
+  auto choices = choices_.wait();
   std::vector<Token> tokens;
   for (size_t place = 0; place < rows.size(); ++place) {
-    const auto& choice = choices[place];
+    auto& choice = choices[place];
     auto& row = *rows[place];
-    auto& token = tokens.emplace_back(Token{false, choice.token, choice.log_probability, {}});
+    auto& token = tokens.emplace_back(
+        Token{false, choice.token, choice.log_probability, std::move(choice.top), {}});
     if (choice.finite) {
       row.tokens.push_back(choice.token);
     } else {

@@ -25,6 +25,7 @@ class Generator {
     BypassPlan plan;
     int64_t max_new_tokens = 0;
     Sampling sampling;
+    int64_t top = 0;              // the number of most probable tokens to return with each token
     std::vector<uint64_t> seeds;  // a seed for each row, so that its samples do not depend on other rows
   };
   // The next token of a row.
@@ -32,6 +33,7 @@ class Generator {
     bool pending = true;  // the row's prompt is not complete yet: step again; the other fields are unset
     int64_t token = 0;
     float log_probability = 0;     // at temperature 1, over all tokens
+    std::vector<RankedToken> top;  // the most probable tokens, the most probable first
     std::optional<Error> failure;  // NOT_FINITE; the row must then only be removed
   };
 

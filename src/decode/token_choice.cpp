@@ -11,6 +11,44 @@ namespace attention_bypass {
 
 namespace {
 
+int64_t most_of(const std::vector<Chooser>& choosers) {
+  int64_t most = 0;
+  for (const auto& chooser : choosers) most = std::max(most, chooser.top);
+  return most;
+}
+
+// Returns the `count` most probable tokens of each row and their log-probabilities, (2, rows, count), float64,
+// which holds every token and every float32 exactly.
+at::Tensor most_probable(const at::Tensor& logits, int64_t count) {
+  const auto [values, tokens] = logits.topk(count, 1);
+  return at::stack({tokens.to(at::kDouble), (values - logits.logsumexp(1, true)).to(at::kDouble)});
+}
+
+// Returns the first `count` tokens of a row of most_probable on the CPU.
+std::vector<RankedToken> ranked(const at::Tensor& ranks, int64_t row, int64_t count) {
+  std::vector<RankedToken> top;
+  const auto tokens = ranks.accessor<double, 3>();
+  for (int64_t rank = 0; rank < count; ++rank) {
+    top.push_back({static_cast<int64_t>(tokens[0][row][rank]), static_cast<float>(tokens[1][row][rank])});
+  }
+  return top;
+}
+
+void rank_on_host(const at::Tensor& logits, const std::vector<Chooser>& choosers,
+                  std::vector<TokenChoice>& choices) {
+  std::vector<int64_t> rows;
+  for (size_t row = 0; row < choosers.size(); ++row) {
+    if (choosers[row].top > 0) rows.push_back(static_cast<int64_t>(row));
+  }
+  if (rows.empty()) return;
+  const auto ranks =
+      most_probable(logits.index_select(0, at::tensor(rows, at::kLong)), most_of(choosers)).contiguous();
+  for (size_t place = 0; place < rows.size(); ++place) {
+    const auto row = static_cast<size_t>(rows[place]);
+    choices[row].top = ranked(ranks, static_cast<int64_t>(place), choosers[row].top);
+  }
+}
+
 std::vector<TokenChoice> choose_on_host(const at::Tensor& logits, const std::vector<Chooser>& choosers) {
   std::vector<TokenChoice> choices(choosers.size());
   const auto row_logits = [&](size_t row) { return logits[static_cast<int64_t>(row)]; };
@@ -20,7 +58,7 @@ std::vector<TokenChoice> choose_on_host(const at::Tensor& logits, const std::vec
   const auto greedy = logits.argmax(1);
   std::vector<int64_t> tokens;
   for (size_t row = 0; row < choosers.size(); ++row) {
-    const auto& [sampling, random] = choosers[row];
+    const auto& [sampling, random, top] = choosers[row];
     auto& token = choices[row].token;
     token = greedy.const_data_ptr<int64_t>()[row];
     if (!sampling->greedy() && choices[row].finite) {
@@ -33,6 +71,7 @@ std::vector<TokenChoice> choose_on_host(const at::Tensor& logits, const std::vec
   for (size_t row = 0; row < choosers.size(); ++row) {
     choices[row].log_probability = likelihoods.const_data_ptr<float>()[row];
   }
+  rank_on_host(logits, choosers, choices);
   return choices;
 }
 
@@ -75,6 +114,13 @@ void TokenChoices::choose_on_device(const at::Tensor& logits, const std::vector<
   at::gather_out(column, logits.log_softmax(1), 1, tokens_.unsqueeze(1));
   at::amin_out(least_, logits, 1);
   copy_.emplace(result_);
+  rank_on_device(logits, choosers);
+}
+
+void TokenChoices::rank_on_device(const at::Tensor& logits, const std::vector<Chooser>& choosers) {
+  tops_.clear();
+  for (const auto& chooser : choosers) tops_.push_back(chooser.top);
+  if (const auto most = most_of(choosers); most > 0) ranks_.emplace(most_probable(logits, most));
 }
 
 std::vector<TokenChoice> TokenChoices::wait() {
@@ -85,10 +131,12 @@ std::vector<TokenChoice> TokenChoices::wait() {
   const auto* number = reinterpret_cast<const float*>(bytes + 8 * rows);  // NOLINT(*-reinterpret-cast)
   std::vector<TokenChoice> choices;
   for (int64_t row = 0; row < rows; ++row) {
-    choices.push_back(
-        {token[row], number[row], std::isfinite(number[row]) && std::isfinite(number[rows + row])});
+    const bool finite = std::isfinite(number[row]) && std::isfinite(number[rows + row]);
+    auto& choice = choices.emplace_back(TokenChoice{token[row], number[row], finite, {}});
+    if (ranks_) choice.top = ranked(ranks_->wait(), row, tops_[static_cast<size_t>(row)]);
   }
   copy_.reset();
+  ranks_.reset();
   return choices;
 }
 

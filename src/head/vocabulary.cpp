@@ -58,6 +58,45 @@ std::vector<Value> row(const at::Tensor& rows, int64_t index) {
   return result;
 }
 
+// The most probable tokens of chunks of positions, which stay on the device until all are computed.
+class TopTokens {
+ public:
+  explicit TopTokens(int64_t count) : count_(count) {}
+
+  void add(const at::Tensor& log_probabilities) {
+    if (count_ == 0) return;
+    const auto [values, tokens] = log_probabilities.topk(count_, 1);
+    tokens_.add(tokens.flatten());
+    values_.add(values.flatten());
+  }
+  void copy_to(TokenScores& scores) const {
+    if (count_ == 0) return;
+    const auto rows = on_host({tokens_, values_});
+    scores.top_tokens = row<int64_t>(rows, 0);
+    scores.top_log_probabilities = row<float>(rows, 1);
+  }
+
+ private:
+  int64_t count_;
+  Column tokens_, values_;
+};
+
+// Sets the most probable token of each position from the other scores.
+void set_most_probable(TokenScores& scores, const std::vector<int64_t>& targets) {
+  scores.top_tokens = scores.predicted;
+  scores.top_log_probabilities = scores.log_likelihood;
+  for (size_t position = 0; position < targets.size(); ++position) {
+    if (scores.predicted[position] != targets[position]) {
+      scores.top_log_probabilities[position] -= scores.margin[position];
+    }
+  }
+}
+
+// Whether scores are computed by summarize_logits, which gives only the most probable token.
+bool summarizes(const Model& model, const SamplingScheme& scheme, int64_t top) {
+  return scheme.plain() && top <= 1 && can_summarize_logits(model);
+}
+
 at::Tensor scheme_log_likelihood(const at::Tensor& logits, const at::Tensor& target_logits,
                                  const SamplingScheme& scheme) {
   const auto scaled_target = target_logits / scheme.temperature;
@@ -88,21 +127,21 @@ void for_logits(const Model& model, const at::Tensor& hidden, int64_t memory, Co
 
 }  // namespace
 
-int64_t scoring_bytes(const Model& model, const SamplingScheme& scheme, int64_t memory) {
+int64_t scoring_bytes(const Model& model, const SamplingScheme& scheme, int64_t top, int64_t memory) {
   const int64_t hidden = model.config().hidden_size;
   // The positions, and the part of the output embedding that logits are computed from.
   const int64_t summarized = int64_t{3} * positions_at_once * hidden * static_cast<int64_t>(sizeof(float));
-  if (scheme.plain() && can_summarize_logits(model)) return summarized;
+  if (summarizes(model, scheme, top)) return summarized;
   const auto element = static_cast<int64_t>(c10::elementSize(model.dtype()));
   const int64_t embedding = model.offloaded() ? model.config().vocabulary_size * hidden * element : 0;
   return std::max(summarized, embedding + chunks_at_once * chunk_bytes(model, memory));
 }
 
 TokenScores score_tokens(const Model& model, const at::Tensor& hidden, const std::vector<int64_t>& targets,
-                         const SamplingScheme& scheme, int64_t memory, Control& control) {
+                         const SamplingScheme& scheme, int64_t top, int64_t memory, Control& control) {
   const c10::InferenceMode inference;
   TokenScores scores;
-  if (scheme.plain() && can_summarize_logits(model)) {
+  if (summarizes(model, scheme, top)) {
     for (int64_t begin = 0; begin < hidden.size(0); begin += positions_at_once) {
       const int64_t count = std::min(positions_at_once, hidden.size(0) - begin);
       const auto first = targets.begin() + begin;
@@ -114,11 +153,13 @@ TokenScores score_tokens(const Model& model, const at::Tensor& hidden, const std
       append(scores.margin, summary.margin);
     }
     scores.scheme_log_likelihood = scores.log_likelihood;
+    if (top == 1) set_most_probable(scores, targets);
     return scores;
   }
   if (targets.empty()) return scores;
   const auto all = to_device(targets, model.device());
   std::vector<Column> columns(5);
+  TopTokens most_probable(top);
   for_logits(model, hidden, memory, control, [&](const at::Tensor& logits, int64_t begin, int64_t count) {
     const auto target = all.narrow(0, begin, count).unsqueeze(1);
     const auto target_logits = logits.gather(1, target).squeeze(1);
@@ -128,6 +169,7 @@ TokenScores score_tokens(const Model& model, const at::Tensor& hidden, const std
     const auto log_probabilities = logits.log_softmax(1);
     columns[3].add(log_probabilities.gather(1, target).squeeze(1));
     columns[4].add(log_probabilities.exp().mul_(log_probabilities).sum(1).neg_());
+    most_probable.add(log_probabilities);
   });
   const auto rows = on_host(columns);
   scores.predicted = row<int64_t>(rows, 0);
@@ -135,6 +177,7 @@ TokenScores score_tokens(const Model& model, const at::Tensor& hidden, const std
   scores.scheme_log_likelihood = row<float>(rows, 2);
   scores.log_likelihood = row<float>(rows, 3);
   scores.entropy = row<float>(rows, 4);
+  most_probable.copy_to(scores);
   return scores;
 }
 

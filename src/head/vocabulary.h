@@ -25,19 +25,23 @@ struct TokenScores {
   std::vector<float> scheme_log_likelihood;  // log p(target) under the sampling scheme
   std::vector<float> margin;                 // the target's logit minus the greatest of the others
   std::vector<int64_t> predicted;            // argmax p; the lowest id of equal ones
+  // The most probable tokens at each position, the most probable first, as many as were requested, and their
+  // log p.
+  std::vector<int64_t> top_tokens;
+  std::vector<float> top_log_probabilities;
 
   // Returns the first position whose logits are NaN or infinite.
   std::optional<size_t> not_finite() const;
 };
 
 // Scores targets (n) from the residual stream at the positions before them (n, hidden size). Logits are
-// computed and reduced in chunks, so the tensor (n, vocabulary) is never allocated. memory: the limit in
-// bytes, of which the chunks take a part.
+// computed and reduced in chunks, so the tensor (n, vocabulary) is never allocated. top: the number of most
+// probable tokens to return for each position. memory: the limit in bytes, of which the chunks take a part.
 TokenScores score_tokens(const Model& model, const at::Tensor& hidden, const std::vector<int64_t>& targets,
-                         const SamplingScheme& scheme, int64_t memory, Control& control);
+                         const SamplingScheme& scheme, int64_t top, int64_t memory, Control& control);
 
 // Returns the maximum number of bytes that score_tokens and best_tokens take.
-int64_t scoring_bytes(const Model& model, const SamplingScheme& scheme, int64_t memory);
+int64_t scoring_bytes(const Model& model, const SamplingScheme& scheme, int64_t top, int64_t memory);
 
 struct BestTokens {
   std::vector<int64_t> tokens;

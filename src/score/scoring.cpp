@@ -21,7 +21,7 @@ constexpr int64_t libtorch_bytes = int64_t{160} << 20;
 // Estimates the maximum memory that rows of a request need.
 class Memory {
  public:
-  explicit Memory(const ScoringRequest& request) : scheme_(request.scheme), decode_(request.decode) {
+  explicit Memory(const ScoringRequest& request) : scheme_(request.scheme), top_(request.top), decode_(request.decode) {
     const auto& scorable = request.scorable;
     size_t sequence = 0;
     for (const auto& row : scorable.packed()) {
@@ -45,7 +45,7 @@ class Memory {
   int64_t fixed(const Model& model, int64_t budget) const {
     const int64_t slice = rows_at_once(model, length_, budget) * length_;
     return libtorch_bytes + model.widened_bytes() + ForwardPass::activation_bytes(model, slice) +
-           scoring_bytes(model, scheme_, budget);
+           scoring_bytes(model, scheme_, top_, budget);
   }
 
   int64_t row_bytes(const Model& model, const PlanTree& tree) const {
@@ -68,6 +68,7 @@ class Memory {
 
   int64_t length_ = 0, scored_ = 0;
   SamplingScheme scheme_;
+  int64_t top_;
   bool decode_;
 };
 
@@ -129,19 +130,22 @@ class PlanBatch {
       targets.insert(targets.end(), targets_.tokens.begin(), targets_.tokens.end());
     }
     const auto scores =
-        score_tokens(model_, at::cat(read), targets, request_.scheme, request_.memory, control);
+        score_tokens(model_, at::cat(read), targets, request_.scheme, request_.top, request_.memory, control);
     if (const auto position = scores.not_finite()) throw_not_finite_at(*position, control);
     std::vector<ScoringResult::Scores> nodes(read.size());
     const auto count = static_cast<std::ptrdiff_t>(targets_.tokens.size());
     for (size_t node = 0; node < nodes.size(); ++node) {
-      const auto part = [begin = static_cast<std::ptrdiff_t>(node) * count, count](const auto& values) {
-        return std::decay_t<decltype(values)>(values.begin() + begin, values.begin() + begin + count);
+      const auto part = [node, count](const auto& values, std::ptrdiff_t width = 1) {
+        const auto begin = values.begin() + static_cast<std::ptrdiff_t>(node) * count * width;
+        return std::decay_t<decltype(values)>(begin, begin + count * width);
       };
       nodes[node].log_likelihood = part(scores.log_likelihood);
       nodes[node].entropy = part(scores.entropy);
       nodes[node].scheme_log_likelihood = part(scores.scheme_log_likelihood);
       nodes[node].margin = part(scores.margin);
       nodes[node].predicted = part(scores.predicted);
+      nodes[node].top_tokens = part(scores.top_tokens, request_.top);
+      nodes[node].top_log_probabilities = part(scores.top_log_probabilities, request_.top);
     }
     return nodes;
   }

@@ -15,6 +15,7 @@ struct ScoringRequest {
   bool decode = false;  // whether sequences are also decoded; requires a row for each sequence
   std::shared_ptr<const std::vector<BypassPlan>> plans;  // shared by all batches of a call
   SamplingScheme scheme;
+  int64_t top = 0;     // the number of most probable tokens to return for each scored token
   int64_t memory = 0;  // the memory limit in bytes, without the weights
 };
 
