@@ -38,7 +38,17 @@ const { version } = JSON.parse(readFileSync(path.join(root, "package.json"), "ut
 
 t.test("help and version", async (t) => {
   const help = await succeed(t, "--help");
-  for (const verb of ["generate", "perplexity", "memorization", "sweep", "recommend", "convert", "download", "setup", "doctor"]) {
+  for (const verb of [
+    "generate",
+    "perplexity",
+    "memorization",
+    "sweep",
+    "recommend",
+    "convert",
+    "download",
+    "setup",
+    "doctor",
+  ]) {
     t.match(help, new RegExp(`^ {2}${verb} `, "m"));
     const ofVerb = await succeed(t, verb, "--help");
     t.match(ofVerb, `Usage: attention-bypass ${verb} `);
