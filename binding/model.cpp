@@ -16,9 +16,9 @@ Napi::Function ModelHandle::define(Napi::Env env) {
       env, "Model",
       {InstanceMethod<&ModelHandle::load>("load"), InstanceMethod<&ModelHandle::widen>("widen"),
        InstanceMethod<&ModelHandle::save>("save"), InstanceMethod<&ModelHandle::weights>("weights"),
-       InstanceMethod<&ModelHandle::saveWeights>("saveWeights"), InstanceMethod<&ModelHandle::logits>("logits"),
-       InstanceMethod<&ModelHandle::attention>("attention"), InstanceMethod<&ModelHandle::diverge>("diverge"),
-       InstanceMethod<&ModelHandle::close>("close")});
+       InstanceMethod<&ModelHandle::saveWeights>("saveWeights"),
+       InstanceMethod<&ModelHandle::logits>("logits"), InstanceMethod<&ModelHandle::attention>("attention"),
+       InstanceMethod<&ModelHandle::diverge>("diverge"), InstanceMethod<&ModelHandle::close>("close")});
 }
 
 ModelHandle::ModelHandle(const Napi::CallbackInfo& info)

@@ -23,11 +23,11 @@ struct ModelConfig {
   // True: attention and MLP of a block both read the stream that enters the block. False: the MLP reads the
   // stream after attention.
   bool parallel_residual = false;
-  bool attention_bias = true;  // whether the attention projections have a bias, for families with both
+  bool attention_bias = true;        // whether the attention projections have a bias, for families with both
   bool zero_attention_bias = false;  // if they have none, build them with biases of zeros
   // For each block and head, whether the head attends only to the token itself. Empty: no head does.
   std::vector<std::vector<bool>> short_circuited;
-  int64_t rotary_size = 0;     // rotated dimensions of each head
+  int64_t rotary_size = 0;  // rotated dimensions of each head
   double rotary_base = 10000;
   double attention_scale = 1;  // factor of the products of queries and keys
 

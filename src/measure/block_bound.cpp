@@ -51,7 +51,8 @@ BlockBound::BlockBound(const Model& model, const Block& block, const BlockNorms&
       visible_(visible.expand({queries_.size(0), -1, -1})) {
   if (block.short_circuited().defined()) {
     const auto own = at::eye(visible.size(0), visible.options()).expand_as(visible_);
-    visible_ = visible_.index_copy(0, block.short_circuited(), own.narrow(0, 0, block.short_circuited().size(0)));
+    visible_ =
+        visible_.index_copy(0, block.short_circuited(), own.narrow(0, 0, block.short_circuited().size(0)));
   }
   const double scale = model.config().attention_scale;
   const auto scores = queries_.matmul(keys_.mT()).mul(scale).masked_fill(visible_.logical_not(), -INFINITY);

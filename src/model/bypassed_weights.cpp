@@ -12,7 +12,8 @@ at::Tensor bypassed_inputs(const AttentionBypass& bypass, int64_t hidden_size) {
   if (bypass.heads.empty()) return at::ones({hidden_size}, at::kBool);
   const auto head_count = std::ssize(bypass.heads);
   auto inputs = at::zeros({head_count, hidden_size / head_count}, at::kBool);
-  for (int64_t head = 0; head < head_count; ++head) inputs[head].fill_(bypass.heads[static_cast<size_t>(head)]);
+  for (int64_t head = 0; head < head_count; ++head)
+    inputs[head].fill_(bypass.heads[static_cast<size_t>(head)]);
   return inputs.flatten();
 }
 

@@ -14,14 +14,12 @@ Attention::Layers attention(ArchitectureBuilder& builder, int64_t block, const s
   const auto joint = builder.transposed_linear(name + ".c_attn", size, 3 * size);
   const auto output = builder.transposed_linear(name + ".c_proj", size, size);
   auto [members, short_circuit] = builder.short_circuit(block);
-  members.insert(
-      members.begin(),
-      {ScriptBuilder::module("c_attn", joint.module()), ScriptBuilder::module("c_proj", output.module()),
-       ScriptBuilder::attribute("heads", builder.config.head_count),
-       ScriptBuilder::attribute("scale", builder.config.attention_scale)});
-  const auto module = builder.script.build(
-      "GPT2Attention", members,
-      R"(
+  members.insert(members.begin(), {ScriptBuilder::module("c_attn", joint.module()),
+                                   ScriptBuilder::module("c_proj", output.module()),
+                                   ScriptBuilder::attribute("heads", builder.config.head_count),
+                                   ScriptBuilder::attribute("scale", builder.config.attention_scale)});
+  const auto module = builder.script.build("GPT2Attention", members,
+                                           R"(
 def split(self, x: Tensor) -> Tensor:
     return x.view([x.size(0), x.size(1), self.heads, -1]).transpose(1, 2)
 
@@ -41,9 +39,9 @@ def forward(self, x: Tensor, rotation: Tensor) -> Tensor:
 
 Architecture build_gpt2(ArchitectureBuilder& builder, Control& control) {
   const auto block = [&builder](int64_t index, const std::string& name) -> LearnedPositions::Block {
-    const Architecture::Block parts = {builder.norm(name + ".ln_1"), attention(builder, index, name + ".attn"),
-                                       builder.norm(name + ".ln_2"),
-                                       builder.mlp(name + ".mlp", "c_fc", "c_proj", true)};
+    const Architecture::Block parts = {
+        builder.norm(name + ".ln_1"), attention(builder, index, name + ".attn"), builder.norm(name + ".ln_2"),
+        builder.mlp(name + ".mlp", "c_fc", "c_proj", true)};
     return {parts,
             builder.block("GPT2Block", {"ln_1", "attn", "ln_2", "mlp"}, parts, parts.attention.module,
                           "rotation: Tensor"),

@@ -22,9 +22,8 @@ Attention::Layers attention(ArchitectureBuilder& builder, int64_t block, const s
       {ScriptBuilder::module("q_proj", queries.module()), ScriptBuilder::module("k_proj", keys.module()),
        ScriptBuilder::module("v_proj", values.module()), ScriptBuilder::module("out_proj", output.module()),
        ScriptBuilder::attribute("heads", builder.config.head_count)});
-  const auto module = builder.script.build(
-      "GPTNeoSelfAttention", members,
-      R"(
+  const auto module = builder.script.build("GPTNeoSelfAttention", members,
+                                           R"(
 def split(self, x: Tensor) -> Tensor:
     return x.view([x.size(0), x.size(1), self.heads, -1]).transpose(1, 2)
 

@@ -25,17 +25,15 @@ Attention::Layers attention(ArchitectureBuilder& builder, int64_t block, const s
   const auto bias = config.attention_bias        ? Bias::stored
                     : config.zero_attention_bias ? Bias::zeros
                                                  : Bias::none;
-  const auto query_key_value = builder.linear(name + ".query_key_value", config.hidden_size,
-                                              3 * config.hidden_size, bias);
-  const auto dense =
-      builder.linear(name + ".dense", config.hidden_size, config.hidden_size, bias);
+  const auto query_key_value =
+      builder.linear(name + ".query_key_value", config.hidden_size, 3 * config.hidden_size, bias);
+  const auto dense = builder.linear(name + ".dense", config.hidden_size, config.hidden_size, bias);
   auto [members, short_circuit] = builder.short_circuit(block);
-  members.insert(members.begin(),
-                 {ScriptBuilder::module("query_key_value", query_key_value.module()),
-                  ScriptBuilder::module("dense", dense.module()), ScriptBuilder::attribute("heads", config.head_count)});
-  const auto module = builder.script.build(
-      "GPTNeoXAttention", members,
-      R"(
+  members.insert(members.begin(), {ScriptBuilder::module("query_key_value", query_key_value.module()),
+                                   ScriptBuilder::module("dense", dense.module()),
+                                   ScriptBuilder::attribute("heads", config.head_count)});
+  const auto module = builder.script.build("GPTNeoXAttention", members,
+                                           R"(
 def rotate(self, x: Tensor, rotation: Tensor) -> Tensor:
     size = rotation.size(-1)
     part = x.narrow(-1, 0, size)

@@ -96,7 +96,8 @@ void NamedWeights::write(const std::string& path, const std::string& header,
     TORCH_INTERNAL_ASSERT(entry != entries_.end(), "expected the name of a weight");
     auto weight = read(entry->second);
     weight = weight.to(at::kCPU, written_type(weight, model_.dtype())).contiguous();
-    sink.sputn(static_cast<const char*>(weight.const_data_ptr()), static_cast<std::streamsize>(weight.nbytes()));
+    sink.sputn(static_cast<const char*>(weight.const_data_ptr()),
+               static_cast<std::streamsize>(weight.nbytes()));
     control.advance(1);
   }
   sink.finish();
