@@ -140,6 +140,8 @@ t.test("figures: the curves with intervals, step 0, and doubled revisions", asyn
   for (const text of ["training step", "exact match", "accuracy, quiz", "no bypass", "100,000", "step2000: weights"]) {
     t.ok(svg.includes(text), text);
   }
+  t.equal(svg.match(/>no bypass</g)?.length, 1, "there is one legend");
+  t.match(svg, /stroke="#999999"[^>]* stroke-dasharray="4,3"/, "chance is drawn");
 });
 
 t.test("sentences and the table", async (t) => {

@@ -44,6 +44,7 @@ export function stepAxis(steps: readonly number[]): StepAxis {
         values: zeroApart ? [zero, ...ticks] : ticks,
         labelExpr: `datum.value < ${first * 0.999} ? '0' : format(datum.value, ',')`,
         labelOverlap: true,
+        labelFlush: false,
         grid: false,
       },
     },

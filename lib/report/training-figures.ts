@@ -40,8 +40,23 @@ function doubledMarks({ doubled }: Frame, labelled: boolean): object[] {
 const chanceLine = (chance: number, title: string) => ({
   data: { values: [{ chance }] },
   mark: { type: "rule", strokeDash: [4, 3], color: "#999999" },
-  encoding: { y: { field: "chance", type: "quantitative", title } },
+  encoding: { x: null, y: { field: "chance", type: "quantitative", title } },
 });
+
+/** Returns the encoding by bypass, with a legend if there are several. */
+const lineOf = ({ lines }: Frame) => ({
+  field: "bypass",
+  type: "nominal",
+  sort: lines,
+  title: null,
+  ...(lines.length === 1 && { legend: null }),
+});
+
+/** Panels at equal distances, whatever their labels are. */
+const stacked = { bounds: "flush", spacing: 42 };
+
+/** So wide that the titles of the panels are in one line. */
+const minExtent = 52;
 
 /** Returns a panel with a line for each bypass and a band for each interval. */
 function panel(
@@ -54,9 +69,8 @@ function panel(
     if (found === undefined || !frame.lines.includes(point.bypass)) return [];
     return [{ at: frame.axis.place(point.step), bypass: point.bypass, ...found }];
   });
-  const bypass = { field: "bypass", type: "nominal", sort: frame.lines, title: null };
-  const legend = frame.lines.length > 1 ? {} : { legend: null };
-  const color = { ...bypass, ...legend, scale: { domain: frame.lines, range: palette } };
+  const bypass = lineOf(frame);
+  const color = { ...bypass, scale: { domain: frame.lines, range: palette } };
   const scale = { domain: [0, 1], nice: false };
   const x = { ...frame.axis.encoding, ...(!y.last && { title: null }) };
   return {
@@ -75,9 +89,9 @@ function panel(
         data: { values },
         mark: { type: "line", point: { filled: true, size: 36 }, strokeWidth: 1.8 },
         encoding: {
-          y: { field: "value", type: "quantitative", title: y.title, axis: percentAxis, scale },
+          y: { field: "value", type: "quantitative", title: y.title, axis: { ...percentAxis, minExtent }, scale },
           color,
-          shape: { ...bypass, ...legend, scale: { domain: frame.lines } },
+          shape: { ...bypass, scale: { domain: frame.lines } },
         },
       },
     ],
@@ -89,7 +103,7 @@ function perplexityPanel(points: readonly Placed[], frame: Frame): object {
   const values = points
     .filter(({ perplexity, bypass }) => perplexity !== undefined && frame.lines.includes(bypass))
     .map(({ step, bypass, perplexity }) => ({ at: frame.axis.place(step), bypass, perplexity }));
-  const bypass = { field: "bypass", type: "nominal", sort: frame.lines, title: null, legend: null };
+  const bypass = lineOf(frame);
   return {
     width,
     height: 110,
@@ -105,7 +119,7 @@ function perplexityPanel(points: readonly Placed[], frame: Frame): object {
             type: "quantitative",
             title: "perplexity",
             scale: { type: "log", nice: true },
-            axis: { tickCount: 4 },
+            axis: { tickCount: 4, minExtent },
           },
           color: { ...bypass, scale: { domain: frame.lines, range: palette } },
           shape: { ...bypass, scale: { domain: frame.lines } },
@@ -171,7 +185,7 @@ function lineFigure(all: OverTraining, points: readonly Placed[], frame: Frame):
       caption:
         `The ${what.join(" and the ")} at each training step, ${bypassed}.` +
         `${accurate ? " The dashed line is chance." : ""} ${captionEnd(frame, all.bypasses.length)}`,
-      spec: { vconcat: panels, spacing: 14 },
+      spec: { vconcat: panels, ...stacked },
     },
   ];
 }
@@ -186,7 +200,7 @@ function taskFigure(all: OverTraining, points: readonly Placed[], frame: Frame):
       title: "Accuracy on each task over training",
       caption: `The accuracy on each task at each training step. Dashed lines are chance. ${captionEnd(frame, all.bypasses.length)}`,
       spec: {
-        spacing: 14,
+        ...stacked,
         vconcat: tasks.map(([name, chance], index) =>
           panel(points, frame, {
             title: name,
