@@ -4,10 +4,9 @@ import { cp, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { type Bypass, embeddedModel, loadModel, type ServeOptions, serve } from "attention-bypass";
 import t from "tap";
-import { finish, start } from "./support/command-line.ts";
 import { fixture, temporaryFolder } from "./support/fixtures.ts";
 import { type Anything, refuses } from "./support/refusals.ts";
-import { eventsOf, metric, post, startServing, until } from "./support/serving.ts";
+import { eventsOf, metric, post, startCommand, startServing, until } from "./support/serving.ts";
 
 t.setTimeout(300_000);
 
@@ -438,16 +437,7 @@ t.test("what serve refuses", async (t) => {
 });
 
 t.test("the command drains at SIGTERM", async (t) => {
-  const child = start(["serve", embeddedModel(), "--bypass", "q1", "--bypass", "0-1", "--port", "0", "--json"]);
-  t.teardown(() => child.kill("SIGKILL"));
-  const result = finish(child);
-  const { url, models } = await new Promise<{ url: string; models: string[] }>((resolve) => {
-    let said = "";
-    child.stdout.on("data", (text) => {
-      said += text;
-      if (said.endsWith("}\n")) resolve(JSON.parse(said));
-    });
-  });
+  const { child, url, models, result } = await startCommand(t, "--bypass", "q1", "--bypass", "0-1");
   t.same(models, ["gpt-neox", "gpt-neox:q1", "gpt-neox:0-1"]);
   const body = { model: "gpt-neox:0-1", prompt: "The", max_tokens: 200, temperature: 0.5, stream: true, seed: 1 };
   const running = post(`${url}/v1/completions`, body);
