@@ -41,7 +41,14 @@ t.test("the official client", async (t) => {
   }
   t.same([text, usage], [generated.text, 10]);
 
-  const endless = await client.completions.create({ model: "tiny", prompt: "The", max_tokens: 250, ...options });
+  const endless = await client.completions.create({
+    model: "tiny",
+    prompt: "The",
+    max_tokens: 250,
+    temperature: 2,
+    n: 40,
+    ...options,
+  });
   const headers = { authorization: "Bearer key" };
   for await (const _ of endless) break;
   const running = () => metric(url, "attention_bypass_running_choices", headers);
@@ -51,11 +58,11 @@ t.test("the official client", async (t) => {
 
   const leaving = new AbortController();
   const whole = client.completions.create(
-    { model: "tiny", prompt: "The", max_tokens: 250, n: 20 },
+    { model: "tiny", prompt: "The", max_tokens: 250, temperature: 2, n: 100 },
     { signal: leaving.signal },
   );
   whole.catch(() => {});
-  t.ok(await until(async () => (await running()) === 20));
+  t.ok(await until(async () => (await running()) === 100));
   leaving.abort();
   await t.rejects(whole);
   t.ok(await until(async () => (await running()) === 0), "nor for who awaited the whole");
