@@ -12,7 +12,7 @@ const parts = {
   "Loading a model":
     "addon/device load-model model families/model-config families/dtype operation/operation hub/options hub/download tokenizer/tokens tokenizer/tokenizer checkpoint/embedded-model convert",
   "The bypass": "bypass/bypass",
-  Generating: "generation/generation scoring/logits",
+  Generating: "generation/generation generation/token-log-probability scoring/log-probabilities scoring/logits",
   "Memorization and perplexity": "metrics/memorization data/samples metrics/perplexity data/text-argument",
   "Tasks and benchmarks": "benchmark/benchmark benchmark/task benchmark/task-definition",
   "The sweep": "sweep/options sweep/result sweep/settings sweep/variants scoring/precision sweep/fingerprint",
@@ -20,6 +20,7 @@ const parts = {
   "Reports and recommendations":
     "report/report report/figure report/tables report/draw report/write-report report/show recommend/recommend recommend/recommendation statistics/bootstrap",
   "Divergence and attention outputs": "measure/divergence measure/attention measure/survey",
+  Serving: "serve serve/options serve/server",
   "The installation": "addon/diagnose addon/libtorch addon/native",
   Errors: "errors/errors",
 };

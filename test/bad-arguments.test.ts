@@ -18,6 +18,7 @@ const hasCuda = ((await diagnose()).runtime?.cudaDevices ?? 0) > 0;
 /** Each call, with good arguments before its options. */
 const calls: Record<string, (options: Anything) => Promise<unknown>> = {
   logits: (options) => model.logits([1, 2], options),
+  logProbabilities: (options) => model.logProbabilities([1, 2], options),
   generate: (options) => model.generate([1, 2], options),
   stream: async (options) => all(model.stream([1, 2], options)),
   perplexity: (options) => model.perplexity([1, 2, 3], options),
@@ -36,6 +37,7 @@ const loads: Record<string, (options: Anything) => Promise<unknown>> = {
 
 const notNumbers = ["2", null, true, {}, [1]];
 const notCounts = [...notNumbers, 0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY];
+const notRanks = [...notNumbers, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY];
 const notStrings = [5, null, true, {}, ["x"]];
 const dtypes = ["float64", "", 32, null, ["float32"]];
 const longCall = { signal: ["x", null, {}, new AbortController()], onProgress: ["x", null, {}, 1] };
@@ -71,6 +73,7 @@ const options: Record<string, Record<string, unknown[]>> = {
     shardSize: notCounts,
   },
   logits: { ...longCall, ...bypass },
+  logProbabilities: { ...longCall, ...bypass, topLogProbabilities: notRanks },
   generate: generation,
   stream: generation,
   perplexity: {

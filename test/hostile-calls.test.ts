@@ -166,6 +166,10 @@ interface Call {
 
 /** Each public call with good arguments. What it is called with in their place must not do any work of length. */
 const calls: Record<string, Call> = {
+  logProbabilities: {
+    call: (...args) => model.logProbabilities(...(args as [Anything])),
+    args: [[[1, 2]], { ...longCall, topLogProbabilities: 2, bypass: mean }],
+  },
   logits: { call: (...args) => model.logits(...(args as [Anything])), args: [[[1, 2]], { ...longCall, bypass: mean }] },
   generate: { call: (...args) => model.generate(...(args as [Anything])), args: [[1, 2], generation] },
   "generate of several": {

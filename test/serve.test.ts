@@ -4,14 +4,15 @@ import { cp, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { type Bypass, embeddedModel, loadModel, type ServeOptions, serve } from "attention-bypass";
 import t from "tap";
-import { finish, start } from "./support/command-line.ts";
 import { fixture, temporaryFolder } from "./support/fixtures.ts";
 import { type Anything, refuses } from "./support/refusals.ts";
-import { eventsOf, metric, post, startServing, until } from "./support/serving.ts";
+import { eventsOf, metric, post, startCommand, startServing, until } from "./support/serving.ts";
 
 t.setTimeout(300_000);
 
 const prompt = "Why was it that";
+/** At this temperature, hardly a choice ends before its last token. */
+const long = { prompt: "The", max_tokens: 250, temperature: 5, seed: 1 };
 const q1: Bypass = { blocks: { quartile: 1 } };
 
 t.test("answers", async (t) => {
@@ -309,7 +310,7 @@ t.test("an API key of the environment", async (t) => {
 
 t.test("the queue and time", async (t) => {
   const { url } = await startServing(t, { limits: { running: 1, queue: 1, seconds: 2 } });
-  const endless = { model: "tiny", prompt: "The", max_tokens: 250, temperature: 0.5 };
+  const endless = { model: "tiny", ...long };
   const first = Array.from({ length: 6 }, () => post(`${url}/v1/completions`, endless));
   const answers = await Promise.all(first);
   const refused = answers.filter(({ status }) => status === 429);
@@ -320,10 +321,10 @@ t.test("the queue and time", async (t) => {
   }
   t.ok(answers.every(({ status }) => [200, 429, 504].includes(status)));
 
-  const slow = await startServing(t, { limits: { seconds: 0.03 } });
-  const late = await post(`${slow.url}/v1/completions`, endless);
+  const slow = await startServing(t, { limits: { seconds: 0.02 } });
+  const late = await post(`${slow.url}/v1/completions`, { ...endless, n: 100 });
   t.same([late.status, late.body.error.code], [504, "timeout"]);
-  const cut = await post(`${slow.url}/v1/completions`, { ...endless, stream: true, logprobs: 5, n: 20 });
+  const cut = await post(`${slow.url}/v1/completions`, { ...endless, stream: true, n: 100 });
   const [, code] = /"code":"(\w+)"/.exec(JSON.stringify(cut.body).replaceAll("\\", "")) ?? [];
   t.equal(code, "timeout", "in the stream, or before it");
   t.notMatch(cut.body, /DONE/);
@@ -331,23 +332,23 @@ t.test("the queue and time", async (t) => {
 });
 
 t.test("closing refuses new requests and waits for running ones", async (t) => {
-  const { url, server, model } = await startServing(t, { drainSeconds: 20 });
-  const body = { model: "tiny", prompt: "The", max_tokens: 200, temperature: 0.5, stream: true, seed: 1 };
+  const { url, server, model } = await startServing(t, { drainSeconds: 60 });
+  const body = { model: "tiny", ...long, n: 12, stream: true };
   const running = post(`${url}/v1/completions`, body);
-  t.ok(await until(async () => (await metric(url, "attention_bypass_running_choices")) === 1));
+  t.ok(await until(async () => (await metric(url, "attention_bypass_running_choices")) > 0));
   const closed = server.close();
   const refused = await post(`${url}/v1/completions`, { model: "tiny", prompt });
   t.equal(refused.status, 503);
   t.match(refused.body, { error: { type: "server_error", code: "shutting_down" } });
   t.ok(Number(refused.headers.get("retry-after")) >= 1);
   t.equal((await fetch(`${url}/health`)).status, 503);
-  t.ok(eventsOf((await running).body).length > 10, "it ran to its end");
+  t.ok(eventsOf((await running).body).length > 200, "it ran to its end");
   await closed;
   await t.rejects(fetch(`${url}/health`));
   t.ok((await model.generate("The", { maxNewTokens: 1 })).text, "the model is not disposed");
 
   const short = await startServing(t, { drainSeconds: 0.05 });
-  const cut = post(`${short.url}/v1/completions`, { ...body, n: 30, stream: false });
+  const cut = post(`${short.url}/v1/completions`, { ...body, n: 100, stream: false });
   t.ok(await until(async () => (await metric(short.url, "attention_bypass_running_choices")) > 0));
   await short.server.close();
   t.equal((await cut).status, 503, "what takes too long is aborted");
@@ -421,6 +422,9 @@ t.test("what serve refuses", async (t) => {
   await refused({ host: "0.0.0.0" }, "ATTENTION_BYPASS_API_KEY");
   await refused({ host: "::" }, "ATTENTION_BYPASS_API_KEY");
   await refused({ port: 70_000 }, "options.port");
+  for (const other of [undefined, null, {}, "models/gpt-neox", { config: {}, stream() {} }]) {
+    await refuses(t, String(other), () => serve(other as never), "INVALID_ARGUMENT", "model");
+  }
   await refused({ name: "a:b" }, "options.name");
   await refused({ apiKey: "" }, "options.apiKey");
   await refused({ limits: { queue: -1 } }, "options.limits.queue");
@@ -438,22 +442,13 @@ t.test("what serve refuses", async (t) => {
 });
 
 t.test("the command drains at SIGTERM", async (t) => {
-  const child = start(["serve", embeddedModel(), "--bypass", "q1", "--bypass", "0-1", "--port", "0", "--json"]);
-  t.teardown(() => child.kill("SIGKILL"));
-  const result = finish(child);
-  const { url, models } = await new Promise<{ url: string; models: string[] }>((resolve) => {
-    let said = "";
-    child.stdout.on("data", (text) => {
-      said += text;
-      if (said.endsWith("}\n")) resolve(JSON.parse(said));
-    });
-  });
+  const { child, url, models, result } = await startCommand(t, "--bypass", "q1", "--bypass", "0-1");
   t.same(models, ["gpt-neox", "gpt-neox:q1", "gpt-neox:0-1"]);
-  const body = { model: "gpt-neox:0-1", prompt: "The", max_tokens: 200, temperature: 0.5, stream: true, seed: 1 };
+  const body = { model: "gpt-neox:0-1", ...long, n: 12, stream: true };
   const running = post(`${url}/v1/completions`, body);
-  t.ok(await until(async () => (await metric(url, "attention_bypass_running_choices")) === 1));
+  t.ok(await until(async () => (await metric(url, "attention_bypass_running_choices")) > 0));
   child.kill("SIGTERM");
-  t.ok(eventsOf((await running).body).length > 10);
+  t.ok(eventsOf((await running).body).length > 200);
   const { exitCode, errors } = await result;
   t.same([exitCode, errors], [0, ""]);
   const { dependencies } = JSON.parse(readFileSync(path.join(import.meta.dirname, "..", "package.json"), "utf8"));

@@ -22,6 +22,7 @@ const callbacks = () => ({ signal: new AbortController().signal, onProgress: () 
 
 /** Good arguments of each method of a model. */
 const methods = {
+  logProbabilities: () => [[row(), row()], { topLogProbabilities: 2, bypass: bypass(), ...callbacks() }],
   logits: () => [[row(), row()], { bypass: bypass(), ...callbacks() }],
   generate: () => [
     "the",
@@ -33,6 +34,7 @@ const methods = {
       seed: 1,
       stop: ["x", 5],
       stopAtEndOfText: true,
+      topLogProbabilities: 2,
       bypass: bypass(),
       ...callbacks(),
     },
@@ -99,8 +101,8 @@ const functions = {
   embeddedModel: () => ["gpt-neox"],
   embeddedMeasures: () => [],
 };
-/** Functions without arguments that inspect the machine, and classes that only the package creates. */
-const leftOut = new Set(["diagnose", "AttentionBypassError", "download", "default", "module.exports"]);
+/** Functions without arguments that inspect the machine or that listen, and classes that only the package creates. */
+const leftOut = new Set(["diagnose", "serve", "AttentionBypassError", "download", "default", "module.exports"]);
 
 let loaded;
 const model = () => (loaded ??= library.loadModel(path.join(process.env.FUZZ_PREPARED, "base"), here));

@@ -212,8 +212,8 @@ std::vector<Generator::Token> Generator::choose(const std::vector<Row*>& rows, c
   for (size_t place = 0; place < rows.size(); ++place) {
     auto& choice = choices[place];
     auto& row = *rows[place];
-    auto& token = tokens.emplace_back(
-        Token{false, choice.token, choice.log_probability, std::move(choice.top), {}});
+    auto& token =
+        tokens.emplace_back(Token{false, choice.token, choice.log_probability, std::move(choice.top), {}});
     if (choice.finite) {
       row.tokens.push_back(choice.token);
     } else {

@@ -17,8 +17,8 @@ int64_t most_of(const std::vector<Chooser>& choosers) {
   return most;
 }
 
-// Returns the `count` most probable tokens of each row and their log-probabilities, (2, rows, count), float64,
-// which holds every token and every float32 exactly.
+// Returns the `count` most probable tokens of each row and their log-probabilities, (2, rows, count),
+// float64, which holds every token and every float32 exactly.
 at::Tensor most_probable(const at::Tensor& logits, int64_t count) {
   const auto [values, tokens] = logits.topk(count, 1);
   return at::stack({tokens.to(at::kDouble), (values - logits.logsumexp(1, true)).to(at::kDouble)});

@@ -25,8 +25,8 @@ struct RankedToken {
 
 struct TokenChoice {
   int64_t token;
-  float log_probability;  // at temperature 1, over all tokens
-  bool finite;            // whether all logits are; otherwise the other fields have no meaning
+  float log_probability;         // at temperature 1, over all tokens
+  bool finite;                   // whether all logits are; otherwise the other fields have no meaning
   std::vector<RankedToken> top;  // the most probable tokens, the most probable first
 };
 

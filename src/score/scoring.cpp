@@ -21,7 +21,8 @@ constexpr int64_t libtorch_bytes = int64_t{160} << 20;
 // Estimates the maximum memory that rows of a request need.
 class Memory {
  public:
-  explicit Memory(const ScoringRequest& request) : scheme_(request.scheme), top_(request.top), decode_(request.decode) {
+  explicit Memory(const ScoringRequest& request)
+      : scheme_(request.scheme), top_(request.top), decode_(request.decode) {
     const auto& scorable = request.scorable;
     size_t sequence = 0;
     for (const auto& row : scorable.packed()) {

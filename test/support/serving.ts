@@ -1,5 +1,7 @@
+import type { ChildProcessWithoutNullStreams } from "node:child_process";
 import { embeddedModel, loadModel, type Model, type ServeOptions, type Server, serve } from "attention-bypass";
 import type { Test } from "tap";
+import { finish, type Result, start } from "./command-line.ts";
 import type { Anything } from "./refusals.ts";
 
 /** The embedded model under the name tiny, also with its first quarter bypassed. */
@@ -18,6 +20,30 @@ export async function startServing(t: Test, options: ServeOptions = {}): Promise
     await model.dispose();
   });
   return { model, server, url: server.url };
+}
+
+/** The command as a process, once it listens. */
+export interface ServingCommand {
+  child: ChildProcessWithoutNullStreams;
+  url: string;
+  models: string[];
+  /** What it has printed at its end. */
+  result: Promise<Result>;
+}
+
+/** Starts `attention-bypass serve` with the embedded model on a free port. */
+export async function startCommand(t: Test, ...args: string[]): Promise<ServingCommand> {
+  const child = start(["serve", embeddedModel(), "--threads", "1", "--port", "0", "--json", ...args]);
+  t.teardown(() => child.kill("SIGKILL"));
+  const result = finish(child);
+  const listening = await new Promise<{ url: string; models: string[] }>((resolve) => {
+    let said = "";
+    child.stdout.on("data", (text) => {
+      said += text;
+      if (said.endsWith("}\n")) resolve(JSON.parse(said));
+    });
+  });
+  return { child, result, ...listening };
 }
 
 export interface Answer {

@@ -57,11 +57,12 @@ const kernel = {
   "index.d.ts": "export declare const display: { svg(text: string): void; html(text: string): void };",
 };
 
-/** Makes a folder one of somebody who has installed this package, and tslab. */
+/** Makes a folder one of somebody who has installed this package, tslab and OpenAI's client. */
 export function addPackage(folder: string): void {
   writeFileSync(path.join(folder, "package.json"), '{ "private": true }');
   mkdirSync(path.join(folder, "node_modules"));
   symlinkSync(root, path.join(folder, "node_modules", "attention-bypass"));
+  symlinkSync(path.join(root, "node_modules", "openai"), path.join(folder, "node_modules", "openai"));
   mkdirSync(path.join(folder, "node_modules", "tslab"));
   for (const [name, text] of Object.entries(kernel))
     writeFileSync(path.join(folder, "node_modules", "tslab", name), text);
