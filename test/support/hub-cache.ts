@@ -63,7 +63,9 @@ export function contents(folder: string): Record<string, string | number> {
   const names = (readdirSync(folder, { recursive: true }) as string[]).sort();
   const found: Record<string, string | number> = {};
   for (const name of names) {
-    const entry = lstatSync(path.join(folder, name));
+    // A running download may have renamed it.
+    const entry = lstatSync(path.join(folder, name), { throwIfNoEntry: false });
+    if (entry === undefined) continue;
     if (entry.isSymbolicLink()) found[name] = readlinkSync(path.join(folder, name));
     else if (entry.isFile()) found[name] = entry.size;
   }
