@@ -30,6 +30,8 @@ export const slowTests = {
   "package.test.ts": "packs, installs and uses the package",
   "python.test.ts": "computes perplexities in Python",
   "report.test.ts": "draws every figure in every format",
+  "serve-clients.test.ts": "64 clients for several seconds",
+  "serve-harness.test.ts": "scores two benchmarks through the server",
   "setup.test.ts": "installs libtorch again and again, as a process",
   "snippets.test.ts": "runs every program and command of the pages",
   "study-gpt-neo.test.ts": "sweeps a trained model",
