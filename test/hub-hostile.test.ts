@@ -1,4 +1,6 @@
 // Hubs that are wrong or hostile: each answer leads to an error with a code, and nothing is written outside the cache.
+
+import { writeFile } from "node:fs/promises";
 import type { ServerResponse } from "node:http";
 import path from "node:path";
 import { download } from "attention-bypass";
@@ -152,4 +154,14 @@ t.test("redirects", async (t) => {
   await t.rejects(download(id, { endpoint: hub.endpoint, token: accepted, cacheFolder }), failed(/not JSON/));
   const authorizations = hub.requests.map(({ authorization }) => authorization);
   t.same(authorizations, [`Bearer ${accepted}`, undefined, undefined]);
+});
+
+t.test("a cache where no folder can be created is an error", async (t) => {
+  const hub = await hubFor(t, { models: { [id]: { revisions: { main: await writeFiles(t, files) } } } });
+  const blocked = await temporaryFolder(t);
+  await writeFile(path.join(blocked, "file"), "");
+  for (const cacheFolder of ["/proc/missing/cache", path.join(blocked, "file", "cache"), path.join(blocked, "file")]) {
+    const options = { endpoint: hub.endpoint, cacheFolder, token: accepted };
+    await t.rejects(download(id, options), { code: "WRITE_FAILED" }, cacheFolder);
+  }
 });

@@ -1,5 +1,6 @@
-import { mkdir, statfs } from "node:fs/promises";
+import { statfs } from "node:fs/promises";
 import { AttentionBypassError, systemCode } from "../errors/errors.js";
+import { makeFolder } from "../files/make-folder.js";
 import { writeFailure } from "../files/output-file.js";
 
 const writeErrorCodes = ["ENOSPC", "EDQUOT", "EFBIG", "EACCES", "EROFS", "EPERM", "ENOTDIR", "EIO", "EEXIST"];
@@ -11,7 +12,7 @@ const gibibytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
  * folder. Throws DISK_FULL, WRITE_FAILED.
  */
 export async function requireSpace(folder: string, bytes: number, variable: string): Promise<void> {
-  await writing(folder, () => mkdir(folder, { recursive: true }));
+  await writing(folder, () => makeFolder(folder));
   const { bavail, bsize } = await statfs(folder);
   if (bavail * bsize < bytes) {
     throw new AttentionBypassError(

@@ -1,10 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { copyFile, mkdir, readdir, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { copyFile, readdir, rename, rm, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { writing } from "../download/disk.js";
 import { lock } from "../download/lock.js";
 import { type DownloadControl, downloadVerified } from "../download/verified-download.js";
 import { systemCode } from "../errors/errors.js";
+import { makeFolder } from "../files/make-folder.js";
 import { fileSize, ifExists, linkedBlob, type ModelCache } from "./cache.js";
 import { fileUrl, type HubFile, requestOptions } from "./listing.js";
 import type { ModelId } from "./model-id.js";
@@ -56,7 +57,7 @@ async function withLock(
   signal: AbortSignal | undefined,
   work: (signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
-  await writing(locks, () => mkdir(locks, { recursive: true }));
+  await writing(locks, () => makeFolder(locks));
   const lost = new AbortController();
   // Not <hash>.lock, which the Python package creates as a file.
   const place = path.join(locks, `${hash}.node`);
@@ -105,7 +106,7 @@ export async function linkBlob(cache: ModelCache, commit: string, file: HubFile)
   const blob = path.join(cache.blobs, file.hash.value);
   if ((await linkedBlob(cache, place)) === file.hash.value) return;
   await writing(place, async () => {
-    await mkdir(path.dirname(place), { recursive: true });
+    await makeFolder(path.dirname(place));
     const temporary = path.join(cache.blobs, `${file.hash.value}.${unique()}.link`);
     try {
       await symlink(path.relative(path.dirname(place), blob), temporary).catch((error: unknown) => {
@@ -123,7 +124,7 @@ export async function linkBlob(cache: ModelCache, commit: string, file: HubFile)
 export async function writeRef({ refs }: ModelCache, revision: string, commit: string): Promise<void> {
   const place = path.join(refs, revision);
   const temporary = `${place}.${unique()}.tmp`;
-  await mkdir(path.dirname(place), { recursive: true });
+  await makeFolder(path.dirname(place));
   try {
     await writeFile(temporary, commit);
     await rename(temporary, place);

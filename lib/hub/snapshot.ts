@@ -1,7 +1,8 @@
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { requireSpace, writing } from "../download/disk.js";
 import { AttentionBypassError, systemCode } from "../errors/errors.js";
+import { makeFolder } from "../files/make-folder.js";
 import { fetchBlob, linkBlob, missingBytes, writeRef } from "./blob.js";
 import { cachedCommit, cachedFiles, fileSize, type ModelCache, modelCache } from "./cache.js";
 import { fetchListing, type HubFile } from "./listing.js";
@@ -51,9 +52,9 @@ const cacheTag = "Signature: 8a477f597d28d172789f06886806bc55\n";
 /** Creates the folders of a model. Backup programs skip a cache with CACHEDIR.TAG. */
 async function createFolders(cache: ModelCache, { cacheFolder }: HubSettings): Promise<void> {
   await writing(cache.folder, async () => {
-    await mkdir(cache.blobs, { recursive: true });
-    await mkdir(cache.snapshots, { recursive: true });
-    await mkdir(cache.refs, { recursive: true });
+    await makeFolder(cache.blobs);
+    await makeFolder(cache.snapshots);
+    await makeFolder(cache.refs);
     await writeFile(path.join(cacheFolder, "CACHEDIR.TAG"), cacheTag, { flag: "wx" }).catch(() => {});
   });
 }

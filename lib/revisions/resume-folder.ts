@@ -1,9 +1,10 @@
 import { existsSync } from "node:fs";
-import { mkdir, readFile, rm } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import * as v from "valibot";
 import { AttentionBypassError, messageOf } from "../errors/errors.js";
 import { reading } from "../errors/validation.js";
+import { makeFolder } from "../files/make-folder.js";
 import { node } from "../files/node.js";
 import { writeFailure, writeOutput } from "../files/output-file.js";
 import { checkSweep } from "../sweep/check-result.js";
@@ -53,7 +54,7 @@ export class ResumeFolder {
    * DISK_FULL, WRITE_FAILED.
    */
   static async open(folder: string, options: Record<string, string>): Promise<ResumeFolder> {
-    await mkdir(folder, { recursive: true }).catch((error: unknown) => {
+    await makeFolder(folder).catch((error: unknown) => {
       throw writeFailure(folder, error);
     });
     const file = path.join(folder, header);

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { cp, mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { cp, readdir, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { cachedLibtorch, cacheFolder, examineLibtorch, type Libtorch } from "../addon/libtorch.js";
 import { requireSpace, writing } from "../download/disk.js";
@@ -9,6 +9,7 @@ import { lock } from "../download/lock.js";
 import { downloadVerified } from "../download/verified-download.js";
 import { AttentionBypassError } from "../errors/errors.js";
 import { invalidArgument } from "../errors/validation.js";
+import { makeFolder } from "../files/make-folder.js";
 import { type OperationOptions, part } from "../operation/operation.js";
 import { fileName, pinnedAs, pinnedFiles } from "./pins.js";
 import { unpack } from "./unpack.js";
@@ -170,7 +171,7 @@ async function install(source: Source, options: SetupOptions): Promise<Libtorch>
   // Left by a killed process: the lock excludes running ones.
   await rm(unfinished, { recursive: true, force: true });
   try {
-    await mkdir(unfinished, { recursive: true });
+    await makeFolder(unfinished);
     await obtain(source, unfinished, options);
     const found = await examineLibtorch("cache", path.join(unfinished, "torch"));
     const [wanted] = options.version.split("+");
@@ -202,7 +203,7 @@ async function install(source: Source, options: SetupOptions): Promise<Libtorch>
  */
 export async function setup(source: Source, options: SetupOptions): Promise<Libtorch> {
   const place = target(options);
-  await writing(path.dirname(place), () => mkdir(path.dirname(place), { recursive: true }));
+  await writing(path.dirname(place), () => makeFolder(path.dirname(place)));
   const release = await lock(place, options);
   try {
     return (await findInstalled(options)) ?? (await install(source, options));

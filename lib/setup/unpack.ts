@@ -1,11 +1,11 @@
 import { createWriteStream } from "node:fs";
-import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
 import yauzl, { type Entry, type ZipFile } from "yauzl";
 import { requireSpace, writing } from "../download/disk.js";
 import { AttentionBypassError } from "../errors/errors.js";
+import { makeFolder } from "../files/make-folder.js";
 import type { OperationOptions } from "../operation/operation.js";
 
 const openZip = promisify<string, yauzl.Options, ZipFile>(yauzl.open);
@@ -71,7 +71,7 @@ export async function unpack(archive: string, folder: string, { signal, onProgre
     for (const { entry, place } of wanted) {
       signal?.throwIfAborted();
       await writing(place, async () => {
-        await mkdir(path.dirname(place), { recursive: true });
+        await makeFolder(path.dirname(place));
         await pipeline(await openEntry(entry), createWriteStream(place), { signal: signal as AbortSignal });
       }).catch((error) => {
         signal?.throwIfAborted();
