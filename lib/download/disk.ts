@@ -12,7 +12,7 @@ const gibibytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
  * folder. Throws DISK_FULL, WRITE_FAILED.
  */
 export async function requireSpace(folder: string, bytes: number, variable: string): Promise<void> {
-  await writing(folder, () => makeFolder(folder));
+  await makeFolder(folder);
   const { bavail, bsize } = await statfs(folder);
   if (bavail * bsize < bytes) {
     throw new AttentionBypassError(

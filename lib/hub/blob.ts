@@ -57,7 +57,7 @@ async function withLock(
   signal: AbortSignal | undefined,
   work: (signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
-  await writing(locks, () => makeFolder(locks));
+  await makeFolder(locks);
   const lost = new AbortController();
   // Not <hash>.lock, which the Python package creates as a file.
   const place = path.join(locks, `${hash}.node`);

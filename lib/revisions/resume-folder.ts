@@ -6,7 +6,7 @@ import { AttentionBypassError, messageOf } from "../errors/errors.js";
 import { reading } from "../errors/validation.js";
 import { makeFolder } from "../files/make-folder.js";
 import { node } from "../files/node.js";
-import { writeFailure, writeOutput } from "../files/output-file.js";
+import { writeOutput } from "../files/output-file.js";
 import { checkSweep } from "../sweep/check-result.js";
 import type { SweepResult } from "../sweep/result.js";
 
@@ -54,9 +54,7 @@ export class ResumeFolder {
    * DISK_FULL, WRITE_FAILED.
    */
   static async open(folder: string, options: Record<string, string>): Promise<ResumeFolder> {
-    await makeFolder(folder).catch((error: unknown) => {
-      throw writeFailure(folder, error);
-    });
+    await makeFolder(folder);
     const file = path.join(folder, header);
     if (!existsSync(file)) {
       await writeOutput(file, `${JSON.stringify({ format, options }, null, 2)}\n`);

@@ -203,7 +203,7 @@ async function install(source: Source, options: SetupOptions): Promise<Libtorch>
  */
 export async function setup(source: Source, options: SetupOptions): Promise<Libtorch> {
   const place = target(options);
-  await writing(path.dirname(place), () => makeFolder(path.dirname(place)));
+  await makeFolder(path.dirname(place));
   const release = await lock(place, options);
   try {
     return (await findInstalled(options)) ?? (await install(source, options));
