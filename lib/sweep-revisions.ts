@@ -54,7 +54,10 @@ const schema = v.strictObject({
   ...loading,
   ...sweepOptions.entries,
   ...hub,
-  revisions: v.union([name, v.pipe(v.array(name), v.nonEmpty())], "a name, a pattern, or an array of at least one"),
+  revisions: v.union(
+    [name, v.pipe(v.array(name), v.nonEmpty())],
+    "a name or a pattern that is not empty, or an array of at least one of these",
+  ),
   means: v.optional(
     v.union(
       [meansSchema, v.function() as v.GenericSchema<(model: Model) => Promise<BypassMeans>>],

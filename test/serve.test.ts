@@ -249,7 +249,7 @@ t.test("answers", async (t) => {
       [{ bypass: { blocks: [99] } }, 400, "bypass", /from 0 to 7/],
       [{ bypass: { blocks: [1, 1] } }, 400, "bypass", /twice/],
       [{ bypass: { heads: { 1: [99] } } }, 400, "bypass", /head/],
-      [{ bypass: "q1" }, 400, null, /bypass/],
+      [{ bypass: "q1" }, 400, "bypass", /bypass/],
       [{ model: "tiny:q1", bypass: q1 }, 400, "bypass", /one bypass/],
     ];
     for (const [body, status, param, said] of wrong) {

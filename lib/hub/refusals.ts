@@ -7,8 +7,6 @@ import type { HubSettings } from "./settings.js";
 /** The URL of a model's page. */
 export const pageOf = ({ endpoint }: HubSettings, id: string) => `${endpoint}/${id}`;
 
-const howToGiveToken = "set HF_TOKEN, or pass options.token";
-
 /**
  * Returns the error for a response of the hub: a missing model or revision, or a missing or refused token; undefined for
  * other failures. The hub names the reason in the headers X-Error-Code and X-Error-Message, and does not tell a missing
@@ -36,7 +34,7 @@ export function refusalOf(
     return new AttentionBypassError(
       "HUB_TOKEN_REFUSED",
       `expected a valid access token for ${id} but ${settings.endpoint} refuses it${said}; create one in ` +
-        `${settings.endpoint}/settings/tokens and ${howToGiveToken}`,
+        `${settings.endpoint}/settings/tokens and ${settings.tokenAdvice}`,
     );
   }
   if (status === 403) {
@@ -46,7 +44,7 @@ export function refusalOf(
     );
   }
   if (reason === "RepoNotFound" || status === 401 || (status === 404 && reason === null)) {
-    const advice = settings.token === undefined ? `; for a private model, ${howToGiveToken}` : "";
+    const advice = settings.token === undefined ? `; for a private model, ${settings.tokenAdvice}` : "";
     return new AttentionBypassError(
       "MODEL_NOT_FOUND",
       `expected the model ${id} on ${settings.endpoint} but there is none that this access may read${advice}`,
@@ -55,12 +53,12 @@ export function refusalOf(
   return undefined;
 }
 
-function gated(id: string, page: string, { token }: HubSettings): AttentionBypassError {
+function gated(id: string, page: string, { token, tokenAdvice }: HubSettings): AttentionBypassError {
   if (token === undefined) {
     return new AttentionBypassError(
       "HUB_TOKEN_MISSING",
       `expected an access token for ${id}, which is a gated model, but there is none; request access in ${page}, then ` +
-        howToGiveToken,
+        tokenAdvice,
     );
   }
   return new AttentionBypassError(

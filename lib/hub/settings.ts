@@ -11,6 +11,8 @@ export interface HubSettings {
   /** Without a slash at the end. */
   readonly endpoint: string;
   readonly token: string | undefined;
+  /** What messages advise for a missing token. */
+  readonly tokenAdvice: string;
   /** Whether no request may be sent. */
   readonly offline: boolean;
 }
@@ -33,8 +35,10 @@ function home(): string {
   return expand(variable("HF_HOME") ?? path.join(cache, "huggingface"));
 }
 
+const withoutImplicitToken = () => isTrue(variable("HF_HUB_DISABLE_IMPLICIT_TOKEN"));
+
 async function findToken(): Promise<string | undefined> {
-  if (isTrue(variable("HF_HUB_DISABLE_IMPLICIT_TOKEN"))) return undefined;
+  if (withoutImplicitToken()) return undefined;
   const given = variable("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")?.trim();
   if (given) return given;
   const file = expand(variable("HF_TOKEN_PATH") ?? path.join(home(), "token"));
@@ -60,6 +64,7 @@ export async function resolveSettings({ cacheFolder, endpoint, token }: HubOptio
     ),
     endpoint: hub.replace(/\/+$/, ""),
     token: access,
+    tokenAdvice: withoutImplicitToken() ? "unset HF_HUB_DISABLE_IMPLICIT_TOKEN and set HF_TOKEN" : "set HF_TOKEN",
     offline: isTrue(variable("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")),
   };
 }

@@ -29,7 +29,8 @@ function toAnswer(error: FastifyError, limits: Limits): ApiError {
   if (statusCode === 413) return new ApiError(413, `expected a body of at most ${limits.bodyBytes} bytes`);
   if (statusCode === 415) return new ApiError(415, "expected a body with the content-type application/json");
   const invalid = code === undefined || code === "FST_ERR_CTP_INVALID_JSON_BODY";
-  return new ApiError(statusCode, invalid ? "expected JSON as the body, without __proto__" : error.message);
+  const expected = "expected valid JSON as the body, without the names __proto__ and constructor.prototype";
+  return new ApiError(statusCode, invalid ? expected : error.message);
 }
 
 /** Creates the HTTP server, whose errors are in OpenAI's form. Throws PACKAGE_MISSING. */

@@ -1,6 +1,6 @@
 import { type Bypass, toPlan } from "../bypass/bypass.js";
 import type { ModelConfig } from "../families/config.js";
-import { ApiError } from "./api-error.js";
+import { ApiError, toApiError } from "./api-error.js";
 
 /** A model in OpenAI's form. */
 interface ListedModel {
@@ -49,7 +49,12 @@ export class ModelNames {
         param: "bypass",
       });
     }
-    toPlan(field, this.config);
+    try {
+      toPlan(field, this.config);
+    } catch (error) {
+      const { status, message, details } = toApiError(error);
+      throw new ApiError(status, message, { ...details, param: "bypass" });
+    }
     return field as Bypass;
   }
 

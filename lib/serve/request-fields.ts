@@ -13,12 +13,14 @@ const isEmpty = (value: unknown) =>
   (Array.isArray(value) && value.length === 0) ||
   (typeof value === "object" && value !== null && Object.keys(value).length === 0);
 
+const unsupported = "since this server does not support it";
+
 /** A field of OpenAI's API that is not supported. Only values that change nothing are accepted. */
 export const neutral = (...accepted: readonly unknown[]) =>
   v.optional(
     v.custom<unknown>(
       (value) => value === null || isEmpty(value) || accepted.includes(value),
-      `${[...accepted, null].map((value) => JSON.stringify(value)).join(" or ")}, since this server does not support it`,
+      `${[...accepted, null].map((value) => JSON.stringify(value)).join(" or ")}, ${unsupported}`,
     ),
   );
 
@@ -84,6 +86,9 @@ export function checkBody<Schema extends v.GenericSchema>(schema: Schema, body: 
   const details = param === undefined ? {} : { param };
   if (issue.type === "strict_object" && issue.expected === "never") {
     throw new ApiError(400, `expected only known fields but received ${param}`, { ...details, code: "unknown_field" });
+  }
+  if (issue.message.endsWith(unsupported)) {
+    throw new ApiError(400, problemOf(issue), { ...details, code: "unsupported_parameter" });
   }
   throw new ApiError(400, param === undefined ? "expected a JSON object as the body" : problemOf(issue), details);
 }
