@@ -1,20 +1,11 @@
 import path from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
-import { stringify } from "csv-stringify/sync";
 import { type Bypass, type BypassMode, type BypassPart, bypassModes, bypassParts } from "../bypass/bypass.js";
 import { AttentionBypassError } from "../errors/errors.js";
 import { requireWritable, writeOutput } from "../files/output-file.js";
 import { type MemorizationMetric, memorizationMetrics } from "../metrics/memorization.js";
-import { createReport } from "../report/report.js";
-import { createTrainingReport } from "../report/training-report.js";
 import { reportFormat, writeReport } from "../report/write-report.js";
-import type { RevisionsResult } from "../revisions/result.js";
-import { revisionsTable } from "../revisions/table.js";
-import { revisionsText } from "../revisions/text.js";
 import type { SweepOptions } from "../sweep/options.js";
-import type { SweepResult } from "../sweep/result.js";
-import { sweepTable } from "../sweep/table.js";
-import { sweepText } from "../sweep/text.js";
 import { type BypassFamily, familyNames, type SweptBlocks } from "../sweep/variants.js";
 import { sweepRevisions } from "../sweep-revisions.js";
 import { meanSamplesOption, parseBlocks, parseHeads, readMeans } from "./bypass-options.js";
@@ -23,10 +14,11 @@ import { readText } from "./input.js";
 import { addMemoryOption, type MemoryOption, toMemory } from "./memory-option.js";
 import { addModelOptions, type ModelOptions, modelHelp, modelOptionNames, openModel } from "./model-options.js";
 import { addJsonOption, type JsonOption, print, printJson } from "./output.js";
-import { type OutputFormat, outputFormat } from "./output-format.js";
+import { outputFormat } from "./output-format.js";
 import { pick } from "./pick.js";
 import { withProgress } from "./progress.js";
 import { suffixesOption, toSamples } from "./sample-options.js";
+import { type Result, toReport, toText } from "./sweep-result.js";
 import { addTaskOptions, type TaskOptions, taskFiles, toTasks } from "./task-options.js";
 import { decimal, namesAmong, wholeNumber } from "./values.js";
 
@@ -94,18 +86,6 @@ function parseFamily(text: string): BypassFamily {
 function swept({ over = [], bypass = [], heads = [] }: Options): { over?: SweptBlocks } {
   const all = [...over, ...bypass, ...heads];
   return all.length > 0 ? { over: all } : {};
-}
-
-/** The result of a sweep, or of one for each revision. */
-type Result = { sweep: SweepResult } | { revisions: RevisionsResult };
-
-function toText(result: Result, format: OutputFormat): string {
-  if ("sweep" in result) {
-    if (format === "json") return `${JSON.stringify(result.sweep, null, 2)}\n`;
-    return format === "csv" ? stringify(sweepTable(result.sweep)) : sweepText(result.sweep);
-  }
-  if (format === "json") return `${JSON.stringify(result.revisions, null, 2)}\n`;
-  return format === "csv" ? stringify(revisionsTable(result.revisions)) : revisionsText(result.revisions);
 }
 
 /** Sweeps one model, or each of the revisions. */
@@ -190,9 +170,7 @@ async function sweep(model: string, options: Options, signal: AbortSignal) {
   // Last, so that a failure to draw a figure does not lose the result.
   if (options.report !== undefined) {
     const name = path.basename(path.resolve(model));
-    const report =
-      "sweep" in result ? createReport(result.sweep, { name }) : createTrainingReport(result.revisions, { name });
-    await writeReport(report, options.report);
+    await writeReport(toReport(result, name), options.report);
   }
 }
 

@@ -14,7 +14,7 @@ import { noBypass, type OverTraining, overTraining, type TrainingPoint } from ".
 import { relativeToBase } from "./remaining.js";
 import { describe, type Report, reportText } from "./report.js";
 import { measuredTable, metricNames, type ReportTable, withInterval } from "./tables.js";
-import { trainingFigures } from "./training-figures.js";
+import { mostLines, trainingFigures } from "./training-figures.js";
 
 /** Options of `createTrainingReport`. */
 export interface TrainingReportOptions {
@@ -65,7 +65,7 @@ function change({ metric, points }: OverTraining, bypass: string): string[] {
 
 function findings(all: OverTraining, result: RevisionsResult): string[] {
   const without = result.revisions.filter(({ step }) => step === undefined).map(({ name }) => name);
-  const bypasses = all.bypasses.length <= 6 ? all.bypasses : [];
+  const bypasses = all.bypasses.length <= mostLines ? all.bypasses : [];
   return [
     ...[noBypass, ...bypasses].flatMap((bypass) => change(all, bypass)),
     ...doubledRevisions(result).map(doubledSentence),
