@@ -1,7 +1,6 @@
 import * as v from "valibot";
 import { loadAddon } from "./addon/addon.js";
 import { chooseDevice, type Device, deviceText } from "./addon/device.js";
-import type { NativeSource } from "./addon/native.js";
 import { writtenName } from "./checkpoint/mark.js";
 import { type ModelSource, openSource } from "./checkpoint/source.js";
 import { checkAgainstTrace } from "./checkpoint/traced-check.js";
@@ -88,16 +87,6 @@ const schema = v.strictObject({
   allowNonFinite: v.optional(v.boolean(), false),
 });
 
-/**
- * The size in bytes up to which a second copy of the weights, in float32, is kept in memory. Reading larger ones from
- * the files for each use costs little compared with their forward passes.
- */
-const heldInFloat32 = 2 ** 28;
-
-function elementCount({ tensors }: NativeSource): number {
-  return tensors.reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0);
-}
-
 /** Returns the parsed tokenizer.json: the chosen one, else that of the archive, else that in the model's folder. */
 export async function tokenizerJson(source: ModelSource, chosen: string | undefined): Promise<object | undefined> {
   if (chosen !== undefined) return readTokenizer(chosen);
@@ -136,9 +125,6 @@ export async function loadModel(path: string, options: LoadModelOptions = {}): P
   const nativeOptions = { device, threads, allowNonFinite };
   const loading = new NativeLoading(addon, toNativeConfig(source.config), source.weights, nativeOptions);
   const { native, exact } = await loading.load({ dtype, offload: checked.offload }, loadOptions);
-  const loadWider = async (wider: "float32" | "float64", offload: boolean) =>
-    (await loading.load({ dtype: wider, offload })).native;
-  const small = !checked.offload && 4 * elementCount(source.weights) <= heldInFloat32;
   // Widening is exact. Weights that were rounded, or that are not in memory, are read from the files again.
   const widens = exact && !checked.offload;
   if (source.traced !== undefined && checked.trust) {
@@ -161,8 +147,8 @@ export async function loadModel(path: string, options: LoadModelOptions = {}): P
     writtenBypasses: source.bypasses.map((bypass) => visible(writtenName(bypass))),
     unchecked: source.unchecked && !checked.trust,
     rounds: dtype !== "float32" && !(exact && arithmetic === "float32"),
-    float32: new LazyModel(() => (widens ? loading.widen(native) : loadWider("float32", !small))),
-    float64: new LazyModel(() => loadWider("float64", true)),
+    float32: new LazyModel(() => (widens ? loading.widen(native) : loading.loadFloat32(checked.offload))),
+    float64: new LazyModel(() => loading.loadFloat64()),
     tokenizer,
     generations: new GenerationBatch(addon, native),
     scores: new ScoringBatch(addon, native, device),

@@ -4,6 +4,16 @@ import { type OperationOptions, run } from "../operation/operation.js";
 type Precision = Pick<NativeLoadOptions, "dtype" | "offload">;
 type Others = Omit<NativeLoadOptions, keyof Precision>;
 
+/**
+ * The size in bytes up to which a second copy of the weights, in float32, is kept in memory. Reading larger ones from
+ * the files for each use costs little compared with their forward passes.
+ */
+const heldInFloat32 = 2 ** 28;
+
+function elementCount({ tensors }: NativeSource): number {
+  return tensors.reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0);
+}
+
 /** Makes native models of one checkpoint. A model that can't be made leaves no thread. */
 export class NativeLoading {
   constructor(
@@ -21,6 +31,17 @@ export class NativeLoading {
       exact = await run(this.addon, operation, (control) => model.load(this.config, this.source, options, control));
     });
     return { native, exact };
+  }
+
+  /** Returns the weights in float32. Small ones stay in memory unless `offload` is set. */
+  async loadFloat32(offload: boolean): Promise<NativeModel> {
+    const large = 4 * elementCount(this.source) > heldInFloat32;
+    return (await this.load({ dtype: "float32", offload: offload || large })).native;
+  }
+
+  /** Returns the weights in float64, read from the files for each use. */
+  async loadFloat64(): Promise<NativeModel> {
+    return (await this.load({ dtype: "float64", offload: true })).native;
   }
 
   /** Returns a model that computes in float32 with the weights of another one, which must be in memory. */
