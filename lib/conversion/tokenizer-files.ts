@@ -1,17 +1,7 @@
 import { copyFile, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { tokenizerFileNames } from "../tokenizer/file-names.js";
 import type { Conversion } from "./conversion.js";
-
-/** The files of a tokenizer in a checkpoint folder. */
-const names = [
-  "tokenizer.json",
-  "tokenizer_config.json",
-  "special_tokens_map.json",
-  "added_tokens.json",
-  "vocab.json",
-  "merges.txt",
-  "chat_template.jinja",
-];
 
 const isFile = (file: string) =>
   stat(file).then(
@@ -32,7 +22,7 @@ export async function writeTokenizer(conversion: Conversion, to: string): Promis
   const { source, tokenizer, tokenizerJson, config } = conversion;
   if (tokenizerJson === undefined) return;
   const folder = tokenizer ?? (source.archive ? undefined : source.folder);
-  if (folder !== undefined && !(await isFile(folder))) return copyFiles(folder, to, names);
+  if (folder !== undefined && !(await isFile(folder))) return copyFiles(folder, to, tokenizerFileNames);
   // This class reads tokenizer.json as it is; the classes of the families make some settings anew.
   const settings = { tokenizer_class: "PreTrainedTokenizerFast", model_max_length: config.contextLength };
   await writeFile(path.join(to, "tokenizer.json"), JSON.stringify(tokenizerJson));

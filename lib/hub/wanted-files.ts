@@ -1,20 +1,11 @@
 import { shardNames } from "../checkpoint/shard-index.js";
 import { AttentionBypassError } from "../errors/errors.js";
 import { quoted } from "../errors/quoted.js";
+import { tokenizerFileNames } from "../tokenizer/file-names.js";
 import type { HubFile, Listing } from "./listing.js";
 
 /** The files of a model besides its weights, in the order of their download. */
-const companions = [
-  "config.json",
-  "generation_config.json",
-  "tokenizer.json",
-  "tokenizer_config.json",
-  "special_tokens_map.json",
-  "added_tokens.json",
-  "vocab.json",
-  "merges.txt",
-  "chat_template.jinja",
-];
+const companions = ["config.json", "generation_config.json", ...tokenizerFileNames];
 
 /** The forms of weights. The first that a model has is downloaded, the others never are. */
 const forms = ["model.safetensors", "pytorch_model.bin", "model.pt"];
