@@ -1,5 +1,5 @@
 // Checkpoint folders that `convert` writes: their files, from every source, what is refused, and what comes on top.
-import { chmod, mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
+import { chmod, cp, mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { inspect } from "node:util";
 import { type Bypass, convert, diagnose, embeddedModel, loadModel } from "attention-bypass";
@@ -165,7 +165,11 @@ t.test("from every source", { skip: withoutPython }, async (t) => {
     t.equal(/unchecked/.test(inspect(model)), name === "traced-neo", `${name}: unchecked`);
     await add(name, fixture(name), bypass);
   }
-  await convert(embeddedModel("gpt-neo"), at("model.pt"), { bypass: { blocks: [0] } });
+  // With a chat template, which the archive keeps.
+  const template = "{% for message in messages %}{{ message.content }}{% endfor %}";
+  await cp(embeddedModel("gpt-neo"), at("chats"), { recursive: true });
+  await writeFile(path.join(at("chats"), "chat_template.jinja"), template);
+  await convert(at("chats"), at("model.pt"), { bypass: { blocks: [0] } });
   await convert(at("model.pt"), at("from-archive"), { format: "checkpoint", bypass });
   await add("from-archive", at("model.pt"), bypass);
   await convert(embeddedModel("gpt-neo"), at("plain"), { format: "checkpoint" });
@@ -183,6 +187,7 @@ t.test("from every source", { skip: withoutPython }, async (t) => {
   }
   t.ok(loaded.filter(({ ids }) => ids).length >= 3, "tokenizers were compared");
   t.same(await readJson(at("from-archive"), "generation_config.json"), { eos_token_id: 0 });
+  t.equal(await readFile(path.join(at("from-archive"), "chat_template.jinja"), "utf8"), template);
   await using both = await loadModel(at("from-archive"), here);
   t.equal(both.notices.length, 2, "both bypasses are told");
   t.match(inspect(both), ", bypass of block 0 (zero) in the weights, bypass of block 1 MLP (zero) in the weights");

@@ -1,5 +1,6 @@
 import { copyFile, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
+import type { ChatTemplate } from "../tokenizer/chat-template.js";
 import { tokenizerFileNames } from "../tokenizer/file-names.js";
 import type { Conversion } from "./conversion.js";
 
@@ -23,8 +24,15 @@ export async function writeTokenizer(conversion: Conversion, to: string): Promis
   if (tokenizerJson === undefined) return;
   const folder = tokenizer ?? (source.archive ? undefined : source.folder);
   if (folder !== undefined && !(await isFile(folder))) return copyFiles(folder, to, tokenizerFileNames);
-  // This class reads tokenizer.json as it is; the classes of the families make some settings anew.
-  const settings = { tokenizer_class: "PreTrainedTokenizerFast", model_max_length: config.contextLength };
-  await writeFile(path.join(to, "tokenizer.json"), JSON.stringify(tokenizerJson));
+  // Other readers of tokenizer.json refuse unknown fields.
+  const { chat_template: chat, ...json } = tokenizerJson as { chat_template?: ChatTemplate };
+  const settings = {
+    // This class reads tokenizer.json as it is; the classes of the families make some settings anew.
+    tokenizer_class: "PreTrainedTokenizerFast",
+    model_max_length: config.contextLength,
+    ...chat?.tokens,
+  };
+  await writeFile(path.join(to, "tokenizer.json"), JSON.stringify(json));
   await writeFile(path.join(to, "tokenizer_config.json"), `${JSON.stringify(settings, null, 2)}\n`);
+  if (chat !== undefined) await writeFile(path.join(to, "chat_template.jinja"), chat.source);
 }
