@@ -2,7 +2,7 @@ import type { Response } from "../download/request.js";
 import { AttentionBypassError } from "../errors/errors.js";
 import { longestMessage, quoted } from "../errors/quoted.js";
 import type { ModelId } from "./model-id.js";
-import type { HubSettings } from "./settings.js";
+import { type HubSettings, tokenAdvice } from "./settings.js";
 
 /** The URL of a model's page. */
 export const pageOf = ({ endpoint }: HubSettings, id: string) => `${endpoint}/${id}`;
@@ -34,7 +34,7 @@ export function refusalOf(
     return new AttentionBypassError(
       "HUB_TOKEN_REFUSED",
       `expected a valid access token for ${id} but ${settings.endpoint} refuses it${said}; create one in ` +
-        `${settings.endpoint}/settings/tokens and ${settings.tokenAdvice}`,
+        `${settings.endpoint}/settings/tokens and ${tokenAdvice()}`,
     );
   }
   if (status === 403) {
@@ -44,7 +44,7 @@ export function refusalOf(
     );
   }
   if (reason === "RepoNotFound" || status === 401 || (status === 404 && reason === null)) {
-    const advice = settings.token === undefined ? `; for a private model, ${settings.tokenAdvice}` : "";
+    const advice = settings.token === undefined ? `; for a private model, ${tokenAdvice()}` : "";
     return new AttentionBypassError(
       "MODEL_NOT_FOUND",
       `expected the model ${id} on ${settings.endpoint} but there is none that this access may read${advice}`,
@@ -53,12 +53,12 @@ export function refusalOf(
   return undefined;
 }
 
-function gated(id: string, page: string, { token, tokenAdvice }: HubSettings): AttentionBypassError {
+function gated(id: string, page: string, { token }: HubSettings): AttentionBypassError {
   if (token === undefined) {
     return new AttentionBypassError(
       "HUB_TOKEN_MISSING",
       `expected an access token for ${id}, which is a gated model, but there is none; request access in ${page}, then ` +
-        tokenAdvice,
+        tokenAdvice(),
     );
   }
   return new AttentionBypassError(

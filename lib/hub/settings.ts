@@ -11,8 +11,6 @@ export interface HubSettings {
   /** Without a slash at the end. */
   readonly endpoint: string;
   readonly token: string | undefined;
-  /** What messages advise for a missing token. */
-  readonly tokenAdvice: string;
   /** Whether no request may be sent. */
   readonly offline: boolean;
 }
@@ -36,6 +34,10 @@ function home(): string {
 }
 
 const withoutImplicitToken = () => isTrue(variable("HF_HUB_DISABLE_IMPLICIT_TOKEN"));
+
+/** Returns what messages advise for a missing or wrong token. */
+export const tokenAdvice = () =>
+  withoutImplicitToken() ? "unset HF_HUB_DISABLE_IMPLICIT_TOKEN and set HF_TOKEN" : "set HF_TOKEN";
 
 async function findToken(): Promise<string | undefined> {
   if (withoutImplicitToken()) return undefined;
@@ -64,7 +66,6 @@ export async function resolveSettings({ cacheFolder, endpoint, token }: HubOptio
     ),
     endpoint: hub.replace(/\/+$/, ""),
     token: access,
-    tokenAdvice: withoutImplicitToken() ? "unset HF_HUB_DISABLE_IMPLICIT_TOKEN and set HF_TOKEN" : "set HF_TOKEN",
     offline: isTrue(variable("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")),
   };
 }
