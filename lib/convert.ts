@@ -63,7 +63,7 @@ const schema = v.strictObject({
 
 type CheckedOptions = v.InferOutput<typeof schema>;
 
-/** Opens the model that was found at `path`, and settles what is written of it. */
+/** Opens the model that was found at `path`, and decides what is written. */
 async function prepare(from: string, path: string, options: CheckedOptions): Promise<Conversion> {
   const { format, bypass, tokenizer, allowNonFinite } = options;
   const source = await openSource(path, { key: options.key });
@@ -118,7 +118,7 @@ async function check(addon: Addon, conversion: Conversion, file: string, options
 /**
  * Converts a model to one TorchScript archive that contains its config and tokenizer, or to a Hugging Face checkpoint
  * folder. `from` is anything that `loadModel` loads. With a bypass, the result is a model of its own: whoever loads it
- * gets the logits of the bypass, and a bypass of a later call comes on top. `loadModel` loads both formats. In Python,
+ * gets the logits of the bypass, and a bypass of a later call applies in addition. `loadModel` loads both formats. In Python,
  * `torch.jit.load(path)(input_ids)` runs an archive, and transformers loads a folder.
  *
  * The file or folder is written atomically: whole or not at all. An existing file is replaced; an existing folder must

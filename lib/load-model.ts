@@ -16,6 +16,7 @@ import { GenerationBatch } from "./session/generation-batch.js";
 import { LazyModel } from "./session/lazy-model.js";
 import { NativeLoading } from "./session/native-loading.js";
 import { ScoringBatch } from "./session/scoring-batch.js";
+import { parseChatTemplate } from "./tokenizer/chat-template.js";
 import { findTokenizer, parseTokenizer, readTokenizer } from "./tokenizer/files.js";
 import { createTokenizer } from "./tokenizer/tokenizer.js";
 
@@ -90,8 +91,11 @@ const schema = v.strictObject({
 /** Returns the parsed tokenizer.json: the chosen one, else that of the archive, else that in the model's folder. */
 export async function tokenizerJson(source: ModelSource, chosen: string | undefined): Promise<object | undefined> {
   if (chosen !== undefined) return readTokenizer(chosen);
-  if (source.tokenizerText !== undefined) return parseTokenizer(source.tokenizerText, "the archive's tokenizer.json");
-  return findTokenizer(source.folder);
+  const { tokenizerText, chatTemplateText } = source;
+  if (tokenizerText === undefined) return findTokenizer(source.folder);
+  const json = parseTokenizer(tokenizerText, "the archive's tokenizer.json");
+  if (chatTemplateText === undefined) return json;
+  return { ...json, chat_template: parseChatTemplate(chatTemplateText, "the archive's chat_template.json") };
 }
 
 /** The completed fraction of loading a model of the hub when its download is complete. */

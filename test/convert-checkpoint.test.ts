@@ -170,6 +170,7 @@ t.test("from every source", { skip: withoutPython }, async (t) => {
   await cp(embeddedModel("gpt-neo"), at("chats"), { recursive: true });
   await writeFile(path.join(at("chats"), "chat_template.jinja"), template);
   await convert(at("chats"), at("model.pt"), { bypass: { blocks: [0] } });
+  t.notOk((await readFile(at("model.pt"))).includes('"chat_template"'), "other readers refuse it in tokenizer.json");
   await convert(at("model.pt"), at("from-archive"), { format: "checkpoint", bypass });
   await add("from-archive", at("model.pt"), bypass);
   await convert(embeddedModel("gpt-neo"), at("plain"), { format: "checkpoint" });

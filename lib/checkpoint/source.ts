@@ -44,6 +44,8 @@ export interface ModelSource {
   notices: string[];
   /** The text of tokenizer.json if an archive contains it. */
   tokenizerText: string | undefined;
+  /** The text of the chat template if an archive contains one. */
+  chatTemplateText: string | undefined;
   /** The folder in which to look for a tokenizer. */
   folder: string;
   /** Whether it is an archive of this package, which contains its config. */
@@ -195,6 +197,7 @@ async function openCheckpoint(
     ...source,
     ...ofMark({ ...mark, unchecked: mark.unchecked || source.traced !== undefined }, source.notices),
     tokenizerText: undefined,
+    chatTemplateText: undefined,
     folder,
     archive: false,
   };
@@ -222,6 +225,7 @@ async function openFile(file: string, options: SourceOptions): Promise<ModelSour
     traced: undefined,
     ...ofMark(mark, source.notices),
     tokenizerText: weights.extra.get("tokenizer.json"),
+    chatTemplateText: weights.extra.get("chat_template.json"),
     folder,
     archive: true,
   };

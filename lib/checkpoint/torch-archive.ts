@@ -16,6 +16,7 @@ const extraLimits = [
   [markName, 2 ** 20],
   ["config.json", 2 ** 20],
   ["tokenizer.json", 64 * 2 ** 20],
+  ["chat_template.json", 2 ** 20],
 ] as const;
 
 /** The content of a zip archive that torch.save or torch.jit.save wrote. */

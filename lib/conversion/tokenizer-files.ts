@@ -18,14 +18,19 @@ export async function copyFiles(from: string, to: string, files: readonly string
   }
 }
 
+/** Returns tokenizer.json without the chat template, since other readers of it refuse unknown fields. */
+export function splitTokenizer(tokenizerJson: object): { chat: ChatTemplate | undefined; json: object } {
+  const { chat_template: chat, ...json } = tokenizerJson as { chat_template?: ChatTemplate };
+  return { chat, json };
+}
+
 /** Writes the tokenizer of a checkpoint: the files of its folder, or the tokenizer.json that was read. */
 export async function writeTokenizer(conversion: Conversion, to: string): Promise<void> {
   const { source, tokenizer, tokenizerJson, config } = conversion;
   if (tokenizerJson === undefined) return;
   const folder = tokenizer ?? (source.archive ? undefined : source.folder);
   if (folder !== undefined && !(await isFile(folder))) return copyFiles(folder, to, tokenizerFileNames);
-  // Other readers of tokenizer.json refuse unknown fields.
-  const { chat_template: chat, ...json } = tokenizerJson as { chat_template?: ChatTemplate };
+  const { chat, json } = splitTokenizer(tokenizerJson);
   const settings = {
     // This class reads tokenizer.json as it is; the classes of the families make some settings anew.
     tokenizer_class: "PreTrainedTokenizerFast",

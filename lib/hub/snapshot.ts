@@ -9,7 +9,7 @@ import { fetchListing, type HubFile } from "./listing.js";
 import { isCommit, type ModelId } from "./model-id.js";
 import type { DownloadOptions } from "./options.js";
 import type { HubSettings } from "./settings.js";
-import { companionPaths, wantedFiles, weightPaths } from "./wanted-files.js";
+import { smallPaths, wantedFiles, weightPaths } from "./wanted-files.js";
 
 /** The folder of a model's files in the cache. */
 export interface Snapshot {
@@ -38,7 +38,7 @@ export async function cachedSnapshot(
   const names = await cachedFiles(cache, commit);
   if (names.size === 0) throw refuse(`there is no snapshot of the commit ${commit}`);
   try {
-    companionPaths(names, folder);
+    smallPaths(names, folder);
     await weightPaths(names, folder, (name) => readFile(path.join(folder, name), "utf8"));
   } catch (error) {
     throw refuse(`the snapshot is not complete: ${(error as Error).message}`, error);

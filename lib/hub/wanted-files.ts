@@ -5,7 +5,7 @@ import { tokenizerFileNames } from "../tokenizer/file-names.js";
 import type { HubFile, Listing } from "./listing.js";
 
 /** The files of a model besides its weights, in the order of their download. */
-const companions = ["config.json", "generation_config.json", ...tokenizerFileNames];
+const smallFiles = ["config.json", "generation_config.json", ...tokenizerFileNames];
 
 /** The forms of weights. The first that a model has is downloaded, the others never are. */
 const forms = ["model.safetensors", "pytorch_model.bin", "model.pt"];
@@ -53,8 +53,8 @@ export async function weightPaths(
 }
 
 /** Returns the files of a model besides its weights. Throws CONFIG_MISSING. */
-export function companionPaths(names: { has(name: string): boolean }, place: string): string[] {
-  if (names.has("config.json")) return companions.filter((name) => names.has(name));
+export function smallPaths(names: { has(name: string): boolean }, place: string): string[] {
+  if (names.has("config.json")) return smallFiles.filter((name) => names.has(name));
   throw new AttentionBypassError(
     "CONFIG_MISSING",
     `expected config.json in ${place} but it has none; give a model in the format of transformers`,
@@ -71,7 +71,7 @@ export async function wantedFiles(
   readIndex: (file: HubFile) => Promise<string>,
 ): Promise<HubFile[]> {
   const file = (name: string) => files.get(name) as HubFile;
-  const others = companionPaths(files, place);
+  const others = smallPaths(files, place);
   const weights = await weightPaths(files, place, (name) => readIndex(file(name)));
   return [...others, ...weights].map(file);
 }

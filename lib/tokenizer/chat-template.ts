@@ -1,10 +1,26 @@
+import * as v from "valibot";
 import { AttentionBypassError, messageOf } from "../errors/errors.js";
+import { validate } from "../errors/validation.js";
 import { withinTime } from "./within-time.js";
 
 /** A chat template of a tokenizer: Jinja's text, and the special tokens that it may name, such as bos_token. */
 export interface ChatTemplate {
   readonly source: string;
   readonly tokens: Readonly<Record<string, string>>;
+}
+
+export const chatTemplate = v.strictObject({ source: v.string(), tokens: v.record(v.string(), v.string()) });
+
+/** Parses a chat template as `convert` writes it into archives. Throws TOKENIZER_INVALID. */
+export function parseChatTemplate(text: string, place: string): ChatTemplate {
+  try {
+    return validate(chatTemplate, JSON.parse(text), place, "TOKENIZER_INVALID");
+  } catch (error) {
+    if (error instanceof AttentionBypassError) throw error;
+    throw new AttentionBypassError("TOKENIZER_INVALID", `expected JSON for ${place} but parsing it failed`, {
+      cause: error,
+    });
+  }
 }
 
 /** A message of a chat. */

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { AttentionBypassError } from "../errors/errors.js";
 import { describe, validate, wholeNumber } from "../errors/validation.js";
 import type { AddedToken } from "./added-tokens.js";
-import type { ChatTemplate } from "./chat-template.js";
+import { type ChatTemplate, chatTemplate } from "./chat-template.js";
 
 /** Limits of a tokenizer.json. Each is several times what published tokenizers need. */
 const highestToken = 2 ** 24;
@@ -61,11 +61,7 @@ const fields = v.looseObject({
   pre_tokenizer: step,
   decoder: step,
   model: v.looseObject({ type: v.nullish(v.string()) }),
-  // Anything else under this name is not ours.
-  chat_template: v.fallback(
-    v.optional(v.strictObject({ source: v.string(), tokens: v.record(v.string(), v.string()) })),
-    undefined,
-  ),
+  chat_template: v.optional(chatTemplate),
 });
 
 function invalid(message: string): AttentionBypassError {
