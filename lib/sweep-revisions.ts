@@ -75,7 +75,7 @@ function valuesFor(entries: object, checked: Checked): object {
 }
 
 /** The options that do not change what is measured. */
-const undetermining = [
+const irrelevant = [
   "signal",
   "onProgress",
   "revisions",
@@ -124,7 +124,7 @@ export async function sweepRevisions<Metric extends MemorizationMetric = Memoriz
   validate(pathText, id, "id");
   const checked = validate(schema, options, "options");
   checked.signal?.throwIfAborted();
-  const determining = Object.entries(checked).filter(([name]) => !undetermining.includes(name));
+  const relevant = Object.entries(checked).filter(([name]) => !irrelevant.includes(name));
   const revisions = await sweepCheckpoints(await findCheckpoints(id, checked), {
     ...rising(checked),
     requested: [checked.revisions].flat(),
@@ -132,7 +132,7 @@ export async function sweepRevisions<Metric extends MemorizationMetric = Memoriz
     resume:
       checked.resume === undefined
         ? undefined
-        : await ResumeFolder.open(checked.resume, hashOptions(Object.fromEntries(determining))),
+        : await ResumeFolder.open(checked.resume, hashOptions(Object.fromEntries(relevant))),
     measure: (folder, resume, operation) => measure(folder, checked, resume, operation),
   });
   const result: RevisionsResult = { format: revisionsFormat, model: id, revisions };
