@@ -43,6 +43,7 @@ export { createTrainingReport, type TrainingReportOptions } from "./report/train
 export { type WriteReportOptions, writeReport } from "./report/write-report.js";
 export type { WeightHash } from "./revisions/checkpoints.js";
 export type { AnyRevisionsResult, RevisionsResult, SweptRevision } from "./revisions/result.js";
+export type { FileHash } from "./scoring/fingerprint.js";
 export type { LogProbabilities, LogProbabilitiesOptions } from "./scoring/log-probabilities.js";
 export type { Logits, LogitsOptions } from "./scoring/logits.js";
 export type { Difference, PrecisionDifference } from "./scoring/precision.js";
@@ -51,7 +52,6 @@ export type { Server } from "./serve/server.js";
 export { serve } from "./serve.js";
 export type { Interval } from "./statistics/bootstrap.js";
 export type { BypassFamily } from "./sweep/families.js";
-export type { FileHash } from "./sweep/fingerprint.js";
 export type { SweepOptions } from "./sweep/options.js";
 export type { RandomSets } from "./sweep/random-sets.js";
 export type { AnySweepResult, SweepResult, SweepScores, SweptVariant } from "./sweep/result.js";

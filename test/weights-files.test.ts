@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import path from "node:path";
 import t, { type Test } from "tap";
 import { openSource } from "../lib/checkpoint/source.ts";
-import { hashFile } from "../lib/sweep/fingerprint.ts";
+import { hashFile } from "../lib/scoring/fingerprint.ts";
 import { copyOf, fixture, temporaryFolder } from "./support/fixtures.ts";
 import * as p from "./support/pickles.ts";
 import { refuses } from "./support/refusals.ts";

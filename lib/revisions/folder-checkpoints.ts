@@ -3,7 +3,7 @@ import path from "node:path";
 import { openSource } from "../checkpoint/source.js";
 import { AttentionBypassError, messageOf } from "../errors/errors.js";
 import type { OperationOptions } from "../operation/operation.js";
-import { hashFile } from "../sweep/fingerprint.js";
+import { hashFile } from "../scoring/fingerprint.js";
 import type { Checkpoint, Checkpoints, WeightHash } from "./checkpoints.js";
 
 /** The checkpoints in a folder, as training scripts write them: a folder for each, such as checkpoint-500. */

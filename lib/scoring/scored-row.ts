@@ -11,6 +11,14 @@ export interface ScoredRow {
   rescore: boolean;
 }
 
+/** The scores of each scored token of a row under one plan. */
+export interface TokenValues {
+  /** The log-probability of the true token under the sampling scheme. -Infinity if it is never sampled. */
+  schemeLogLikelihood: Float32Array;
+  /** 1 if the true token is the most probable one given the true tokens before it, otherwise 0. */
+  predicted: Uint8Array;
+}
+
 /** The scores of one row under one plan, over its scored tokens. Natural logarithms. */
 export interface RowScores {
   /** The number of tokens before the first one that greedy decoding gets wrong. */
@@ -32,4 +40,6 @@ export interface RowScores {
    * not the most probable one.
    */
   margin: number;
+  /** The scores of each token. Only with `ScoringOptions.tokens`. */
+  tokens?: TokenValues;
 }

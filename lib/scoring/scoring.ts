@@ -17,6 +17,8 @@ export interface ScoringOptions extends OperationOptions {
   scheme: SamplingScheme;
   /** The memory budget in bytes, in addition to the weights. */
   memory: number;
+  /** Whether the scores include those of each token. Defaults to false. */
+  tokens?: boolean | undefined;
   /** Scores that are already known, by row index. These rows are not scored again. */
   known?: ReadonlyMap<number, RowScores[]> | undefined;
   /**
@@ -42,7 +44,12 @@ function sum(values: Float32Array, begin: number, end: number): number {
 }
 
 /** Returns the scores of a row whose values begin at the index `begin`. */
-function scoresOf({ tokens, first, decode }: ScoredRow, scores: NativeScores, begin: number): RowScores {
+function scoresOf(
+  { tokens, first, decode }: ScoredRow,
+  scores: NativeScores,
+  begin: number,
+  ofTokens: boolean,
+): RowScores {
   const length = tokens.length - first;
   const end = begin + length;
   const right = (predictions: Int32Array, index: number) => predictions[begin + index] === tokens[first + index];
@@ -61,6 +68,12 @@ function scoresOf({ tokens, first, decode }: ScoredRow, scores: NativeScores, be
     logLikelihood: sum(scores.logLikelihood, begin, end),
     schemeLogLikelihood: sum(scores.schemeLogLikelihood, begin, end),
     margin: scores.margin.subarray(begin, end).reduce((least, value) => Math.min(least, value)),
+    ...(ofTokens && {
+      tokens: {
+        schemeLogLikelihood: scores.schemeLogLikelihood.slice(begin, end),
+        predicted: Uint8Array.from({ length }, (_, index) => Number(right(scores.predicted, index))),
+      },
+    }),
   };
 }
 
@@ -134,7 +147,9 @@ export async function scoreInOwnDtype(
       const at = begin;
       scores.set(
         index,
-        Array.from(result.plans, (plan) => requireFiniteScores(scoresOf(row, plan, at), session)),
+        Array.from(result.plans, (plan) =>
+          requireFiniteScores(scoresOf(row, plan, at, options.tokens === true), session),
+        ),
       );
       begin += row.tokens.length - row.first;
     }

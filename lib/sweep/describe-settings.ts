@@ -1,9 +1,9 @@
-import { packageVersion } from "../addon/addon.js";
 import { type Bypass, type BypassMeans, meanRows } from "../bypass/bypass.js";
+import { hashNumbers, hashRows } from "../scoring/fingerprint.js";
+import { modelSettings } from "../scoring/model-settings.js";
 import type { ScoredRow } from "../scoring/scored-row.js";
 import type { Session } from "../session/session.js";
 import type { BypassFamily } from "./families.js";
-import { hashFile, hashNumbers, hashRows } from "./fingerprint.js";
 import type { Measures } from "./measures.js";
 import type { CheckedSweepOptions } from "./options.js";
 import type { SweepSettings } from "./settings.js";
@@ -34,7 +34,6 @@ export async function describeSettings(
   { samples, control, windows, tasks }: Measures,
   surveyed: readonly ScoredRow[],
 ): Promise<SweepSettings> {
-  const { config, device, dtype, files } = session;
   const pick = <Name extends keyof CheckedSweepOptions>(...names: Name[]) =>
     Object.fromEntries(names.flatMap((name) => (checked[name] === undefined ? [] : [[name, checked[name]]]))) as {
       [Key in Name]?: NonNullable<CheckedSweepOptions[Key]>;
@@ -44,11 +43,8 @@ export async function describeSettings(
     over: withoutMeans(checked.over as SweptBlocks),
     part: checked.part,
     mode: checked.mode as SweptModes,
-    ...(means.length > 0 && { means: means.map((one) => hashNumbers(meanRows(one, config, "means"))) }),
-    device,
-    dtype,
-    versions: { "attention-bypass": packageVersion, libtorch: session.libtorch },
-    model: { config, files: await Promise.all(files.map((file) => hashFile(file, checked.signal))) },
+    ...(means.length > 0 && { means: means.map((one) => hashNumbers(meanRows(one, session.config, "means"))) }),
+    ...(await modelSettings(session, checked.signal)),
     ...(samples.length > 0 && {
       samples: {
         rows: samples.length,

@@ -1,11 +1,9 @@
-import type { ModelConfig } from "../families/config.js";
-import type { Dtype } from "../families/dtype.js";
 import type { MemorizationMetric } from "../metrics/memorization.js";
-import type { FileHash } from "./fingerprint.js";
+import type { ModelSettings } from "../scoring/model-settings.js";
 import type { SweptBlocks, SweptModes, SweptParts } from "./variants.js";
 
 /** The settings of a sweep: everything that determines its measurements. */
-export interface SweepSettings {
+export interface SweepSettings extends ModelSettings {
   /** The option `over` as it was given, without the means of its bypasses. */
   over: SweptBlocks;
   /** The option `part` as it was given. */
@@ -17,24 +15,6 @@ export interface SweepSettings {
    * Absent if no means were given.
    */
   means?: string[];
-  /** The device that the model ran on: "cpu" or "cuda:N". */
-  device: string;
-  /** The dtype of the model's weights. */
-  dtype: Dtype;
-  /** The versions of the software that computed the sweep. */
-  versions: {
-    /** The version of this package. */
-    "attention-bypass": string;
-    /** The version of libtorch with its build, such as "2.13.0+cpu". */
-    libtorch: string;
-  };
-  /** The model that was measured. */
-  model: {
-    /** The model's architecture and sizes. */
-    config: ModelConfig;
-    /** The weight files and their hashes. */
-    files: FileHash[];
-  };
   /** The samples. Absent if none were given. */
   samples?: {
     /** The number of samples. */

@@ -9,10 +9,10 @@ import type { RowScores } from "../scoring/scored-row.js";
 import { defaultMemory } from "../session/memory-budget.js";
 import type { Session } from "../session/session.js";
 import { describeSettings } from "./describe-settings.js";
+import { FinishedRows } from "./finished-rows.js";
 import { readMeasures, toScores } from "./measures.js";
 import { type CheckedSweepOptions, type SweepOptions, sweepOptions } from "./options.js";
 import type { SweepResult } from "./result.js";
-import { ResumeFile } from "./resume-file.js";
 import { type Swept, toVariants } from "./variants.js";
 
 /**
@@ -54,7 +54,7 @@ export async function sweep<Metric extends MemorizationMetric = MemorizationMetr
   const file =
     checked.resume === undefined
       ? undefined
-      : await ResumeFile.open(checked.resume, { ...resumable }, memory, { rows: rows.length, plans: plans.length });
+      : await FinishedRows.open(checked.resume, { ...resumable }, memory, { rows: rows.length, plans: plans.length });
   const budget = file?.memory ?? memory.requested ?? memory.default;
   const scheme = { temperature, topK };
   const compared = session.dtype === "float32" ? 0 : (compareRows ?? Math.ceil(rows.length / 64));
@@ -73,7 +73,7 @@ export async function sweep<Metric extends MemorizationMetric = MemorizationMetr
       ...part(operation, 0, scored),
       scheme,
       memory: budget,
-      known: file?.done,
+      known: file?.scores,
       onOperations,
       onRows: async (indices, done, cost) => {
         const now = performance.now();

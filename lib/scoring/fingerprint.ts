@@ -3,7 +3,7 @@ import { AttentionBypassError } from "../errors/errors.js";
 import type { FileIdentity } from "../files/file-identity.js";
 import { node } from "../files/node.js";
 import { identifyFile, isSameFile, withRegularFile } from "../files/regular-file.js";
-import type { ScoredRow } from "../scoring/scored-row.js";
+import type { ScoredRow } from "./scored-row.js";
 
 /** The name and hash of a file. */
 export interface FileHash {
