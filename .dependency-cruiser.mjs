@@ -22,6 +22,7 @@ export const rooms = [
   "benchmark",
   "measure",
   "sweep",
+  "effects",
   "revisions",
   "serve",
   "recommend",

@@ -80,6 +80,7 @@ class ScorerHandle : public Napi::ObjectWrap<ScorerHandle> {
  private:
   Napi::Value take(const Napi::CallbackInfo& info);
   Napi::Value score(const Napi::CallbackInfo& info);
+  Napi::Value effects(const Napi::CallbackInfo& info);
 
   ScoringRequest request_;
   std::shared_ptr<JobQueue> queue_;

@@ -4,6 +4,7 @@
 
 #include "errors.h"
 #include "handles.h"
+#include "measure/effects.h"
 #include "values.h"
 
 namespace attention_bypass::binding {
@@ -11,7 +12,8 @@ namespace attention_bypass::binding {
 Napi::Function ScorerHandle::define(Napi::Env env) {
   return DefineClass(
       env, "Scorer",
-      {InstanceMethod<&ScorerHandle::take>("take"), InstanceMethod<&ScorerHandle::score>("score")});
+      {InstanceMethod<&ScorerHandle::take>("take"), InstanceMethod<&ScorerHandle::score>("score"),
+       InstanceMethod<&ScorerHandle::effects>("effects")});
 }
 
 ScorerHandle::ScorerHandle(const Napi::CallbackInfo& info)
@@ -38,6 +40,15 @@ Napi::Value ScorerHandle::score(const Napi::CallbackInfo& info) {
   const auto work = [model = model_, request = request_, control = given.control]() -> JobQueue::MakeValue {
     const auto result = attention_bypass::score(**model, request, *control);
     return [result](Napi::Env env) { return to_object(env, result); };
+  };
+  return queue_->submit(info.Env(), work, given.control, given.on_progress);
+}
+
+Napi::Value ScorerHandle::effects(const Napi::CallbackInfo& info) {
+  const Controlled given(info[0]);
+  const auto work = [model = model_, request = request_, control = given.control]() -> JobQueue::MakeValue {
+    const auto effects = measure_effects(**model, request, *control);
+    return [effects](Napi::Env env) { return to_object(env, effects); };
   };
   return queue_->submit(info.Env(), work, given.control, given.on_progress);
 }

@@ -170,6 +170,7 @@ ScoringRequest to_scoring_request(const Napi::Value& value) {
   request.scheme = {to_number(scheme.Get("temperature")), to_integer(scheme.Get("topK"))};
   request.top = to_integer(object.Get("top"));
   request.memory = to_integer(object.Get("memory"));
+  request.effects = object.Get("effects").ToBoolean().Value();
   return request;
 }
 
@@ -251,6 +252,28 @@ Napi::Value to_object(Napi::Env env, const ScoringResult& result) {
   object.Set("plans", plans);
   object.Set("operations", result.operations);
   return object;
+}
+
+static Napi::Value to_object(Napi::Env env, const SuffixSums& sums) {
+  auto object = Napi::Object::New(env);
+  object.Set("logLikelihood", to_float64_array(env, sums.log_likelihood));
+  object.Set("logit", to_float64_array(env, sums.logit));
+  return object;
+}
+
+Napi::Value to_object(Napi::Env env, const std::vector<PlanEffects>& effects) {
+  auto plans = Napi::Array::New(env, effects.size());
+  for (size_t plan = 0; plan < effects.size(); ++plan) {
+    const auto& measured = effects[plan];
+    auto object = Napi::Object::New(env);
+    object.Set("total", to_object(env, measured.total));
+    object.Set("direct", to_object(env, measured.direct));
+    object.Set("frozen", to_object(env, measured.frozen));
+    object.Set("contributions", to_float64_array(env, measured.contributions));
+    object.Set("frozenContributions", to_float64_array(env, measured.frozen_contributions));
+    plans.Set(static_cast<uint32_t>(plan), object);
+  }
+  return plans;
 }
 
 Napi::Value to_object(Napi::Env env, const AttentionSurvey& survey) {

@@ -11,6 +11,7 @@
 #include "decode/sampling.h"
 #include "measure/attention_survey.h"
 #include "measure/divergence.h"
+#include "measure/effects.h"
 #include "model/bypass.h"
 #include "model/loading.h"
 #include "model/named_weights.h"
@@ -40,6 +41,8 @@ Napi::Value to_int32_array(Napi::Env env, const std::vector<int64_t>& values);
 // memory.
 Napi::Value to_float32_array(Napi::Env env, const at::Tensor& tensor);
 Napi::Value to_object(Napi::Env env, const ScoringResult& result);
+// effects: of each plan.
+Napi::Value to_object(Napi::Env env, const std::vector<PlanEffects>& effects);
 Napi::Value to_object(Napi::Env env, const AttentionSurvey& survey);
 // divergences: [row][plan].
 Napi::Value to_object(Napi::Env env, const std::vector<std::vector<Divergence>>& divergences);

@@ -10,6 +10,15 @@ export { type EmbeddedModel, embeddedMeasures, embeddedModel, embeddedModels } f
 export { type ConvertOptions, convert } from "./convert.js";
 export type { SamplePair, SampleRow, Samples } from "./data/samples.js";
 export type { TextFile } from "./data/text-argument.js";
+export type { EffectsOptions } from "./effects/options.js";
+export type {
+  BypassEffects,
+  ContributionChange,
+  Contributions,
+  Effect,
+  EffectsResult,
+  RowEffect,
+} from "./effects/result.js";
 export { AttentionBypassError, type ErrorCode, errorCodes } from "./errors/errors.js";
 export type { Dtype } from "./families/dtype.js";
 export type { FamilyName, ModelConfig } from "./families/model-config.js";

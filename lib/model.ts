@@ -5,6 +5,10 @@ import { benchmarkText } from "./benchmark/text.js";
 import type { Samples } from "./data/samples.js";
 import type { TextFile } from "./data/text-argument.js";
 import { withText } from "./display/text-form.js";
+import { effects } from "./effects/effects.js";
+import type { EffectsOptions } from "./effects/options.js";
+import type { EffectsResult } from "./effects/result.js";
+import { effectsText } from "./effects/text.js";
 import type { ModelConfig } from "./families/config.js";
 import type { Dtype } from "./families/dtype.js";
 import {
@@ -184,6 +188,16 @@ export class Model {
    */
   divergence(tokens: string | Tokens, options: DivergenceOptions): Promise<Divergence> {
     return this.#gate.enter(async () => withText(await divergence(this.#session, tokens, options), divergenceText));
+  }
+
+  /**
+   * Measures the total and the direct effect of one bypass or of several on the suffixes of samples, and how the direct
+   * contribution of each attention and MLP to the logits of the true tokens changes: which parts compensate for the
+   * bypass. All bypasses share one forward pass for each batch. docs/effects.md defines the numbers. Throws what
+   * `scoreMemorization` throws.
+   */
+  effects(samples: Samples, options?: EffectsOptions): Promise<EffectsResult> {
+    return this.#gate.enter(async () => withText(await effects(this.#session, samples, options), effectsText));
   }
 
   /**

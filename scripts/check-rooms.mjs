@@ -18,7 +18,7 @@ const allowed = {
   head: ["base", "model", "product"],
   decode: ["base", "forward", "head", "model"],
   score: ["base", "decode", "forward", "head", "model"],
-  measure: ["base", "forward", "model", "product"],
+  measure: ["base", "forward", "head", "model", "product", "score"],
   trace: ["base", "forward"],
 };
 

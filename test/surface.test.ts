@@ -43,7 +43,7 @@ t.test("the addon is what lib/addon/native.ts says", async (t) => {
     names<NativeGenerator>({ add: true, step: true, remove: true }),
     "Generator",
   );
-  t.same(methods(addon.Scorer as never), names<NativeScorer>({ take: true, score: true }), "Scorer");
+  t.same(methods(addon.Scorer as never), names<NativeScorer>({ take: true, score: true, effects: true }), "Scorer");
   t.same(
     methods(addon.Model as never),
     names<NativeModel>({

@@ -93,6 +93,8 @@ export interface NativeScoringOptions {
   top: number;
   /** The bytes that scoring may use in addition to the weights. */
   memory: number;
+  /** Whether `effects` is called instead of `score`, which needs more memory. Defaults to false. */
+  effects?: boolean;
 }
 
 /** Rows to score in one batch. */
@@ -125,6 +127,30 @@ export interface NativeScoreResult {
   plans: NativeScores[];
   /** The number of floating-point operations of the matrix products. */
   operations: number;
+}
+
+/** Sums over the scored tokens of each row. */
+export interface NativeSuffixSums {
+  logLikelihood: Float64Array;
+  /** The sum of the logits of the true tokens. */
+  logit: Float64Array;
+}
+
+/** The model under one plan; docs/effects.md defines the numbers. */
+export interface NativePlanEffects {
+  /** Everything after a bypassed part is recomputed. */
+  total: NativeSuffixSums;
+  /** Later parts keep the outputs that they have without a bypass. */
+  direct: NativeSuffixSums;
+  /** As `direct`, with the standard deviations of the final norm without a bypass. */
+  frozen: NativeSuffixSums;
+  /**
+   * The contributions to `total.logit` of the embedding, of attention and MLP of each block, and of the final norm's
+   * shift, one row of each after the other.
+   */
+  contributions: Float64Array;
+  /** The same with the standard deviations of the final norm without a bypass. */
+  frozenContributions: Float64Array;
 }
 
 export interface NativeAttentionSurvey {
@@ -233,6 +259,11 @@ export interface NativeScorer {
   take(rows: NativeScoringRows): number;
   /** Scores the batch that `take` has set. */
   score(control?: NativeControl): Promise<NativeScoreResult>;
+  /**
+   * Measures the effects of each plan on the batch that `take` has set. The first plan must bypass nothing, and each row
+   * must be a group.
+   */
+  effects(control?: NativeControl): Promise<NativePlanEffects[]>;
 }
 
 /** Generates tokens for the rows of all calls as one batch. */

@@ -1,4 +1,4 @@
-import type { NativePlan, NativeScores, NativeScoringRows } from "../addon/native.js";
+import type { NativePlan, NativeScorer, NativeScores, NativeScoringRows } from "../addon/native.js";
 import { AttentionBypassError } from "../errors/errors.js";
 import type { Dtype } from "../families/dtype.js";
 import { ask, type OperationOptions, part, run } from "../operation/operation.js";
@@ -112,6 +112,15 @@ function toNative(groups: readonly Group[], rows: readonly ScoredRow[]): NativeS
   };
 }
 
+/** Sets the scorer's next batch: as many of the first groups as fit into its memory. Returns them. */
+export function takeBatch(scorer: NativeScorer, left: readonly Group[], rows: readonly ScoredRow[]): Group[] {
+  const candidates = left.slice(0, batchLength(left, maxRows));
+  return candidates.slice(
+    0,
+    ask(() => scorer.take(toNative(candidates, rows))),
+  );
+}
+
 /**
  * Scores rows under plans in the model's own dtype and returns the scores, [row][plan]. Each batch takes one forward
  * pass for all plans together.
@@ -131,11 +140,7 @@ export async function scoreInOwnDtype(
   const scorer = new addon.Scorer(native, { plans, scheme: options.scheme, top: 0, memory: options.memory });
   let reached = total - tokensOf(left);
   while (left.length > 0) {
-    const candidates = left.slice(0, batchLength(left, maxRows));
-    const batch = candidates.slice(
-      0,
-      ask(() => scorer.take(toNative(candidates, rows))),
-    );
+    const batch = takeBatch(scorer, left, rows);
     left = left.slice(batch.length);
     const to = reached + tokensOf(batch);
     const result = await run(addon, part(options, reached / total, to / total), (control) => scorer.score(control));

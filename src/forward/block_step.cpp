@@ -162,7 +162,7 @@ void BlockStep::attend(const at::Tensor& rows) {
   mixed_ = with_own_values(mixed_, narrowing_.queries ? narrowing_.read(values) : values, heads);
 }
 
-at::Tensor BlockStep::common_attention_output(const CompiledBypass& bypass, bool narrow) {
+at::Tensor BlockStep::attention_output(const CompiledBypass& bypass, bool narrow) {
   if (bypass.attends()) {
     attend({});
     const auto mixed = narrow && !narrowing_.queries && !narrowing_.stream ? narrowing_.read(mixed_) : mixed_;
@@ -179,7 +179,7 @@ at::Tensor BlockStep::common_attention_output(const CompiledBypass& bypass, bool
 }
 
 at::Tensor BlockStep::attention_output(const RowBypasses& bypasses, bool narrow) {
-  if (bypasses.common != nullptr) return common_attention_output(*bypasses.common, narrow);
+  if (bypasses.common != nullptr) return attention_output(*bypasses.common, narrow);
   at::Tensor output;
   if (bypasses.attending_count > 0) {
     attend(bypasses.attending);

@@ -80,6 +80,9 @@ class BlockStep {
   // with another result.
   at::Tensor after(const RowBypasses& bypasses, bool narrow = false, Parts* parts = nullptr);
 
+  // Returns the attention output under a bypass of all rows, on the stream that enters the block. narrow:
+  // only at the positions that are read. Mode mean: (1, 1, hidden size). Undefined for mode zero.
+  at::Tensor attention_output(const CompiledBypass& bypass, bool narrow);
   // Returns the head outputs of attending rows without bypass, (rows, queries, hidden size).
   const at::Tensor& head_outputs();
   // Returns the queries, keys and values of the tokens of this step.
@@ -90,7 +93,6 @@ class BlockStep {
   // Computes the attention of some rows. Undefined: all rows.
   void attend(const at::Tensor& rows);
   at::Tensor attention_output(const RowBypasses& bypasses, bool narrow);
-  at::Tensor common_attention_output(const CompiledBypass& bypass, bool narrow);
   at::Tensor mlp_output(const RowBypasses& bypasses, const at::Tensor& stream);
   at::Tensor mlp(const at::Tensor& stream);
 

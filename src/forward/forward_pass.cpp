@@ -90,7 +90,7 @@ std::vector<at::Tensor> ForwardPass::run(Control& control) {
   const c10::InferenceMode inference;
   streams_.assign(static_cast<size_t>(plans_.tree.nodes()), at::Tensor());
   streams_.front() = model_.embed(rows_.inputs.ids, rows_.inputs.positions);
-  if (observe_) observe_({-1, 0, nullptr, nullptr, {}, streams_.front()});
+  if (observe_) observe_({-1, 0, 0, nullptr, nullptr, {}, streams_.front()});
   if (plans_.tree.narrow_root()) streams_.front() = rows_.read(streams_.front(), 0);
   for (int64_t index = 0; index < plans_.tree.blocks(); ++index) {
     control.check();
@@ -147,7 +147,7 @@ std::vector<at::Tensor> ForwardPass::branches(const Block& block, int64_t index,
     const RowBypasses bypasses(plans_.compiled.at(index, branch.bypass));
     BlockStep::Parts parts;
     results.push_back(step.after(bypasses, branch.narrow, observe_ ? &parts : nullptr));
-    if (observe_) observe_({index, slice.begin, &block, &step, parts, results.back()});
+    if (observe_) observe_({index, branch.node, slice.begin, &block, &step, parts, results.back()});
   }
   return results;
 }

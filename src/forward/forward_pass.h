@@ -41,16 +41,17 @@ class ForwardPass {
   // The state after a block, for some rows under the plans of one node.
   struct Observation {
     int64_t block;  // -1: the embedding before the first block, without weights, step and parts
+    int64_t node;   // of the plan tree, after the block
     int64_t begin;  // the index of the first row
     const Block* weights;
     BlockStep* step;         // the step of these rows
     BlockStep::Parts parts;  // the outputs of the block's parts
-    at::Tensor stream;       // after the block, (rows, length, hidden size)
+    at::Tensor stream;       // after the block, (rows, length or reads, hidden size)
   };
   using Observer = std::function<void(const Observation&)>;
 
-  // cache: stores keys and values if given. observe: called after each block if given; requires a single
-  // plan. at_once: the number of rows that go through a block together; by default as above.
+  // cache: stores keys and values if given. observe: called after each block, for each node, if given.
+  // at_once: the number of rows that go through a block together; by default as above.
   ForwardPass(const Model& model, const Plans& plans, const PassRows& rows, KeyValueCache* cache = nullptr,
               Observer observe = {}, std::optional<int64_t> at_once = {});
 

@@ -43,6 +43,10 @@ class PlanTree {
   int64_t ancestor(int64_t node, int64_t block) const {
     return ancestors_[static_cast<size_t>(block)][static_cast<size_t>(node)];
   }
+  // Returns the node that leaves a block and leads to this node after the last block.
+  int64_t leaving(int64_t node, int64_t block) const {
+    return block + 1 < blocks() ? ancestor(node, block + 1) : node;
+  }
   // Returns whether the stream that enters the first block is narrow.
   bool narrow_root() const { return splits_.front().front().narrow; }
 

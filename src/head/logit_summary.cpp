@@ -242,14 +242,14 @@ void add_target(Totals& into, size_t position, float logit, int64_t token) {
 bool can_summarize_logits(const Model& model) { return !operators_only(model.device()); }
 
 LogitSummary summarize_logits(const Model& model, const at::Tensor& hidden,
-                              const std::vector<int64_t>& targets, Control& control) {
+                              const std::vector<int64_t>& targets, Control& control, bool normed) {
   const c10::InferenceMode inference;
   const int64_t count = hidden.size(0);
   const int64_t vocabulary = model.config().vocabulary_size;
   const bool paired =
       model.dtype() == at::kBFloat16 && hidden.size(1) % 2 == 0 && has_small_products(at::kBFloat16);
   const auto type = paired ? at::kBFloat16 : at::kFloat;
-  const ProductPositions positions(model.final_norm(hidden), type, paired);
+  const ProductPositions positions(normed ? hidden : model.final_norm(hidden), type, paired);
   const Summary summary(positions, targets);
 
   const auto threads = static_cast<int64_t>(at::get_num_threads());

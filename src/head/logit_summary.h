@@ -23,8 +23,9 @@ bool can_summarize_logits(const Model& model);
 
 // Summarizes the logits at positions from their residual stream (n, hidden size). targets: (n) or empty.
 // Logits are computed in tiles that are reduced while they are in the processor's cache, so they are never
-// written to memory. Sums are float32 for every dtype of the model.
+// written to memory. Sums are float32 for every dtype of the model. normed: `hidden` is what the final norm
+// returned.
 LogitSummary summarize_logits(const Model& model, const at::Tensor& hidden,
-                              const std::vector<int64_t>& targets, Control& control);
+                              const std::vector<int64_t>& targets, Control& control, bool normed = false);
 
 }  // namespace attention_bypass

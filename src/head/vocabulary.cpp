@@ -111,7 +111,7 @@ at::Tensor scheme_log_likelihood(const at::Tensor& logits, const at::Tensor& tar
 
 // Calls work(logits, begin, count) for consecutive chunks of positions.
 template <typename Work>
-void for_logits(const Model& model, const at::Tensor& hidden, int64_t memory, Control& control,
+void for_logits(const Model& model, const at::Tensor& hidden, bool normed, int64_t memory, Control& control,
                 const Work& work) {
   const Operations operations(model.config());
   const int64_t row_bytes = model.config().vocabulary_size * static_cast<int64_t>(sizeof(float));
@@ -120,7 +120,8 @@ void for_logits(const Model& model, const at::Tensor& hidden, int64_t memory, Co
   for (int64_t begin = 0; begin < hidden.size(0); begin += chunk) {
     control.check();
     const int64_t count = std::min(chunk, hidden.size(0) - begin);
-    work(model.unembed(hidden.narrow(0, begin, count), output_embedding), begin, count);
+    const auto part = hidden.narrow(0, begin, count);
+    work(model.project(normed ? part : model.final_norm(part), output_embedding), begin, count);
     control.advance(static_cast<double>(count) * operations.head());
   }
 }
@@ -138,7 +139,8 @@ int64_t scoring_bytes(const Model& model, const SamplingScheme& scheme, int64_t 
 }
 
 TokenScores score_tokens(const Model& model, const at::Tensor& hidden, const std::vector<int64_t>& targets,
-                         const SamplingScheme& scheme, int64_t top, int64_t memory, Control& control) {
+                         const SamplingScheme& scheme, int64_t top, int64_t memory, Control& control,
+                         bool normed) {
   const c10::InferenceMode inference;
   TokenScores scores;
   if (summarizes(model, scheme, top)) {
@@ -146,7 +148,7 @@ TokenScores score_tokens(const Model& model, const at::Tensor& hidden, const std
       const int64_t count = std::min(positions_at_once, hidden.size(0) - begin);
       const auto first = targets.begin() + begin;
       const auto summary =
-          summarize_logits(model, hidden.narrow(0, begin, count), {first, first + count}, control);
+          summarize_logits(model, hidden.narrow(0, begin, count), {first, first + count}, control, normed);
       append(scores.predicted, summary.best);
       append(scores.log_likelihood, summary.log_likelihood);
       append(scores.entropy, summary.entropy);
@@ -160,7 +162,7 @@ TokenScores score_tokens(const Model& model, const at::Tensor& hidden, const std
   const auto all = to_device(targets, model.device());
   std::vector<Column> columns(5);
   TopTokens most_probable(top);
-  for_logits(model, hidden, memory, control, [&](const at::Tensor& logits, int64_t begin, int64_t count) {
+  const auto reduce = [&](const at::Tensor& logits, int64_t begin, int64_t count) {
     const auto target = all.narrow(0, begin, count).unsqueeze(1);
     const auto target_logits = logits.gather(1, target).squeeze(1);
     columns[0].add(logits.argmax(1));
@@ -170,7 +172,8 @@ TokenScores score_tokens(const Model& model, const at::Tensor& hidden, const std
     columns[3].add(log_probabilities.gather(1, target).squeeze(1));
     columns[4].add(log_probabilities.exp().mul_(log_probabilities).sum(1).neg_());
     most_probable.add(log_probabilities);
-  });
+  };
+  for_logits(model, hidden, normed, memory, control, reduce);
   const auto rows = on_host(columns);
   scores.predicted = row<int64_t>(rows, 0);
   scores.margin = row<float>(rows, 1);
@@ -200,7 +203,7 @@ BestTokens best_tokens(const Model& model, const at::Tensor& hidden, int64_t mem
     doubts = std::move(summary.doubt);
   } else {
     std::vector<Column> columns(2);
-    for_logits(model, hidden, memory, control, [&](const at::Tensor& logits, int64_t, int64_t) {
+    for_logits(model, hidden, false, memory, control, [&](const at::Tensor& logits, int64_t, int64_t) {
       columns[0].add(logits.argmax(1));
       // If some logit is NaN or infinite, so is the minimum or the maximum.
       const auto [least, greatest] = logits.aminmax(1);

@@ -37,8 +37,10 @@ struct TokenScores {
 // Scores targets (n) from the residual stream at the positions before them (n, hidden size). Logits are
 // computed and reduced in chunks, so the tensor (n, vocabulary) is never allocated. top: the number of most
 // probable tokens to return for each position. memory: the limit in bytes, of which the chunks take a part.
+// normed: `hidden` is what the final norm returned, instead of the residual stream.
 TokenScores score_tokens(const Model& model, const at::Tensor& hidden, const std::vector<int64_t>& targets,
-                         const SamplingScheme& scheme, int64_t top, int64_t memory, Control& control);
+                         const SamplingScheme& scheme, int64_t top, int64_t memory, Control& control,
+                         bool normed = false);
 
 // Returns the maximum number of bytes that score_tokens and best_tokens take.
 int64_t scoring_bytes(const Model& model, const SamplingScheme& scheme, int64_t top, int64_t memory);

@@ -21,6 +21,14 @@ class LayerNorm {
     const auto normed = at::layer_norm(stream, {scale_.size(0)}, scale_, shift_, epsilon_);
     return type_ == normed.scalar_type() ? normed : normed.to(type_);
   }
+  // Returns what the norm multiplies the centred stream by, (..., 1): 1 / its standard deviation.
+  at::Tensor factor(const at::Tensor& stream) const {
+    return at::rsqrt(stream.var({-1}, /*unbiased=*/false, /*keepdim=*/true) + epsilon_);
+  }
+  // Applies the norm with these factors instead of the stream's own.
+  at::Tensor with_factor(const at::Tensor& stream, const at::Tensor& factors) const {
+    return ((stream - stream.mean({-1}, /*keepdim=*/true)) * factors * scale_ + shift_).to(type_);
+  }
   // Returns the same norm with results in another dtype.
   LayerNorm with_results(at::ScalarType type) const { return {module_, epsilon_, type}; }
   at::ScalarType result_type() const { return type_; }

@@ -38,23 +38,25 @@ Model::Model(ModelConfig config, Architecture architecture, const Placement& pla
 }
 
 at::Tensor Model::embed(const at::Tensor& ids, const at::Tensor& positions) const {
+  const auto tokens = embedding_rows(architecture_.token_embedding, ids);
+  if (!architecture_.position_embedding) return tokens;
+  return tokens + embedding_rows(*architecture_.position_embedding, positions);
+}
+
+at::Tensor Model::embedding_rows(const torch::jit::Module& embedding, const at::Tensor& ids) const {
   // The residual stream of half-precision models is float32.
   const auto stream_type = dtype() == at::kDouble ? at::kDouble : at::kFloat;
   const auto rows = [stream_type](const at::Tensor& table, const at::Tensor& indices) {
     const auto found = at::embedding(table, indices);
     return found.scalar_type() == stream_type ? found : found.to(stream_type);
   };
-  auto tokens = [&] {
-    const auto found = architecture_.offloaded.find(architecture_.token_embedding._ivalue().get());
-    if (found == architecture_.offloaded.end()) return rows(weight(architecture_.token_embedding), ids);
-    // Reads only the rows of tokens that occur; ids become indices of these rows.
-    const auto [distinct, indices] = at::_unique(to_host(ids), /*sorted=*/true, /*return_inverse=*/true);
-    const auto* begin = distinct.const_data_ptr<int64_t>();
-    const auto read = found->second.read_rows({begin, begin + distinct.numel()}, dtype());
-    return rows(to_device(read, device()), to_device(indices, device()));
-  }();
-  if (!architecture_.position_embedding) return tokens;
-  return tokens + rows(weight(*architecture_.position_embedding), positions);
+  const auto found = architecture_.offloaded.find(embedding._ivalue().get());
+  if (found == architecture_.offloaded.end()) return rows(weight(embedding), ids);
+  // Reads only the rows of tokens that occur; ids become indices of these rows.
+  const auto [distinct, indices] = at::_unique(to_host(ids), /*sorted=*/true, /*return_inverse=*/true);
+  const auto* begin = distinct.const_data_ptr<int64_t>();
+  const auto read = found->second.read_rows({begin, begin + distinct.numel()}, dtype());
+  return rows(to_device(read, device()), to_device(indices, device()));
 }
 
 Positions Model::positions(const at::Tensor& values) const {
@@ -86,7 +88,12 @@ at::Tensor Model::unembed(const at::Tensor& stream) const {
 
 at::Tensor Model::unembed(const at::Tensor& stream, const at::Tensor& output_embedding) const {
   const c10::InferenceMode inference;
-  return product(final_norm(stream), output_embedding).to(at::kFloat);
+  return project(final_norm(stream), output_embedding);
+}
+
+at::Tensor Model::project(const at::Tensor& normed, const at::Tensor& output_embedding) const {
+  const c10::InferenceMode inference;
+  return product(normed, output_embedding).to(at::kFloat);
 }
 
 std::unique_ptr<Model> Model::in_float32() const {

@@ -47,12 +47,19 @@ class Model {
   const at::Tensor& final_scale() const { return architecture_.final_norm.scale(); }
   // Returns rows begin to begin + count of the output embedding, on the model's device and in its dtype.
   at::Tensor output_embedding(int64_t begin, int64_t count) const;
+  // Returns the rows of the output embedding for these tokens, (..., hidden size), in the dtype of the
+  // stream.
+  at::Tensor output_embedding(const at::Tensor& ids) const {
+    return embedding_rows(architecture_.output_embedding, ids);
+  }
   // Applies the final norm and the output embedding to the residual stream (..., hidden size). Returns logits
   // (..., vocabulary) in float32.
   at::Tensor unembed(const at::Tensor& stream) const;
   // Does this with all rows of the output embedding as an argument, so that an offloaded model reads them
   // only once for several calls.
   at::Tensor unembed(const at::Tensor& stream, const at::Tensor& output_embedding) const;
+  // Applies only the output embedding. normed: what the final norm returned.
+  at::Tensor project(const at::Tensor& normed, const at::Tensor& output_embedding) const;
 
   // Returns a model with the same weights in memory that computes in float32. Results are those of float32
   // weights if exact(). Not for offloaded weights.
@@ -77,6 +84,10 @@ class Model {
   }
 
  private:
+  // Returns the rows of an embedding for these tokens, in the dtype of the stream. Only rows of tokens that
+  // occur are read from the files of offloaded weights.
+  at::Tensor embedding_rows(const torch::jit::Module& embedding, const at::Tensor& ids) const;
+
   ModelConfig config_;
   Placement placement_;
   Architecture architecture_;

@@ -6,72 +6,14 @@
 
 #include "base/transfer.h"
 #include "decode/decoder.h"
-#include "decode/shared_prompts.h"
 #include "forward/forward_pass.h"
 #include "forward/not_finite.h"
+#include "score/scoring_memory.h"
 #include "score/targets.h"
 
 namespace attention_bypass {
 
 namespace {
-
-// The memory of libtorch itself during computation, without tensors.
-constexpr int64_t libtorch_bytes = int64_t{160} << 20;
-
-// Estimates the maximum memory that rows of a request need.
-class Memory {
- public:
-  explicit Memory(const ScoringRequest& request)
-      : scheme_(request.scheme), top_(request.top), decode_(request.decode) {
-    const auto& scorable = request.scorable;
-    size_t sequence = 0;
-    for (const auto& row : scorable.packed()) {
-      int64_t scored = 0;
-      for (size_t member = 0; member < row.begins.size(); ++member, ++sequence) {
-        scored += std::ssize(scorable.sequences[sequence]) - scorable.first[sequence];
-      }
-      length_ = std::max<int64_t>(length_, std::ssize(row.tokens));
-      scored_ = std::max(scored_, scored);
-    }
-  }
-
-  // Returns how many rows fit into the budget in bytes under these plans. May be 0.
-  int64_t rows(const Model& model, const PlanTree& tree, int64_t budget) const {
-    return std::max<int64_t>(0, budget - fixed(model, budget)) / std::max<int64_t>(1, row_bytes(model, tree));
-  }
-
- private:
-  static int64_t hidden(const Model& model) { return model.config().hidden_size; }
-
-  int64_t fixed(const Model& model, int64_t budget) const {
-    const int64_t slice = rows_at_once(model, length_, budget) * length_;
-    return libtorch_bytes + model.widened_bytes() + ForwardPass::activation_bytes(model, slice) +
-           scoring_bytes(model, scheme_, top_, budget);
-  }
-
-  int64_t row_bytes(const Model& model, const PlanTree& tree) const {
-    const auto element = static_cast<int64_t>(model.arithmetic().dtype().itemsize());
-    const int64_t stream = hidden(model) * static_cast<int64_t>(sizeof(float));
-    // Two more streams, since a block writes its output before its input is freed, and the scored positions.
-    const int64_t streams = ((tree.nodes() + 2) * length_ + tree.nodes() * scored_) * stream;
-    if (!decode_) return streams;
-    int64_t attending = 0;
-    for (int64_t block = 0; block < tree.blocks(); ++block) {
-      for (const auto& split : tree.splits(block)) attending += split.attends ? 1 : 0;
-    }
-    const int64_t prompts = attending * length_ * 2 * hidden(model) * element;
-    const bool slots = Decoder::computes_slots(model);
-    const int64_t capacity = slots ? aligned(scored_) : scored_;
-    const int64_t arranged = slots ? SharedPrompts::row_bytes(model, tree, length_) : 0;
-    const int64_t decoded = tree.nodes() * capacity * Decoder::token_bytes(model) + arranged;
-    return prompts + std::max(streams, decoded);
-  }
-
-  int64_t length_ = 0, scored_ = 0;
-  SamplingScheme scheme_;
-  int64_t top_;
-  bool decode_;
-};
 
 // A row under a plan whose greedy decoding continues.
 struct Decoded {
@@ -254,7 +196,7 @@ class PlanBatch {
 int64_t groups_that_fit(const Model& model, const ScoringRequest& request) {
   const int64_t wanted = std::ssize(request.scorable.groups);
   const auto fitting =
-      std::max<int64_t>(1, Memory(request).rows(model, PlanTree(PlanTable(*request.plans)), request.memory));
+      std::max<int64_t>(1, ScoringMemory(request).rows(model, PlanTree(PlanTable(*request.plans))));
   // Parts of equal size, so that the last one is not small and slow.
   const int64_t parts = (wanted + fitting - 1) / fitting;
   return (wanted + parts - 1) / parts;
@@ -262,7 +204,7 @@ int64_t groups_that_fit(const Model& model, const ScoringRequest& request) {
 
 ScoringResult score(const Model& model, const ScoringRequest& request, Control& control) {
   const c10::InferenceMode inference;
-  const Memory memory(request);
+  const ScoringMemory memory(request);
   const auto& plans = *request.plans;
   const auto group = [&plans](size_t begin, size_t count) {
     const auto first = plans.begin() + static_cast<std::ptrdiff_t>(begin);
@@ -271,8 +213,7 @@ ScoringResult score(const Model& model, const ScoringRequest& request, Control& 
   };
   const int64_t wanted = std::ssize(request.scorable.groups);
   size_t together = plans.size();
-  while (together > 1 &&
-         memory.rows(model, PlanTree(PlanTable(group(0, together))), request.memory) < wanted) {
+  while (together > 1 && memory.rows(model, PlanTree(PlanTable(group(0, together)))) < wanted) {
     together = (together + 1) / 2;
   }
   TORCH_INTERNAL_ASSERT(

@@ -12,7 +12,8 @@ namespace attention_bypass {
 
 struct ScoringRequest {
   Scorable scorable;
-  bool decode = false;  // whether sequences are also decoded; requires a row for each sequence
+  bool decode = false;   // whether sequences are also decoded; requires a row for each sequence
+  bool effects = false;  // whether the request is for measure/effects.h, which needs more memory
   std::shared_ptr<const std::vector<BypassPlan>> plans;  // shared by all batches of a call
   SamplingScheme scheme;
   int64_t top = 0;     // the number of most probable tokens to return for each scored token

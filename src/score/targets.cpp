@@ -46,4 +46,14 @@ Targets::Targets(const Scorable& of) : rows(of.packed()) {
   for (size_t token = 0; token < places.size(); ++token) places[token] += row_of_token[token] * most;
 }
 
+std::vector<int64_t> Targets::sequence_of_token() const {
+  std::vector<int64_t> sequences;
+  for (size_t sequence = 0; sequence < offsets.size(); ++sequence) {
+    const bool last = sequence + 1 == offsets.size();
+    sequences.resize(last ? tokens.size() : static_cast<size_t>(offsets[sequence + 1]),
+                     static_cast<int64_t>(sequence));
+  }
+  return sequences;
+}
+
 }  // namespace attention_bypass

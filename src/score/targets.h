@@ -22,6 +22,9 @@ struct Scorable {
 struct Targets {
   explicit Targets(const Scorable& of);
 
+  // Returns the index of the sequence of each token.
+  std::vector<int64_t> sequence_of_token() const;
+
   std::vector<PackedRow> rows;
   std::vector<std::vector<int64_t>>
       columns;  // for each row, the indices of tokens that predict a scored token
