@@ -24,6 +24,7 @@ export const rooms = [
   "sweep",
   "revisions",
   "serve",
+  "selectivity",
   "recommend",
   "report",
   "setup",
