@@ -25,6 +25,7 @@ export const rooms = [
   "effects",
   "revisions",
   "serve",
+  "selectivity",
   "recommend",
   "report",
   "setup",

@@ -19,6 +19,8 @@ export interface SweepSettings extends ModelSettings {
   samples?: {
     /** The number of samples. */
     rows: number;
+    /** The number of suffix tokens of all samples. */
+    suffixTokens: number;
     /** The option `prefixLength`. Absent if it was not given. */
     prefixLength?: number;
     /**
@@ -37,6 +39,8 @@ export interface SweepSettings extends ModelSettings {
   control?: {
     /** The number of control rows. */
     rows: number;
+    /** The number of suffix tokens of all control rows. */
+    suffixTokens: number;
     /** The option `prefixLength`. Absent if it was not given. */
     prefixLength?: number;
     /** The SHA-256 of the control rows, in the same form as that of samples. */
