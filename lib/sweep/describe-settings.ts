@@ -1,5 +1,6 @@
 import { packageVersion } from "../addon/addon.js";
 import { type Bypass, type BypassMeans, meanRows } from "../bypass/bypass.js";
+import type { MemorizationMetric } from "../metrics/memorization-scores.js";
 import type { ScoredRow } from "../scoring/scored-row.js";
 import type { Session } from "../session/session.js";
 import { hashFile, hashNumbers, hashRows } from "./fingerprint.js";
@@ -38,6 +39,7 @@ export async function describeSettings(
     Object.fromEntries(names.flatMap((name) => (checked[name] === undefined ? [] : [[name, checked[name]]]))) as {
       [Key in Name]?: NonNullable<CheckedSweepOptions[Key]>;
     };
+  const measures = (...metrics: MemorizationMetric[]) => metrics.some((metric) => checked.metrics.includes(metric));
   const means = meansOf(checked);
   return {
     over: withoutMeans(checked.over as SweptBlocks),
@@ -56,6 +58,8 @@ export async function describeSettings(
         metrics: checked.metrics,
         temperature: checked.temperature,
         ...pick("topK"),
+        ...(measures("approximateMatch", "sampledMatch") && pick("epsilon")),
+        ...(measures("sampledMatch") && pick("continuations", "seed")),
       },
     }),
     ...(windows.length > 0 && {

@@ -1,6 +1,6 @@
 import type { ModelConfig } from "../families/config.js";
 import type { Dtype } from "../families/dtype.js";
-import type { MemorizationMetric } from "../metrics/memorization.js";
+import type { MemorizationMetric } from "../metrics/memorization-scores.js";
 import type { FileHash } from "./fingerprint.js";
 import type { SweptBlocks, SweptModes, SweptParts } from "./variants.js";
 
@@ -48,10 +48,16 @@ export interface SweepSettings {
     sha256: string;
     /** The memorization metrics that were measured. */
     metrics: readonly MemorizationMetric[];
-    /** The sampling temperature of `extractionProbability`. */
+    /** The sampling temperature of `extractionProbability` and `sampledMatch`. */
     temperature: number;
-    /** The option `topK`, which applies to `extractionProbability`. Absent if it was not given. */
+    /** The option `topK`, which applies to `extractionProbability` and `sampledMatch`. Absent if it was not given. */
     topK?: number;
+    /** The option `epsilon`. Only if `approximateMatch` or `sampledMatch` was measured. */
+    epsilon?: number;
+    /** The option `continuations`. Only if `sampledMatch` was measured. */
+    continuations?: number;
+    /** The option `seed`. Only if `sampledMatch` was measured. */
+    seed?: number;
   };
   /** The text. Absent if none was given. */
   text?: {
