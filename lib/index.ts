@@ -30,14 +30,14 @@ export { type LoadModelOptions, loadModel } from "./load-model.js";
 export type { AttentionOptions, AttentionSurvey, BlockAttention } from "./measure/attention.js";
 export type { BlockDivergence, Divergence, DivergenceOptions } from "./measure/divergence.js";
 export type { SurveyedBlock, SurveyedBypass } from "./measure/survey.js";
+export { type MemorizationOptions, type MemorizationResult, samplesToExtract } from "./metrics/memorization.js";
 export {
+  type DefaultMemorizationMetric,
+  defaultMemorizationMetrics,
   type MemorizationMetric,
-  type MemorizationOptions,
-  type MemorizationResult,
   type MemorizationScores,
   memorizationMetrics,
-  samplesToExtract,
-} from "./metrics/memorization.js";
+} from "./metrics/memorization-scores.js";
 export type { Perplexity, PerplexityOptions } from "./metrics/perplexity.js";
 export type { Model } from "./model.js";
 export type { OperationOptions } from "./operation/operation.js";

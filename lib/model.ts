@@ -21,12 +21,8 @@ import {
 import { type AttentionOptions, type AttentionSurvey, surveyAttention } from "./measure/attention.js";
 import { type Divergence, type DivergenceOptions, divergence } from "./measure/divergence.js";
 import { attentionText, divergenceText } from "./measure/text.js";
-import {
-  type MemorizationMetric,
-  type MemorizationOptions,
-  type MemorizationResult,
-  scoreMemorization,
-} from "./metrics/memorization.js";
+import { type MemorizationOptions, type MemorizationResult, scoreMemorization } from "./metrics/memorization.js";
+import type { DefaultMemorizationMetric, MemorizationMetric } from "./metrics/memorization-scores.js";
 import { type Perplexity, type PerplexityOptions, perplexity } from "./metrics/perplexity.js";
 import { memorizationText } from "./metrics/text.js";
 import { type LogProbabilities, type LogProbabilitiesOptions, logProbabilities } from "./scoring/log-probabilities.js";
@@ -150,7 +146,7 @@ export class Model {
    * file with prefixes and one with suffixes. Throws FILE_NOT_FOUND, SAMPLES_INVALID, PREFIX_TOO_LONG,
    * TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING, CONTEXT_TOO_LONG and the codes of `Bypass`.
    */
-  scoreMemorization<Metric extends MemorizationMetric = MemorizationMetric>(
+  scoreMemorization<Metric extends MemorizationMetric = DefaultMemorizationMetric>(
     samples: Samples,
     options?: MemorizationOptions<Metric>,
   ): Promise<MemorizationResult<Metric>> {
@@ -166,7 +162,7 @@ export class Model {
    * `perplexity` and `benchmark` for each bypass. Throws what these throw, RESUME_FILE_INVALID, RESUME_FILE_MISMATCH
    * and WRITE_FAILED.
    */
-  sweep<Metric extends MemorizationMetric = MemorizationMetric>(
+  sweep<Metric extends MemorizationMetric = DefaultMemorizationMetric>(
     options: SweepOptions<Metric>,
   ): Promise<SweepResult<Metric>> {
     return this.#gate.enter(async () => withText(await sweep(this.#session, options), sweepText));

@@ -5,7 +5,7 @@ import { invalidArgument, pathText, validate } from "./errors/validation.js";
 import { findModel, isOnHub } from "./hub/model-reference.js";
 import { hubEntries } from "./hub/options.js";
 import { type LoadModelOptions, loadModel, loadModelSchema } from "./load-model.js";
-import type { MemorizationMetric } from "./metrics/memorization.js";
+import type { DefaultMemorizationMetric, MemorizationMetric } from "./metrics/memorization-scores.js";
 import type { Model } from "./model.js";
 import { type OperationOptions, part, rising } from "./operation/operation.js";
 import type { Checkpoints } from "./revisions/checkpoints.js";
@@ -20,7 +20,7 @@ import { type SweepOptions, sweepOptions } from "./sweep/options.js";
  * Options of `sweepRevisions`: which checkpoints, how to find and load each of them, and what to measure. At least one
  * of `samples`, `text` and `tasks` is required.
  */
-export interface SweepRevisionsOptions<Metric extends MemorizationMetric = MemorizationMetric>
+export interface SweepRevisionsOptions<Metric extends MemorizationMetric = DefaultMemorizationMetric>
   extends Omit<SweepOptions<Metric>, "means" | "resume">,
     Omit<LoadModelOptions, "revision"> {
   /**
@@ -117,7 +117,7 @@ async function measure(folder: string, checked: Checked, resume: string | undefi
  * revision, INVALID_ARGUMENT for a pattern without a match or a revision that is chosen twice, REVISIONS_DIFFER for
  * revisions whose tokenizers make different rows of the samples, RESUME_FILE_INVALID and RESUME_FILE_MISMATCH.
  */
-export async function sweepRevisions<Metric extends MemorizationMetric = MemorizationMetric>(
+export async function sweepRevisions<Metric extends MemorizationMetric = DefaultMemorizationMetric>(
   id: string,
   options: SweepRevisionsOptions<Metric>,
 ): Promise<RevisionsResult<Metric>> {

@@ -154,7 +154,10 @@ const mean = {
   mode: "mean",
   means: { blocks: [0, 1, 2].map(() => new Array(model.config.hiddenSize).fill(0)) },
 };
-const measured = { prefixLength: 1, rows: 1, metrics: ["exactMatch"], temperature: 1, topK: 1 };
+const measured = {
+  ...{ prefixLength: 1, rows: 1, metrics: ["approximateMatch", "sampledMatch"], temperature: 1, topK: 1 },
+  ...{ epsilon: 0.5, continuations: 1, seed: 1 },
+};
 
 interface Call {
   call: (...args: Anything[]) => unknown;

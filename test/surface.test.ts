@@ -80,6 +80,7 @@ t.test("both module systems show the same", async (t) => {
     "convert",
     "createReport",
     "createTrainingReport",
+    "defaultMemorizationMetrics",
     "diagnose",
     "download",
     "drawFigure",

@@ -126,7 +126,7 @@ t.test("files that are no checkpoints are refused, and left alone", async (t) =>
     "text with lines": "some notes\nof mine\n",
     "other JSON": '{"a":1}\n',
     "JSON that is null": "null\n",
-    "another format": `${header.replace("sweep, 1", "sweep, 2")}\n`,
+    "another format": `${header.replace("sweep, 2", "sweep, 1")}\n`,
     "a line without scores": `${header}\n{"rows":[0]}\n`,
     "a line with too few scores": `${header}\n${line.replace(/"scores":"[^"]{40}/, '"scores":"')}\n`,
     "a line of no JSON": `${header}\nnonsense\n`,

@@ -1,24 +1,23 @@
 import type { Command } from "commander";
 import { formatNumber, table } from "../display/text-form.js";
-import { type MemorizationMetric, type MemorizationResult, memorizationMetrics } from "../metrics/memorization.js";
+import type { MemorizationResult } from "../metrics/memorization.js";
+import { defaultMemorizationMetrics, type MemorizationMetric } from "../metrics/memorization-scores.js";
 import { memorizationText } from "../metrics/text.js";
 import { addBypassOptions, type BypassOptions, toBypass, withMeans } from "./bypass-options.js";
 import { addMemoryOption, type MemoryOption, toMemory } from "./memory-option.js";
+import { addMetricOptions, type MetricOptions, metricOptionNames } from "./metric-options.js";
 import { addModelOptions, type ModelOptions, modelHelp, openModel } from "./model-options.js";
 import { addJsonOption, type JsonOption, print, printJson } from "./output.js";
 import { pick } from "./pick.js";
 import { withProgress } from "./progress.js";
 import { suffixesOption, toSamples } from "./sample-options.js";
-import { decimal, namesAmong, wholeNumber } from "./values.js";
+import { wholeNumber } from "./values.js";
 
-interface Options extends ModelOptions, BypassOptions, MemoryOption, JsonOption {
+interface Options extends ModelOptions, BypassOptions, MetricOptions, MemoryOption, JsonOption {
   samples: string;
   suffixes?: string;
   prefixLength?: number;
   rows?: number;
-  metrics?: MemorizationMetric[];
-  temperature?: number;
-  topK?: number;
   perRow?: boolean;
 }
 
@@ -27,7 +26,7 @@ Metrics, as means over the rows, with natural logarithms:
   exactMatch             1 if the greedily generated tokens all equal the
                          suffix, else 0
   tokenAccuracy          share of the greedily generated tokens that equal the
-                         suffix at their position; by far the slowest metric
+                         suffix at their position
   teacherForcedAccuracy  share of the suffix positions at which the top-1 token,
                          given the true tokens before it, is correct
   completionEntropy      sum over suffix positions of the entropy (nats) of the
@@ -38,16 +37,28 @@ Metrics, as means over the rows, with natural logarithms:
                          greedy generation
   extractionProbability  probability that sampling once with --temperature and
                          --top-k generates the suffix
+  (These are the default.) tokenAccuracy and the metrics below decode tokens,
+  so they are slower; sampledMatch is by far the slowest.
+  editDistance           Levenshtein distance of the greedily generated tokens
+                         and the suffix, divided by the suffix length
+  commonSubsequence      length of their longest common subsequence, divided by
+                         the suffix length
+  approximateMatch       1 if editDistance is at most --epsilon, else 0
+  sampledMatch           share of --continuations, sampled with --temperature
+                         and --top-k, whose edit distance from the suffix,
+                         divided by its length, is at most --epsilon
 
 Examples:
   $ attention-bypass memorization ./gpt-neo --samples memorized.npy \\
       --prefix-length 50 --bypass 7
   $ attention-bypass memorization ./gpt-neo --samples rows.jsonl --rows 100 \\
       --metrics exactMatch,completionEntropy --json
+  $ attention-bypass memorization ./gpt-neo --samples rows.jsonl \\
+      --metrics exactMatch,approximateMatch,sampledMatch --continuations 100
   $ attention-bypass memorization ./gpt-neo --samples val_prefix.npy \\
       --suffixes val_suffix.npy`;
 
-function rowsTable({ perRow }: MemorizationResult, metrics: readonly MemorizationMetric[]): string {
+function rowsTable({ perRow }: MemorizationResult<MemorizationMetric>, metrics: readonly MemorizationMetric[]): string {
   return table([
     ["row", ...metrics],
     ...perRow.map((row, index) => [String(index), ...metrics.map((metric) => formatNumber(row[metric]))]),
@@ -60,14 +71,14 @@ async function memorization(path: string, options: Options, signal: AbortSignal)
   const bypassed = await withMeans(model, bypass, options, signal);
   const result = await withProgress("Scoring", options, (onProgress) =>
     model.scoreMemorization(toSamples(options), {
-      ...pick(options, ["prefixLength", "rows", "metrics", "temperature", "topK"]),
+      ...pick(options, ["prefixLength", "rows", ...metricOptionNames]),
       ...toMemory(options),
       ...bypassed,
       signal,
       onProgress,
     }),
   );
-  const metrics = options.metrics ?? memorizationMetrics;
+  const metrics = options.metrics ?? defaultMemorizationMetrics;
   if (options.json) {
     const { perRow, ...means } = result;
     return printJson(options.perRow ? result : means);
@@ -96,14 +107,8 @@ export function addMemorization(program: Command, signal: AbortSignal): void {
       "tokens of the prefix; not needed if the samples contain prefixes",
       wholeNumber(1),
     )
-    .option("--rows <count>", "number of rows, from the first on (default: all)", wholeNumber(1))
-    .option(
-      "--metrics <names>",
-      "metrics of the list below, separated by commas (default: all)",
-      namesAmong(memorizationMetrics),
-    )
-    .option("--temperature <number>", "temperature for extractionProbability (default: 1)", decimal)
-    .option("--top-k <count>", "top-k for extractionProbability (default: all tokens)", wholeNumber(1));
+    .option("--rows <count>", "number of rows, from the first on (default: all)", wholeNumber(1));
+  addMetricOptions(command);
   addMemoryOption(command);
   addBypassOptions(command);
   addModelOptions(command);

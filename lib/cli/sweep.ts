@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import { type Bypass, type BypassMode, type BypassPart, bypassModes, bypassParts } from "../bypass/bypass.js";
 import { AttentionBypassError } from "../errors/errors.js";
 import { requireWritable, writeOutput } from "../files/output-file.js";
-import { type MemorizationMetric, memorizationMetrics } from "../metrics/memorization.js";
+import type { MemorizationMetric } from "../metrics/memorization-scores.js";
 import { reportFormat, writeReport } from "../report/write-report.js";
 import { type BypassFamily, familyNames } from "../sweep/families.js";
 import type { SweepOptions } from "../sweep/options.js";
@@ -13,6 +13,7 @@ import { meanSamplesOption, parseBlocks, parseHeads, readMeans } from "./bypass-
 import { requireDistinct } from "./distinct-files.js";
 import { readText } from "./input.js";
 import { addMemoryOption, type MemoryOption, toMemory } from "./memory-option.js";
+import { addMetricOptions, type MetricOptions, metricOptionNames } from "./metric-options.js";
 import { addModelOptions, type ModelOptions, modelHelp, modelOptionNames, openModel } from "./model-options.js";
 import { addJsonOption, type JsonOption, print, printJson } from "./output.js";
 import { outputFormat } from "./output-format.js";
@@ -21,9 +22,9 @@ import { withProgress } from "./progress.js";
 import { suffixesOption, toSamples } from "./sample-options.js";
 import { type Result, toReport, toText } from "./sweep-result.js";
 import { addTaskOptions, type TaskOptions, taskFiles, toTasks } from "./task-options.js";
-import { decimal, namesAmong, wholeNumber } from "./values.js";
+import { namesAmong, wholeNumber } from "./values.js";
 
-interface Options extends ModelOptions, TaskOptions, MemoryOption, JsonOption {
+interface Options extends ModelOptions, TaskOptions, MetricOptions, MemoryOption, JsonOption {
   over?: BypassFamily[];
   bypass?: Bypass[];
   heads?: Bypass[];
@@ -35,9 +36,6 @@ interface Options extends ModelOptions, TaskOptions, MemoryOption, JsonOption {
   control?: string;
   prefixLength?: number;
   rows?: number;
-  metrics?: MemorizationMetric[];
-  temperature?: number;
-  topK?: number;
   text?: string;
   contextLength?: number;
   stride?: number;
@@ -96,7 +94,12 @@ function swept({ over = [], bypass = [], heads = [] }: Options): { over?: SweptB
 }
 
 /** Sweeps one model, or each of the revisions. */
-async function measure(model: string, options: Options, common: SweepOptions, signal: AbortSignal): Promise<Result> {
+async function measure(
+  model: string,
+  options: Options,
+  common: SweepOptions<MemorizationMetric>,
+  signal: AbortSignal,
+): Promise<Result> {
   const { revisions, meanSamples } = options;
   if (revisions === undefined) {
     await using loaded = await openModel(model, options, signal);
@@ -168,7 +171,7 @@ async function sweep(model: string, options: Options, signal: AbortSignal) {
     ...blocks,
     ...text,
     ...(options.samples !== undefined && { samples: toSamples({ ...options, samples: options.samples }) }),
-    ...pick(options, ["control", "part", "mode", "prefixLength", "rows", "metrics", "temperature", "topK"]),
+    ...pick(options, ["control", "part", "mode", "prefixLength", "rows", ...metricOptionNames]),
     ...pick(options, ["contextLength", "stride", "compareRows"]),
     ...(tasks.length > 0 && { tasks }),
     survey: options.survey ?? (reportsSurvey ? 8 : 0),
@@ -229,14 +232,8 @@ export function addSweep(program: Command, signal: AbortSignal): void {
   addTaskOptions(command)
     .optionsGroup("Options of the measures:")
     .option("--prefix-length <count>", "tokens in the prefix of each sample", wholeNumber(1))
-    .option("--rows <count>", "number of samples, from the first on (default: all)", wholeNumber(1))
-    .option(
-      "--metrics <names>",
-      "metrics of the samples, separated by commas (default: all)",
-      namesAmong(memorizationMetrics),
-    )
-    .option("--temperature <number>", "temperature for extractionProbability (default: 1)", decimal)
-    .option("--top-k <count>", "top-k for extractionProbability (default: all tokens)", wholeNumber(1))
+    .option("--rows <count>", "number of samples, from the first on (default: all)", wholeNumber(1));
+  addMetricOptions(command)
     .option(
       "--context-length <count>",
       "tokens in a window of the text (default: the model's context length)",

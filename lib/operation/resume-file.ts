@@ -24,6 +24,8 @@ interface Part {
 interface ResumeFormat<Line extends Part> {
   /** What is resumed, for messages and the first line: "sweep". */
   work: string;
+  /** Changes with the fields of the parts. */
+  version: number;
   part: v.GenericSchema<unknown, Line>;
   /** Reads a part. Returns what is wrong with it, such as "has rows that do not fit this sweep". */
   read(part: Line): string | undefined;
@@ -37,7 +39,9 @@ interface Memory {
 
 const headerFields = v.object({ format: v.string(), settings: v.record(v.string(), v.unknown()), memory: finite });
 
-const formatOf = (work: string) => `attention-bypass ${work}, 1`;
+type Kind = Pick<ResumeFormat<never>, "work" | "version">;
+
+const formatOf = ({ work, version }: Kind) => `attention-bypass ${work}, ${version}`;
 
 const toLine = (line: object): string => `${JSON.stringify(line)}\n`;
 
@@ -45,13 +49,13 @@ const toLine = (line: object): string => `${JSON.stringify(line)}\n`;
 const throughJson = (settings: ResumeSettings): ResumeSettings => JSON.parse(JSON.stringify(settings));
 
 /** Returns the content of a file, or an empty string if there is none. */
-async function readExisting(file: string, work: string): Promise<string> {
+async function readExisting(file: string, kind: Kind): Promise<string> {
   const codes = { missing: "FILE_NOT_FOUND", invalid: "RESUME_FILE_INVALID" } as const;
   try {
     return await withRegularFile(file, `the resume file ${file}`, codes, (found) => found.handle.readFile("utf8"));
   } catch (error) {
     if (systemCode(error) === "FILE_NOT_FOUND") return "";
-    throw error instanceof AttentionBypassError ? error : invalid(file, work, (error as Error).message);
+    throw error instanceof AttentionBypassError ? error : invalid(file, kind, (error as Error).message);
   }
 }
 
@@ -65,6 +69,7 @@ export class ResumeFile<Line extends Part> {
 
   private constructor(
     private readonly file: string,
+    private readonly kind: Kind,
     private readonly handle: FileHandle,
     readonly memory: number,
   ) {}
@@ -75,34 +80,35 @@ export class ResumeFile<Line extends Part> {
    */
   static async open<Line extends Part>(
     file: string,
-    { work, part, read }: ResumeFormat<Line>,
+    { work, version, part, read }: ResumeFormat<Line>,
     settings: ResumeSettings,
     memory: Memory,
   ): Promise<ResumeFile<Line>> {
-    const text = await readExisting(file, work);
+    const kind = { work, version };
+    const text = await readExisting(file, kind);
     const whole = text.slice(0, text.lastIndexOf("\n") + 1);
     // The beginning of every such file, including files that were cut off in the first line.
     const beginning = `{"format":"attention-bypass ${work}`;
     if (whole === "" && !text.startsWith(beginning) && !beginning.startsWith(text)) {
-      throw invalid(file, work, "the file has another format");
+      throw invalid(file, kind, "the file has another format");
     }
     const [first, ...rest] = whole.split("\n").slice(0, -1);
-    const header = first === undefined ? undefined : parse(headerFields, first, file, work);
-    if (header && header.format !== formatOf(work)) throw invalid(file, work, "the file has another format");
+    const header = first === undefined ? undefined : parse(headerFields, first, file, kind);
+    if (header && header.format !== formatOf(kind)) throw invalid(file, kind, "the file has another format");
     if (header) requireSameSettings(header.settings, settings, file, work);
-    const parts = rest.map((line) => parse(part, line, file, work));
+    const parts = rest.map((line) => parse(part, line, file, kind));
     for (const [index, one] of parts.entries()) {
       const problem = read(one);
-      if (problem !== undefined) throw invalid(file, work, `line ${index + 2} ${problem}`);
+      if (problem !== undefined) throw invalid(file, kind, `line ${index + 2} ${problem}`);
     }
     const budget = memory.requested ?? header?.memory ?? memory.default;
     if (!header) {
-      await writeOutput(file, toLine({ format: formatOf(work), settings: throughJson(settings), memory: budget }));
+      await writeOutput(file, toLine({ format: formatOf(kind), settings: throughJson(settings), memory: budget }));
     }
     const handle = await open(file, "a").catch((error: unknown) => {
       throw writeFailure(file, error);
     });
-    const resumed = new ResumeFile<Line>(file, handle, budget);
+    const resumed = new ResumeFile<Line>(file, kind, handle, budget);
     for (const { operations, seconds } of parts) {
       resumed.operations += operations;
       resumed.seconds += seconds;
@@ -128,15 +134,20 @@ export class ResumeFile<Line extends Part> {
     }
   }
 
+  /** Returns the error for a part that does not fit the call. */
+  invalid(reason: string): AttentionBypassError {
+    return invalid(this.file, this.kind, reason);
+  }
+
   close(): Promise<void> {
     return this.handle.close();
   }
 }
 
-function invalid(file: string, work: string, reason: string): AttentionBypassError {
+function invalid(file: string, kind: Kind, reason: string): AttentionBypassError {
   return new AttentionBypassError(
     "RESUME_FILE_INVALID",
-    `expected a resume file of the format "${formatOf(work)}" in ${file} but ${reason}`,
+    `expected a resume file of the format "${formatOf(kind)}" in ${file} but ${reason}`,
   );
 }
 
@@ -144,16 +155,16 @@ function parse<Schema extends v.GenericSchema>(
   schema: Schema,
   line: string,
   file: string,
-  work: string,
+  kind: Kind,
 ): v.InferOutput<Schema> {
   let value: unknown;
   try {
     value = JSON.parse(line);
   } catch (error) {
-    throw invalid(file, work, (error as Error).message);
+    throw invalid(file, kind, (error as Error).message);
   }
   const parsed = v.safeParse(schema, value);
-  if (!parsed.success) throw invalid(file, work, "a line has missing or invalid fields");
+  if (!parsed.success) throw invalid(file, kind, "a line has missing or invalid fields");
   return parsed.output;
 }
 

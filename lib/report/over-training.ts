@@ -1,4 +1,4 @@
-import type { MemorizationMetric } from "../metrics/memorization.js";
+import type { MemorizationMetric } from "../metrics/memorization-scores.js";
 import { type MeasuredRevision, measuredRevisions, type RevisionsResult } from "../revisions/result.js";
 import { Bootstrap, type Interval } from "../statistics/bootstrap.js";
 import { mean } from "../statistics/statistics.js";

@@ -1,5 +1,5 @@
 import type { TaskScores } from "../benchmark/task.js";
-import type { MemorizationMetric } from "../metrics/memorization.js";
+import type { MemorizationMetric, MemorizationScores } from "../metrics/memorization-scores.js";
 import { Bootstrap, type Interval, type Table } from "../statistics/bootstrap.js";
 import { mean } from "../statistics/statistics.js";
 import type { SweepResult, SweepScores, SweptVariant } from "../sweep/result.js";
@@ -36,20 +36,30 @@ export interface RelativeResult {
 /** The metrics that can be shown as memorization, the preferred first. Each is 0 if nothing is memorized. */
 const metrics = [
   "exactMatch",
+  "approximateMatch",
   "tokenAccuracy",
   "teacherForcedAccuracy",
   "extractableLength",
   "extractionProbability",
+  "sampledMatch",
+  "commonSubsequence",
 ] as const satisfies readonly MemorizationMetric[];
 
+/** Returns the metrics of each row that were measured. */
+const rowsOf = ({ memorization }: SweepScores): readonly Partial<MemorizationScores>[] => memorization?.perRow ?? [];
+
+/** Returns whether a metric was measured. */
+export const wasMeasured = (scores: SweepScores, metric: MemorizationMetric): boolean =>
+  rowsOf(scores)[0]?.[metric] !== undefined;
+
 /** Returns the first of `metrics` that was measured. */
-export function memorizationMetric({ memorization }: SweepScores): MemorizationMetric | undefined {
-  return metrics.find((metric) => memorization?.perRow[0]?.[metric] !== undefined);
+export function memorizationMetric(scores: SweepScores): MemorizationMetric | undefined {
+  return metrics.find((metric) => wasMeasured(scores, metric));
 }
 
-/** Returns the values of a metric, one for each row. */
-export function rowValues({ memorization }: SweepScores, metric: MemorizationMetric): number[] {
-  return memorization?.perRow.map((row) => row[metric]) ?? [];
+/** Returns the values of a metric that was measured, one for each row. */
+export function rowValues(scores: SweepScores, metric: MemorizationMetric): number[] {
+  return rowsOf(scores).map((row) => row[metric] as number);
 }
 
 /** Returns 1 for each right answer and 0 for each wrong one. */

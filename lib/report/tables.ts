@@ -1,7 +1,8 @@
+import { type MemorizationMetric, shareMetrics } from "../metrics/memorization-scores.js";
 import { Bootstrap, type Interval } from "../statistics/bootstrap.js";
-import { largest, type Measured } from "../statistics/statistics.js";
+import { largest, type Measured, mean } from "../statistics/statistics.js";
 import type { SweepResult, SweepScores } from "../sweep/result.js";
-import { memorizationMetric, type RelativeResult, rowValues } from "./remaining.js";
+import { memorizationMetric, type RelativeResult, rowValues, wasMeasured } from "./remaining.js";
 
 /** A table of a report. The first column contains names. */
 export interface ReportTable {
@@ -37,8 +38,13 @@ const withError = ({ value, standardError }: Measured) =>
 const plain = (value: number | undefined) =>
   value === undefined || !Number.isFinite(value) ? missing : value.toPrecision(4);
 
-/** The metrics that are shares from 0 to 1. */
-const shares: readonly string[] = ["exactMatch", "tokenAccuracy", "teacherForcedAccuracy", "extractionProbability"];
+/** The metrics that have columns of their own, besides the one that is shown as memorization. */
+const nearVerbatim = [
+  "approximateMatch",
+  "sampledMatch",
+  "editDistance",
+  "commonSubsequence",
+] as const satisfies readonly MemorizationMetric[];
 
 export const metricNames: Record<string, string> = {
   exactMatch: "exact match",
@@ -46,13 +52,21 @@ export const metricNames: Record<string, string> = {
   teacherForcedAccuracy: "teacher-forced accuracy",
   extractableLength: "extractable length",
   extractionProbability: "extraction probability",
+  approximateMatch: "approximate match",
+  sampledMatch: "sampled match",
+  editDistance: "edit distance",
+  commonSubsequence: "longest common subsequence",
 };
+
+/** Returns the mean of a metric that was measured, with its interval. */
+function metricInterval(scores: SweepScores, metric: MemorizationMetric, bootstrap: Bootstrap): Interval {
+  return bootstrap.interval([[rowValues(scores, metric)]], ([means]) => (means as number[])[0] as number);
+}
 
 /** Returns the mean of the memorization metric with its interval. */
 export function memorizationInterval(scores: SweepScores, bootstrap = new Bootstrap()): Interval | undefined {
   const metric = memorizationMetric(scores);
-  if (metric === undefined) return undefined;
-  return bootstrap.interval([[rowValues(scores, metric)]], ([means]) => (means as number[])[0] as number);
+  return metric && metricInterval(scores, metric, bootstrap);
 }
 
 /** Returns a table of what was measured without a bypass and with each. */
@@ -60,11 +74,14 @@ export function measuredTable({ base, variants }: SweepResult, { metric, bypasse
   const tasks = Object.keys(base.tasks ?? {});
   const entropy = base.memorization?.completionEntropy !== undefined;
   const bootstrap = new Bootstrap();
-  const asShare = metric !== undefined && shares.includes(metric);
+  const near = nearVerbatim.filter((name) => name !== metric && wasMeasured(base, name));
+  const shown: MemorizationMetric[] = [...(metric === undefined ? [] : [metric]), ...near];
+  const cell = (scores: SweepScores, name: MemorizationMetric) =>
+    shareMetrics.includes(name)
+      ? withInterval(metricInterval(scores, name, bootstrap))
+      : plain(mean(rowValues(scores, name)));
   const cells = (scores: SweepScores) => [
-    ...(metric === undefined
-      ? []
-      : [asShare ? withInterval(memorizationInterval(scores, bootstrap)) : plain(scores.memorization?.[metric])]),
+    ...shown.map((name) => cell(scores, name)),
     ...(entropy ? [plain(scores.memorization?.completionEntropy)] : []),
     ...(base.perplexity ? [plain(scores.perplexity?.perplexity)] : []),
     ...tasks.map((name) => {
@@ -87,7 +104,7 @@ export function measuredTable({ base, variants }: SweepResult, { metric, bypasse
     head: [
       "bypass",
       "mode",
-      ...(metric === undefined ? [] : [metricNames[metric] as string]),
+      ...shown.map((name) => metricNames[name] as string),
       ...(entropy ? ["completion entropy"] : []),
       ...(base.perplexity ? ["perplexity"] : []),
       ...tasks.map((name) => `${name}, %`),

@@ -1,4 +1,4 @@
-import type { MemorizationMetric } from "../metrics/memorization.js";
+import type { DefaultMemorizationMetric, MemorizationMetric } from "../metrics/memorization-scores.js";
 import type { SweepResult } from "../sweep/result.js";
 import type { WeightHash } from "./checkpoints.js";
 
@@ -6,7 +6,7 @@ import type { WeightHash } from "./checkpoints.js";
  * One checkpoint of a training with its sweep. A checkpoint whose weight files are those of an earlier one in the list
  * was not measured again: it has no `sweep`, and `sameWeightsAs` is the name of that one.
  */
-export interface SweptRevision<Metric extends MemorizationMetric = MemorizationMetric> {
+export interface SweptRevision<Metric extends MemorizationMetric = DefaultMemorizationMetric> {
   /** The name of the revision on the hub or of the folder, such as "step1000". */
   name: string;
   /** The training step in the name. Absent if the name has none, as "main". */
@@ -22,7 +22,7 @@ export interface SweptRevision<Metric extends MemorizationMetric = MemorizationM
 }
 
 /** The result of `sweepRevisions`, as plain data. */
-export interface RevisionsResult<Metric extends MemorizationMetric = MemorizationMetric> {
+export interface RevisionsResult<Metric extends MemorizationMetric = DefaultMemorizationMetric> {
   /** The format of this result. */
   format: "attention-bypass revisions, 1";
   /** The model's id on the hub, or the folder of the checkpoints. */

@@ -76,8 +76,11 @@ async function rescore(
   return scores.map((row, index) => {
     const again = decodedAgain.get(index);
     if (again) return again;
-    const length = matched(index, scores) && rows[index]?.decode ? lengthOf(rows[index]) : before[index]?.decoded;
-    return { ...row, decoded: length as number };
+    const { decoded, editDistance, commonSubsequence } = before[index] as RowScores;
+    const { decode, compare } = rows[index] as ScoredRow;
+    if (!decode || !matched(index, scores)) return { ...row, decoded, editDistance, commonSubsequence };
+    const length = lengthOf(rows[index] as ScoredRow);
+    return { ...row, decoded: length, editDistance: 0, commonSubsequence: compare ? length : 0 };
   });
 }
 

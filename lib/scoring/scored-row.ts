@@ -5,6 +5,10 @@ export interface ScoredRow {
   first: number;
   /** Whether the row is also decoded greedily from its first scored token on. */
   decode: boolean;
+  /** Whether the decoded tokens are also compared with the row as a sequence. Only for rows that are decoded. */
+  compare?: boolean;
+  /** Whether continuations of the row are sampled. */
+  sample?: boolean;
   /** Consecutive rows with the same group object form one packed row, so their common prefix is computed once. */
   group?: object;
   /** Whether the row is rescored in float32 if half precision cannot decide whether greedy decoding gives it. */
@@ -27,6 +31,10 @@ export interface RowScores {
   predicted: number;
   /** The number of tokens that greedy decoding gets right at their position. 0 if the row is not decoded. */
   decoded: number;
+  /** The Levenshtein distance of the decoded tokens and the true ones. 0 if they are not compared. */
+  editDistance: number;
+  /** The length of their longest common subsequence. 0 if they are not compared. */
+  commonSubsequence: number;
   /** The sum of the entropies of the next token, in nats. */
   entropy: number;
   /** The sum of the log-probabilities of the true tokens. */
@@ -42,4 +50,6 @@ export interface RowScores {
   margin: number;
   /** The scores of each token. Only with `ScoringOptions.tokens`. */
   tokens?: TokenValues;
+  /** The share of the sampled continuations that match. Only for rows whose continuations were sampled. */
+  sampledMatch?: number;
 }

@@ -2,8 +2,11 @@ import type { NativePlan, NativeScorer, NativeScores, NativeScoringRows } from "
 import { AttentionBypassError } from "../errors/errors.js";
 import type { Dtype } from "../families/dtype.js";
 import { ask, type OperationOptions, part, run } from "../operation/operation.js";
+import { Turn } from "../operation/turn.js";
 import type { Session } from "../session/session.js";
 import { toNativeRows } from "../tokenizer/tokens.js";
+import { commonSubsequence } from "./common-subsequence.js";
+import { editDistance } from "./edit-distance.js";
 import { batchLength, type Group, inBatchOrder, tokensOf } from "./groups.js";
 import type { RowScores, ScoredRow } from "./scored-row.js";
 
@@ -43,13 +46,16 @@ function sum(values: Float32Array, begin: number, end: number): number {
   return total;
 }
 
+/** Returns how similar the decoded tokens of a row are to the true ones, of which the first `equal` are the same. */
+function compare({ tokens, first }: ScoredRow, decoded: Int32Array, equal: number) {
+  const left = decoded.subarray(equal);
+  const right = tokens.subarray(first + equal);
+  return { editDistance: editDistance(left, right), commonSubsequence: equal + commonSubsequence(left, right) };
+}
+
 /** Returns the scores of a row whose values begin at the index `begin`. */
-function scoresOf(
-  { tokens, first, decode }: ScoredRow,
-  scores: NativeScores,
-  begin: number,
-  ofTokens: boolean,
-): RowScores {
+function scoresOf(row: ScoredRow, scores: NativeScores, begin: number, ofTokens: boolean): RowScores {
+  const { tokens, first, decode } = row;
   const length = tokens.length - first;
   const end = begin + length;
   const right = (predictions: Int32Array, index: number) => predictions[begin + index] === tokens[first + index];
@@ -64,6 +70,9 @@ function scoresOf(
     extractable,
     predicted: agreeing(scores.predicted),
     decoded: decode ? agreeing(scores.decoded) : 0,
+    ...(decode && row.compare
+      ? compare(row, scores.decoded.subarray(begin, end), extractable)
+      : { editDistance: 0, commonSubsequence: 0 }),
     entropy: sum(scores.entropy, begin, end),
     logLikelihood: sum(scores.logLikelihood, begin, end),
     schemeLogLikelihood: sum(scores.schemeLogLikelihood, begin, end),
@@ -146,16 +155,16 @@ export async function scoreInOwnDtype(
     const result = await run(addon, part(options, reached / total, to / total), (control) => scorer.score(control));
     reached = to;
     const indices = batch.flatMap((group) => group.rows);
+    const turn = new Turn();
     let begin = 0;
     for (const index of indices) {
       const row = rows[index] as ScoredRow;
-      const at = begin;
-      scores.set(
-        index,
-        Array.from(result.plans, (plan) =>
-          requireFiniteScores(scoresOf(row, plan, at, options.tokens === true), session),
-        ),
-      );
+      const underPlans: RowScores[] = [];
+      for (const plan of result.plans) {
+        underPlans.push(requireFiniteScores(scoresOf(row, plan, begin, options.tokens === true), session));
+        await turn.rest();
+      }
+      scores.set(index, underPlans);
       begin += row.tokens.length - row.first;
     }
     options.onOperations?.(result.operations);

@@ -1,5 +1,5 @@
 import type { BypassPart } from "../bypass/bypass.js";
-import type { MemorizationMetric } from "../metrics/memorization.js";
+import type { MemorizationMetric } from "../metrics/memorization-scores.js";
 import { difference, toInterval } from "../statistics/bootstrap.js";
 import type { SweepResult, SweptVariant } from "../sweep/result.js";
 import type { Drop, Drops } from "./drops.js";

@@ -1,4 +1,4 @@
-import type { MemorizationMetric } from "../metrics/memorization.js";
+import type { MemorizationMetric } from "../metrics/memorization-scores.js";
 import { Bootstrap, combine, difference, type Resampled, toInterval } from "../statistics/bootstrap.js";
 import type { SweepResult, SweepScores } from "../sweep/result.js";
 import { endsAtZero, metricColumn, type Rows } from "./metrics.js";

@@ -1,4 +1,4 @@
-import { type MemorizationMetric, memorizationMetrics } from "../metrics/memorization.js";
+import { type MemorizationMetric, memorizationMetrics } from "../metrics/memorization-scores.js";
 import type { SweepResult, SweepScores } from "../sweep/result.js";
 
 /** The memorized rows and the control rows of a sweep. */

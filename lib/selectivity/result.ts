@@ -1,5 +1,5 @@
 import type { BypassMode } from "../bypass/bypass.js";
-import type { MemorizationMetric } from "../metrics/memorization.js";
+import type { MemorizationMetric } from "../metrics/memorization-scores.js";
 import type { Interval } from "../statistics/bootstrap.js";
 import type { Variant } from "../sweep/variants.js";
 

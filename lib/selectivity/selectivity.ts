@@ -1,6 +1,6 @@
 import { withText } from "../display/text-form.js";
 import { AttentionBypassError } from "../errors/errors.js";
-import type { MemorizationMetric } from "../metrics/memorization.js";
+import type { MemorizationMetric } from "../metrics/memorization-scores.js";
 import { toInterval } from "../statistics/bootstrap.js";
 import { checkSweep } from "../sweep/check-result.js";
 import type { AnySweepResult, SweepResult, SweptVariant } from "../sweep/result.js";

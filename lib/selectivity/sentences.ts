@@ -1,4 +1,4 @@
-import type { MemorizationMetric } from "../metrics/memorization.js";
+import type { MemorizationMetric } from "../metrics/memorization-scores.js";
 import type { Interval } from "../statistics/bootstrap.js";
 import { formOf } from "./metrics.js";
 import type { DeepBlocksComparison, DeepBlocksMetric, MetricSelectivity, Selectivity } from "./result.js";

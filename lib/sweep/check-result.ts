@@ -2,17 +2,15 @@ import * as v from "valibot";
 import { AttentionBypassError } from "../errors/errors.js";
 import { placeOfNonFinite } from "../errors/finite.js";
 import { problemOf, reading, share } from "../errors/validation.js";
+import { shareMetrics } from "../metrics/memorization-scores.js";
 import type { SweepResult } from "./result.js";
 import { variantFields } from "./variants.js";
 
 const number = v.number();
-/** The metrics of a row that are shares from 0 to 1. The others are in nats or counts. */
-const shares = ["exactMatch", "tokenAccuracy", "teacherForcedAccuracy", "extractionProbability"];
-
 const rowValues = v.pipe(
   v.record(v.string(), number),
   v.check(
-    (row) => shares.every((name) => row[name] === undefined || (row[name] >= 0 && row[name] <= 1)),
+    (row) => shareMetrics.every((name) => row[name] === undefined || (row[name] >= 0 && row[name] <= 1)),
     "shares from 0 to 1",
   ),
 );

@@ -1,4 +1,5 @@
 import { type Bypass, type BypassMeans, meanRows } from "../bypass/bypass.js";
+import type { MemorizationMetric } from "../metrics/memorization-scores.js";
 import { hashNumbers, hashRows } from "../scoring/fingerprint.js";
 import { modelSettings } from "../scoring/model-settings.js";
 import type { ScoredRow } from "../scoring/scored-row.js";
@@ -43,6 +44,7 @@ export async function describeSettings(
     Object.fromEntries(names.flatMap((name) => (checked[name] === undefined ? [] : [[name, checked[name]]]))) as {
       [Key in Name]?: NonNullable<CheckedSweepOptions[Key]>;
     };
+  const measures = (...metrics: MemorizationMetric[]) => metrics.some((metric) => checked.metrics.includes(metric));
   const means = meansOf(checked);
   return {
     over: withoutMeans(checked.over as SweptBlocks),
@@ -58,6 +60,8 @@ export async function describeSettings(
         metrics: checked.metrics,
         temperature: checked.temperature,
         ...pick("topK"),
+        ...(measures("approximateMatch", "sampledMatch") && pick("epsilon")),
+        ...(measures("sampledMatch") && pick("continuations", "seed")),
       },
     }),
     ...(control.length > 0 && {

@@ -2,7 +2,8 @@ import { encodeTasks, toBenchmarkResult } from "../benchmark/benchmark.js";
 import type { EncodedTask, Task } from "../benchmark/task.js";
 import { AttentionBypassError } from "../errors/errors.js";
 import { invalidArgument } from "../errors/validation.js";
-import { type MemorizationMetric, readScorable, toMemorizationResult, toScoredRows } from "../metrics/memorization.js";
+import { readScorable, toMemorizationResult, toScoredRows } from "../metrics/memorization.js";
+import type { MemorizationMetric } from "../metrics/memorization-scores.js";
 import { toPerplexity, toWindows } from "../metrics/perplexity.js";
 import type { RowScores, ScoredRow } from "../scoring/scored-row.js";
 import type { Session } from "../session/session.js";
@@ -57,12 +58,13 @@ export function toScores<Metric extends MemorizationMetric>(
   { samples, control, windows, tasks }: Measures,
   scores: readonly RowScores[],
   metrics: readonly Metric[],
+  epsilon: number,
 ): SweepScores<Metric> {
   const remaining = [...scores];
   const next = (count: number) => remaining.splice(0, count);
   const result: SweepScores<Metric> = {};
-  if (samples.length > 0) result.memorization = toMemorizationResult(samples, next(samples.length), metrics);
-  if (control.length > 0) result.control = toMemorizationResult(control, next(control.length), metrics);
+  if (samples.length > 0) result.memorization = toMemorizationResult(samples, next(samples.length), metrics, epsilon);
+  if (control.length > 0) result.control = toMemorizationResult(control, next(control.length), metrics, epsilon);
   if (windows.length > 0) result.perplexity = toPerplexity(windows, next(windows.length));
   if (tasks.length > 0) {
     result.tasks = toBenchmarkResult(tasks, remaining);

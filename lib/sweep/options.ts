@@ -4,7 +4,8 @@ import { type BypassMeans, meansSchema } from "../bypass/bypass.js";
 import type { Samples } from "../data/samples.js";
 import type { TextFile } from "../data/text-argument.js";
 import { longCall, pathText, wholeNumber } from "../errors/validation.js";
-import { type MemorizationMetric, sampleFields } from "../metrics/memorization.js";
+import { sampleFields } from "../metrics/memorization.js";
+import type { DefaultMemorizationMetric, MemorizationMetric } from "../metrics/memorization-scores.js";
 import { windowFields } from "../metrics/perplexity.js";
 import type { OperationOptions } from "../operation/operation.js";
 import type { Tokens } from "../tokenizer/tokens.js";
@@ -14,7 +15,7 @@ import { type SweptBlocks, type SweptModes, type SweptParts, sweptBlocks, sweptM
  * Options of `model.sweep`: what to bypass and what to measure. At least one of `samples`, `text` and `tasks` is
  * required.
  */
-export interface SweepOptions<Metric extends MemorizationMetric = MemorizationMetric> extends OperationOptions {
+export interface SweepOptions<Metric extends MemorizationMetric = DefaultMemorizationMetric> extends OperationOptions {
   /**
    * The bypasses to measure: a family, or a list of families and bypasses. Defaults to "blocks", each block by itself.
    */
@@ -45,12 +46,27 @@ export interface SweepOptions<Metric extends MemorizationMetric = MemorizationMe
   prefixLength?: number;
   /** Score only this many samples, and this many control rows, from the first on. Defaults to all. */
   rows?: number;
-  /** The memorization metrics to measure. Defaults to all. */
+  /** The memorization metrics to measure. Defaults to `defaultMemorizationMetrics`. */
   metrics?: readonly Metric[];
-  /** The sampling temperature of `extractionProbability`. Defaults to 1. */
+  /** The sampling temperature of `extractionProbability` and `sampledMatch`. Defaults to 1. */
   temperature?: number;
-  /** `extractionProbability` samples only from this many most probable tokens. Defaults to all. */
+  /** `extractionProbability` and `sampledMatch` sample only from this many most probable tokens. Defaults to all. */
   topK?: number;
+  /**
+   * The largest edit distance of a match for `approximateMatch` and `sampledMatch`, divided by the length of the
+   * suffix. From 0 to 1. Defaults to 0.1.
+   */
+  epsilon?: number;
+  /**
+   * The number of sampled continuations of each sample for `sampledMatch`, without a bypass and under each. At most
+   * 1,000,000. Defaults to 16.
+   */
+  continuations?: number;
+  /**
+   * The seed of the continuations, from 0 to 2^53 - 1. Each sample and continuation has its own seed, which is computed
+   * from this one and the sample's tokens, and which is the same without a bypass and under each. Defaults to 0.
+   */
+  seed?: number;
   /** The text whose perplexity is measured, as for `perplexity`. */
   text?: string | Tokens | TextFile;
   /** The number of tokens in a window of the text. Defaults to the model's context length. */

@@ -1,14 +1,15 @@
 import type { TaskScores } from "../benchmark/task.js";
 import type { BlockAttention } from "../measure/attention.js";
 import type { SurveyedBypass } from "../measure/survey.js";
-import type { MemorizationMetric, MemorizationResult } from "../metrics/memorization.js";
+import type { MemorizationResult } from "../metrics/memorization.js";
+import type { DefaultMemorizationMetric, MemorizationMetric } from "../metrics/memorization-scores.js";
 import type { Perplexity } from "../metrics/perplexity.js";
 import type { PrecisionDifference } from "../scoring/precision.js";
 import type { SweepSettings } from "./settings.js";
 import type { Variant } from "./variants.js";
 
 /** The measurements under one bypass. Measurements that the sweep did not include are absent. */
-export interface SweepScores<Metric extends MemorizationMetric = MemorizationMetric> {
+export interface SweepScores<Metric extends MemorizationMetric = DefaultMemorizationMetric> {
   /** The memorization metrics of the samples. */
   memorization?: MemorizationResult<Metric>;
   /** The same metrics of the control rows. */
@@ -20,14 +21,14 @@ export interface SweepScores<Metric extends MemorizationMetric = MemorizationMet
 }
 
 /** One bypass of a sweep with its measurements. */
-export type SweptVariant<Metric extends MemorizationMetric = MemorizationMetric> = Variant &
+export type SweptVariant<Metric extends MemorizationMetric = DefaultMemorizationMetric> = Variant &
   SweepScores<Metric> & {
     /** How much the bypass changes the model. Only if the sweep has the option `survey`. */
     divergence?: SurveyedBypass;
   };
 
 /** The result of `model.sweep`, as plain data. */
-export interface SweepResult<Metric extends MemorizationMetric = MemorizationMetric> {
+export interface SweepResult<Metric extends MemorizationMetric = DefaultMemorizationMetric> {
   /** The measurements of the unmodified model. */
   base: SweepScores<Metric>;
   /** Each bypass with its measurements, in the order of `over`, once for each part and mode. */
@@ -43,7 +44,8 @@ export interface SweepResult<Metric extends MemorizationMetric = MemorizationMet
     /** The wall-clock time in seconds. */
     seconds: number;
     /**
-     * The number of floating-point operations of the matrix products. A multiplication with an addition counts as two.
+     * The number of floating-point operations of the matrix products, without those of sampled continuations. A
+     * multiplication with an addition counts as two.
      */
     operations: number;
     /** The memory budget in bytes, in addition to the weights. */

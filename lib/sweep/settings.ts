@@ -1,4 +1,4 @@
-import type { MemorizationMetric } from "../metrics/memorization.js";
+import type { MemorizationMetric } from "../metrics/memorization-scores.js";
 import type { ModelSettings } from "../scoring/model-settings.js";
 import type { SweptBlocks, SweptModes, SweptParts } from "./variants.js";
 
@@ -30,10 +30,16 @@ export interface SweepSettings extends ModelSettings {
     sha256: string;
     /** The memorization metrics that were measured. */
     metrics: readonly MemorizationMetric[];
-    /** The sampling temperature of `extractionProbability`. */
+    /** The sampling temperature of `extractionProbability` and `sampledMatch`. */
     temperature: number;
-    /** The option `topK`, which applies to `extractionProbability`. Absent if it was not given. */
+    /** The option `topK`, which applies to `extractionProbability` and `sampledMatch`. Absent if it was not given. */
     topK?: number;
+    /** The option `epsilon`. Only if `approximateMatch` or `sampledMatch` was measured. */
+    epsilon?: number;
+    /** The option `continuations`. Only if `sampledMatch` was measured. */
+    continuations?: number;
+    /** The option `seed`. Only if `sampledMatch` was measured. */
+    seed?: number;
   };
   /** The control rows. Absent if none were given. */
   control?: {

@@ -1,7 +1,8 @@
 import { plainPlan } from "../bypass/bypass.js";
 import { validate } from "../errors/validation.js";
 import { type SurveyedBypass, survey } from "../measure/survey.js";
-import type { MemorizationMetric } from "../metrics/memorization.js";
+import type { DefaultMemorizationMetric, MemorizationMetric } from "../metrics/memorization-scores.js";
+import { addSampledMatches, samplingWork } from "../metrics/sampled-match.js";
 import { part, rising } from "../operation/operation.js";
 import { compareWithFloat32 } from "../scoring/precision.js";
 import { scoreRows } from "../scoring/rescoring.js";
@@ -27,7 +28,7 @@ const float64Cost = 8;
  * Measures the model without a bypass and with each bypass of a sweep. One forward pass computes all variants: up to
  * the first block where they differ, they share one residual stream.
  */
-export async function sweep<Metric extends MemorizationMetric = MemorizationMetric>(
+export async function sweep<Metric extends MemorizationMetric = DefaultMemorizationMetric>(
   session: Session,
   options: SweepOptions<Metric>,
 ): Promise<SweepResult<Metric>> {
@@ -58,9 +59,11 @@ export async function sweep<Metric extends MemorizationMetric = MemorizationMetr
   const budget = file?.memory ?? memory.requested ?? memory.default;
   const scheme = { temperature, topK };
   const compared = session.dtype === "float32" ? 0 : (compareRows ?? Math.ceil(rows.length / 64));
-  const work = rows.length + float32Cost * compared + float64Cost * surveyed.length;
-  const scored = rows.length / work;
-  const compareEnd = (rows.length + float32Cost * compared) / work;
+  const sampling = samplingWork(rows, checked.continuations);
+  const work = rows.length + sampling + float32Cost * compared + float64Cost * surveyed.length;
+  const scoreEnd = rows.length / work;
+  const sampleEnd = (rows.length + sampling) / work;
+  const compareEnd = sampleEnd + (float32Cost * compared) / work;
   const operation = rising(checked);
   const before = file?.seconds ?? 0;
   let operations = file?.operations ?? 0;
@@ -68,24 +71,37 @@ export async function sweep<Metric extends MemorizationMetric = MemorizationMetr
     operations += count;
   };
   let last = began;
+  const secondsSinceLast = () => {
+    const from = last;
+    last = performance.now();
+    return (last - from) / 1000;
+  };
   try {
-    const scores = await scoreRows(session, rows, plans, {
-      ...part(operation, 0, scored),
+    const scored = await scoreRows(session, rows, plans, {
+      ...part(operation, 0, scoreEnd),
       scheme,
       memory: budget,
       known: file?.scores,
       onOperations,
       onRows: async (indices, done, cost) => {
-        const now = performance.now();
-        await file?.add(indices, done, { operations: cost, seconds: (now - last) / 1000 });
-        last = now;
+        await file?.add(indices, done, { operations: cost, seconds: secondsSinceLast() });
+      },
+    });
+    const scores = await addSampledMatches(session, rows, plans, scored, {
+      ...checked,
+      ...part(operation, scoreEnd, sampleEnd),
+      scheme,
+      memory: budget,
+      known: file?.sampled,
+      onRows: async (indices, shares) => {
+        await file?.addSampled(indices, shares, secondsSinceLast());
       },
     });
     const precision =
       compared === 0
         ? undefined
         : await compareWithFloat32(session, rows, plans, scores, {
-            ...part(operation, scored, compareEnd),
+            ...part(operation, sampleEnd, compareEnd),
             rows: compared,
             scheme,
             memory: budget,
@@ -105,6 +121,7 @@ export async function sweep<Metric extends MemorizationMetric = MemorizationMetr
         measures,
         scores.map((row) => row[plan] as RowScores),
         checked.metrics as Metric[],
+        checked.epsilon,
       );
     return {
       base: under(0),
