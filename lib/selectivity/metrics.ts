@@ -1,4 +1,8 @@
-import { type MemorizationMetric, memorizationMetrics } from "../metrics/memorization-scores.js";
+import {
+  type MemorizationMetric,
+  type MemorizationScores,
+  memorizationMetrics,
+} from "../metrics/memorization-scores.js";
 import type { SweepResult, SweepScores } from "../sweep/result.js";
 
 /** The memorized rows and the control rows of a sweep. */
@@ -38,9 +42,13 @@ const forms: Readonly<Partial<Record<MemorizationMetric, MetricForm>>> = {
 /** Returns how a metric is written. Metrics without a form of their own are shares. */
 export const formOf = (metric: MemorizationMetric): MetricForm => forms[metric] ?? shareForm(metric);
 
+/** Returns the metrics of each row that were measured. */
+const rowsOf = (scores: SweepScores, rows: Rows): readonly Partial<MemorizationScores>[] =>
+  (rows === "control" ? scores.control : scores.memorization)?.perRow ?? [];
+
 /** Returns the metrics that a sweep measured, in the order in which `memorizationMetrics` lists them. */
 export function measuredMetrics({ base }: SweepResult): MemorizationMetric[] {
-  return memorizationMetrics.filter((metric) => base.memorization?.perRow[0]?.[metric] !== undefined);
+  return memorizationMetrics.filter((metric) => rowsOf(base, "memorized")[0]?.[metric] !== undefined);
 }
 
 /** Returns the measured metrics in which selectivity means most: at most two, the first of which sentences use. */
@@ -60,8 +68,7 @@ export function metricColumn(
   metric: MemorizationMetric,
   { settings }: SweepResult,
 ): number[] {
-  const { perRow = [] } = (rows === "control" ? scores.control : scores.memorization) ?? {};
   const of = rows === "control" ? settings.control : settings.samples;
   const length = overSuffix.includes(metric) && of ? of.suffixTokens / of.rows : 1;
-  return perRow.map((row) => row[metric] / length);
+  return rowsOf(scores, rows).map((row) => (row[metric] as number) / length);
 }
