@@ -65,6 +65,7 @@ export class ResumeFile<Line extends Part> {
 
   private constructor(
     private readonly file: string,
+    private readonly work: string,
     private readonly handle: FileHandle,
     readonly memory: number,
   ) {}
@@ -102,7 +103,7 @@ export class ResumeFile<Line extends Part> {
     const handle = await open(file, "a").catch((error: unknown) => {
       throw writeFailure(file, error);
     });
-    const resumed = new ResumeFile<Line>(file, handle, budget);
+    const resumed = new ResumeFile<Line>(file, work, handle, budget);
     for (const { operations, seconds } of parts) {
       resumed.operations += operations;
       resumed.seconds += seconds;
@@ -126,6 +127,11 @@ export class ResumeFile<Line extends Part> {
     } catch (error) {
       throw writeFailure(this.file, error);
     }
+  }
+
+  /** Returns the error for a part that does not fit the call. */
+  invalid(reason: string): AttentionBypassError {
+    return invalid(this.file, this.work, reason);
   }
 
   close(): Promise<void> {
