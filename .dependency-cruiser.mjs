@@ -21,6 +21,7 @@ export const rooms = [
   "metrics",
   "benchmark",
   "measure",
+  "scan",
   "sweep",
   "effects",
   "revisions",

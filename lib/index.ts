@@ -52,9 +52,24 @@ export { createTrainingReport, type TrainingReportOptions } from "./report/train
 export { type WriteReportOptions, writeReport } from "./report/write-report.js";
 export type { WeightHash } from "./revisions/checkpoints.js";
 export type { AnyRevisionsResult, RevisionsResult, SweptRevision } from "./revisions/result.js";
+export type { DocumentFile, NamedDocument, ScanDocument, ScanDocuments } from "./scan/documents.js";
+export type { ScanOptions } from "./scan/options.js";
+export type {
+  Coverage,
+  Passage,
+  PassageScores,
+  ScannedBypass,
+  ScannedDocument,
+  ScanResult,
+  ScanSettings,
+  ScanSummary,
+  Span,
+  WindowScores,
+} from "./scan/result.js";
 export type { FileHash } from "./scoring/fingerprint.js";
 export type { LogProbabilities, LogProbabilitiesOptions } from "./scoring/log-probabilities.js";
 export type { Logits, LogitsOptions } from "./scoring/logits.js";
+export type { ModelSettings } from "./scoring/model-settings.js";
 export type { Difference, PrecisionDifference } from "./scoring/precision.js";
 export type {
   ComparedRows,

@@ -25,6 +25,11 @@ import { type MemorizationOptions, type MemorizationResult, scoreMemorization } 
 import type { DefaultMemorizationMetric, MemorizationMetric } from "./metrics/memorization-scores.js";
 import { type Perplexity, type PerplexityOptions, perplexity } from "./metrics/perplexity.js";
 import { memorizationText } from "./metrics/text.js";
+import type { ScanDocuments } from "./scan/documents.js";
+import type { ScanOptions } from "./scan/options.js";
+import type { ScanResult } from "./scan/result.js";
+import { scan } from "./scan/scan.js";
+import { scanText } from "./scan/text.js";
 import { type LogProbabilities, type LogProbabilitiesOptions, logProbabilities } from "./scoring/log-probabilities.js";
 import { type Logits, type LogitsOptions, logits } from "./scoring/logits.js";
 import { Gate, type Reader } from "./session/gate.js";
@@ -166,6 +171,18 @@ export class Model {
     options: SweepOptions<Metric>,
   ): Promise<SweepResult<Metric>> {
     return this.#gate.enter(async () => withText(await sweep(this.#session, options), sweepText));
+  }
+
+  /**
+   * Scans documents for text that the model has memorized. Windows of `prefixLength` + `suffixLength` tokens slide over each
+   * document. The suffix of each window is scored given its prefix, without a bypass and with each of `bypasses`, in one
+   * forward pass. Windows whose extraction probability is at least `threshold` are merged into passages. Documents are
+   * read in parts, so their length is not limited by memory. Throws INVALID_ARGUMENT if no document is as long as a
+   * window, FILE_NOT_FOUND, SAMPLES_INVALID, TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING, TOKENIZER_INVALID,
+   * CONTEXT_TOO_LONG, RESUME_FILE_INVALID, RESUME_FILE_MISMATCH, WRITE_FAILED and the codes of `Bypass`.
+   */
+  scan(documents: ScanDocuments, options?: ScanOptions): Promise<ScanResult> {
+    return this.#gate.enter(async () => withText(await scan(this.#session, documents, options), scanText));
   }
 
   /**

@@ -15,6 +15,7 @@ import { checkValues } from "./missing-values.js";
 import { addPerplexity } from "./perplexity.js";
 import { addRecommend } from "./recommend.js";
 import { addReport } from "./report.js";
+import { addScan } from "./scan.js";
 import { addServe } from "./serve.js";
 import { addSetup } from "./setup.js";
 import { addSweep } from "./sweep.js";
@@ -48,6 +49,7 @@ function createProgram(signal: AbortSignal): Command {
   addPerplexity(program, signal);
   addMemorization(program, signal);
   addBenchmark(program, signal);
+  addScan(program, signal);
   addSweep(program, signal);
   addReport(program);
   addRecommend(program);

@@ -23,7 +23,7 @@ function isTokens(value: unknown): boolean {
 }
 
 /** Returns whether a text is the path of a file. Such text is an error, because scoring the path is rarely intended. */
-async function isPath(text: string): Promise<boolean> {
+export async function isPath(text: string): Promise<boolean> {
   if (text.length > pathLength || /[\n\0]/.test(text)) return false;
   return stat(text).then(
     (found) => found.isFile(),

@@ -35,11 +35,11 @@ function toLine(file: InputFile, bytes: Buffer, number: number): Line | undefine
 }
 
 /** Returns the text of a file, plain or compressed, as chunks of bytes. */
-async function textBytes(file: InputFile): Promise<AsyncIterable<Buffer>> {
+export async function textBytes(file: InputFile): Promise<AsyncIterable<Buffer>> {
   const kind = await fileKind(file);
   if (kind === "gzip" || kind === "zstd") return decompressed(file, kind);
   if (kind === "text") return file.chunks();
-  throw file.refuse(`it is ${kind}, not lines of text`, "write it as JSON lines");
+  throw file.refuse(`it is ${kind}, not text`, "write it as text in UTF-8 or as JSON lines");
 }
 
 /**

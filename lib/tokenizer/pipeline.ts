@@ -1,7 +1,9 @@
 import { AddedTokenSplitter, type Piece } from "./added-tokens.js";
 import { byteCharacters, byteLevelPattern, bytesOf, decodeByteLevel } from "./byte-level.js";
 import { BytePairMerging } from "./byte-pair-merging.js";
+import { dividesAtWhiteSpace } from "./dividing.js";
 import type { Library, LibraryPreTokenizer, LibraryTokenizer } from "./library.js";
+import { type TokenSpans, tokenSpans } from "./token-spans.js";
 import { isBytePair, type Step, stepsOf, type TokenizerJson } from "./tokenizer-json.js";
 
 /** Steps that take linear time in the length of the text, with any settings in a tokenizer.json. */
@@ -9,6 +11,8 @@ const boundedSteps = new Set(["NFC", "NFD", "NFKC", "NFKD", "ByteLevel", "Digits
 
 /** Half of a surrogate pair, which UTF-8 cannot encode. */
 const loneSurrogate = /\p{Surrogate}/gu;
+
+const normalForms = new Set(["NFC", "NFD", "NFKC", "NFKD"]);
 
 /** NFC makes a text at most four times shorter, in UTF-16 code units. */
 const nfcShrinks = 4;
@@ -35,6 +39,8 @@ export class Pipeline {
   readonly bounded: boolean;
   /** A text of n characters has at least n / charactersPerToken tokens; infinite if that is unknown. */
   readonly charactersPerToken: number;
+  /** Whether a text may be divided before white space, and its parts encoded separately. */
+  readonly divides: boolean;
 
   readonly #steps: LibraryTokenizer;
   readonly #merging: BytePairMerging | undefined;
@@ -42,6 +48,9 @@ export class Pipeline {
   readonly #inside: AddedTokenSplitter;
   readonly #tokens = new Map<number, string>();
   readonly #byteLevel: boolean;
+  /** The bytes that have a token of their own. */
+  readonly #bytes: Uint8Array;
+  readonly #onlyNormalForms: boolean;
 
   /** Throws the library's error if it does not support the tokenizer. */
   constructor(library: Library, json: TokenizerJson, name: string) {
@@ -73,6 +82,9 @@ export class Pipeline {
       allBounded(json.pre_tokenizer, name) &&
       (json.decoder === null || this.#byteLevel);
     this.charactersPerToken = this.#mostCharactersPerToken(json, name);
+    this.divides = this.bounded && this.#byteLevel && dividesAtWhiteSpace(json, name);
+    this.#bytes = Uint8Array.from(byteCharacters, (character) => Number(pair && Object.hasOwn(pair.vocab, character)));
+    this.#onlyNormalForms = stepsOf(json.normalizer, name).every(({ type }) => normalForms.has(type));
   }
 
   #mostCharactersPerToken(json: TokenizerJson, name: string): number {
@@ -129,6 +141,19 @@ export class Pipeline {
     const token = this.#tokens.get(id);
     if (token === undefined) return new Uint8Array();
     return this.#byteLevel ? bytesOf(token) : new TextEncoder().encode(this.decode([id]));
+  }
+
+  /**
+   * Returns the characters that the tokens of a text stand for. Returns undefined if the tokenizer does not encode the
+   * bytes of the text or of its normal form.
+   */
+  spans(text: string, ids: ArrayLike<number>): TokenSpans | undefined {
+    if (!this.#byteLevel || !this.#onlyNormalForms) return undefined;
+    return tokenSpans(text, ids, {
+      bytesOf: (id) => this.bytesOf(id),
+      has: (byte) => this.#bytes[byte] === 1,
+      normalize: (part) => this.#normalize(part),
+    });
   }
 
   /** Returns the text of token ids. Ids without a token are left out. */

@@ -6,6 +6,7 @@ import type { ChatTemplate } from "./chat-template.js";
 import { EncodingThread } from "./encoding-thread.js";
 import { loadLibrary } from "./library.js";
 import { Pipeline } from "./pipeline.js";
+import type { TokenSpans } from "./token-spans.js";
 import { checkTokenizerJson, type TokenizerJson } from "./tokenizer-json.js";
 import { withinTime } from "./within-time.js";
 
@@ -69,6 +70,16 @@ export class Tokenizer {
   fewestTokens(characters: number): number {
     if (typeof characters !== "number") throw invalidArgument("characters", "a number", characters);
     return Math.ceil(characters / this.#pipeline.charactersPerToken);
+  }
+
+  /** @internal Whether the tokens of a text are those of its parts if it is divided at `nextDivision`. */
+  get divides(): boolean {
+    return this.#pipeline.divides;
+  }
+
+  /** @internal Returns the characters that the tokens of a text stand for, or undefined if they are not known. */
+  spans(text: string, tokens: ArrayLike<number>): TokenSpans | undefined {
+    return this.#pipeline.spans(text, tokens);
   }
 
   /**
