@@ -15,7 +15,6 @@ import t, { type Test } from "tap";
 import { fixture, temporaryFolder } from "./support/fixtures.ts";
 import { noPython, python, references } from "./support/python.ts";
 import { randomTokens } from "./support/random-model.ts";
-import { refuses } from "./support/refusals.ts";
 
 t.setTimeout(600_000);
 const interpreter = python() ?? "";
@@ -125,16 +124,41 @@ function agrees(t: Test, { base, bypasses, rows }: EffectsResult, theirs: Refere
     (found[0] as ReferenceRow)[which].map((_, part) => mean(found.map((row) => row[which][part] as number)));
   const before = columns(plain, "contributions");
   const total = (which: 0 | 1) => plain.map((row) => row.total[which]);
-  close(t, base.perRow.map(({ logLikelihood }) => logLikelihood), total(0), nats, "log-likelihood without a bypass");
-  close(t, base.perRow.map(({ logit }) => logit), total(1), logits, "logit without a bypass");
+  close(
+    t,
+    base.perRow.map(({ logLikelihood }) => logLikelihood),
+    total(0),
+    nats,
+    "log-likelihood without a bypass",
+  );
+  close(
+    t,
+    base.perRow.map(({ logit }) => logit),
+    total(1),
+    logits,
+    "logit without a bypass",
+  );
   close(t, inOrder(base.contributions), before, logits, "contributions without a bypass");
   for (const [index, one] of bypasses.entries()) {
     const name = JSON.stringify(cases[index]);
     const found = theirs[index] as ReferenceRow[];
-    for (const [which, quantity, size] of [[0, "logLikelihood", nats], [1, "logit", logits]] as const) {
-      for (const [effect, run] of [["total", "total"], ["direct", "direct"], ["directFrozen", "frozen"]] as const) {
+    for (const [which, quantity, size] of [
+      [0, "logLikelihood", nats],
+      [1, "logit", logits],
+    ] as const) {
+      for (const [effect, run] of [
+        ["total", "total"],
+        ["direct", "direct"],
+        ["directFrozen", "frozen"],
+      ] as const) {
         const wanted = found.map((row, at) => row[run][which] - (plain[at] as ReferenceRow).total[which]);
-        close(t, one.perRow.map((row) => row[quantity][effect]), wanted, size, `${name}: ${quantity} ${effect}`);
+        close(
+          t,
+          one.perRow.map((row) => row[quantity][effect]),
+          wanted,
+          size,
+          `${name}: ${quantity} ${effect}`,
+        );
         t.ok(Math.abs(one[quantity][effect].value - mean(wanted)) <= 1e-4 * size, `${name}: mean`);
       }
     }
@@ -144,8 +168,20 @@ function agrees(t: Test, { base, bypasses, rows }: EffectsResult, theirs: Refere
     const place = ({ block, part }: { block: number; part: string }) => 1 + 2 * block + Number(part === "mlp");
     const changes = (of: readonly number[]) =>
       one.changes.map((change) => (of[place(change)] as number) - (before[place(change)] as number));
-    close(t, one.changes.map(({ change }) => change.value), changes(after), logits, `${name}: changes`);
-    close(t, one.changes.map((one) => one.changeFrozen.value), changes(frozen), logits, `${name}: frozen`);
+    close(
+      t,
+      one.changes.map(({ change }) => change.value),
+      changes(after),
+      logits,
+      `${name}: changes`,
+    );
+    close(
+      t,
+      one.changes.map((one) => one.changeFrozen.value),
+      changes(frozen),
+      logits,
+      `${name}: frozen`,
+    );
     t.ok(Math.abs(one.logit.norm.value - (sum(after) - sum(frozen))) <= 1e-4 * logits, `${name}: norm`);
   }
 }
