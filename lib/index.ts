@@ -44,6 +44,7 @@ export type { OperationOptions } from "./operation/operation.js";
 export { type RecommendOptions, recommend } from "./recommend/recommend.js";
 export type { Candidate, Doubt, Recommendation } from "./recommend/recommendation.js";
 export { drawFigure } from "./report/draw.js";
+export { createEffectsReport, type EffectsReportOptions } from "./report/effects-report.js";
 export type { Figure } from "./report/figure.js";
 export { createReport, type Report, type ReportOptions } from "./report/report.js";
 export { type Display, showFigure, showReport } from "./report/show.js";

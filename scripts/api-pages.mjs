@@ -16,6 +16,7 @@ const parts = {
   "Memorization and perplexity": "metrics/memorization metrics/memorization-scores data/samples metrics/perplexity data/text-argument",
   "Tasks and benchmarks": "benchmark/benchmark benchmark/task benchmark/task-definition",
   "The sweep": "sweep/options sweep/result sweep/settings sweep/variants scoring/precision sweep/fingerprint",
+  "Total and direct effects": "effects/options effects/result report/effects-report",
   "Over training": "sweep-revisions revisions/result revisions/checkpoints report/training-report",
   "Reports and recommendations":
     "report/report report/figure report/tables report/draw report/write-report report/show recommend/recommend recommend/recommendation statistics/bootstrap",

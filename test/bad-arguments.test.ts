@@ -24,6 +24,7 @@ const calls: Record<string, (options: Anything) => Promise<unknown>> = {
   perplexity: (options) => model.perplexity([1, 2, 3], options),
   scoreMemorization: (options) => model.scoreMemorization([[1, 2, 3]], options),
   sweep: (options) => model.sweep(options),
+  effects: (options) => model.effects([[1, 2, 3]], options),
   benchmark: (options) =>
     model.benchmark({ name: "own", questions: [{ query: [1], choices: [[1], [2]], gold: 0 }] }, options),
   attention: (options) => model.attention([[1, 2]], options),
@@ -54,6 +55,34 @@ const generation = {
   seed: ["2", null, true, {}, -1, 1.5, Number.NaN, 2 ** 53, ["1"], [-1]],
   stop: [null, true, {}, "", -1, 1.5, [""], [null], [-1]],
   stopAtEndOfText: ["yes", null, 1],
+};
+const swept = {
+  over: [
+    "block",
+    null,
+    5,
+    {},
+    [],
+    { window: 0 },
+    { window: 1.5 },
+    [5],
+    [{}],
+    [{ blocks: 1 }],
+    [{ blocks: [0], mode: "no" }],
+    ["layers"],
+    ["blocks", { window: 0 }],
+    { random: 2 },
+    { random: { size: 1 } },
+    { random: { size: 0, count: 1 } },
+    { random: { size: 1, count: 0 } },
+    { random: { size: 1, count: 1001 } },
+    { random: { size: 1, count: 1, seed: -1 } },
+    [{ random: { size: 1, count: 1.5 } }],
+    [["blocks"]],
+    [null],
+  ],
+  mode: ["none", null, 1, {}, [], "both", ["both"]],
+  means: ["x", null, 1, {}, { blocks: 1 }],
 };
 const options: Record<string, Record<string, unknown[]>> = {
   loadModel: {
@@ -97,37 +126,21 @@ const options: Record<string, Record<string, unknown[]>> = {
     continuations: [...notCounts, 1_000_001],
     seed: notRanks,
   },
+  effects: {
+    ...longCall,
+    ...bypass,
+    ...swept,
+    part: ["none", null, 1, {}, [], ["heads"]],
+    prefixLength: [undefined, ...notCounts],
+    rows: notCounts,
+    memory: notCounts,
+  },
   benchmark: { ...longCall, ...bypass, data: [...notStrings, ""], rows: notCounts },
   attention: { ...longCall, prefixLength: notCounts, rows: notCounts },
   divergence: { ...longCall, bypass: [undefined, ...bypass.bypass] },
   sweep: {
     ...longCall,
-    over: [
-      "block",
-      null,
-      5,
-      {},
-      [],
-      { window: 0 },
-      { window: 1.5 },
-      [5],
-      [{}],
-      [{ blocks: 1 }],
-      [{ blocks: [0], mode: "no" }],
-      ["layers"],
-      ["blocks", { window: 0 }],
-      { random: 2 },
-      { random: { size: 1 } },
-      { random: { size: 0, count: 1 } },
-      { random: { size: 1, count: 0 } },
-      { random: { size: 1, count: 1001 } },
-      { random: { size: 1, count: 1, seed: -1 } },
-      [{ random: { size: 1, count: 1.5 } }],
-      [["blocks"]],
-      [null],
-    ],
-    mode: ["none", null, 1, {}, [], "both", ["both"]],
-    means: ["x", null, 1, {}, { blocks: 1 }],
+    ...swept,
     prefixLength: notCounts,
     rows: notCounts,
     control: [null, 5, {}, [], [5], ["x"], [[1, 2, 3]]],
@@ -151,7 +164,7 @@ for (const [name, call] of Object.entries({ ...loads, ...calls })) {
   t.test(`options of ${name}`, async (t) => {
     const samples = name === "sweep" ? { samples: [[1, 2, 3]] } : {};
     const needed =
-      name === "scoreMemorization" || name === "sweep"
+      name === "scoreMemorization" || name === "sweep" || name === "effects"
         ? { prefixLength: 1, ...samples }
         : name === "divergence"
           ? { bypass: { blocks: [0] } }

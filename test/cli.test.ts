@@ -43,6 +43,7 @@ t.test("help and version", async (t) => {
     "perplexity",
     "memorization",
     "sweep",
+    "effects",
     "recommend",
     "convert",
     "download",

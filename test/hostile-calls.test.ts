@@ -3,6 +3,7 @@ import path from "node:path";
 import {
   AttentionBypassError,
   convert,
+  createEffectsReport,
   createReport,
   drawFigure,
   embeddedModel,
@@ -113,6 +114,7 @@ const few = <Value>(value: Value): Value =>
   JSON.parse(JSON.stringify(value, (key, member) => (/^per(Row|Question)$/.test(key) ? member.slice(0, 2) : member)));
 const sweep = few(madeUpSweep([80, 90], [[20, 80]]));
 const report = createReport(sweep);
+const measuredEffects = await model.effects([[1, 2]], { prefixLength: 1, over: [{ blocks: [2] }] });
 const [figure] = report.figures;
 const questions = [{ query: [1], choices: [[1], [2]], gold: 0 }];
 /** What a display's own methods throw is its own matter, so that no values are put in their place. */
@@ -221,6 +223,22 @@ const calls: Record<string, Call> = {
       },
     ],
   },
+  effects: {
+    call: (...args) => model.effects(...(args as [Anything])),
+    args: [
+      [[1, 2]],
+      {
+        ...longCall,
+        prefixLength: 1,
+        rows: 1,
+        over: [{ blocks: [0] }, { window: 3 }],
+        part: ["attention"],
+        mode: ["zero"],
+        means: mean.means,
+        memory: 1000,
+      },
+    ],
+  },
   benchmark: {
     call: (...args) => model.benchmark(...(args as [Anything])),
     args: [
@@ -257,6 +275,11 @@ const calls: Record<string, Call> = {
     call: (...args) => createReport(...(args as [Anything])),
     args: [sweep, { name: "a", compare: { name: "b", sweep: {} } }],
     depth: 1,
+  },
+  createEffectsReport: {
+    call: (...args) => createEffectsReport(...(args as [Anything, Anything])),
+    args: [measuredEffects, { name: "a" }],
+    depth: 4,
   },
   drawFigure: {
     call: (...args) => drawFigure(...(args as [Anything, Anything])),

@@ -33,6 +33,7 @@ const calls: Record<string, (model: Model) => Promise<unknown>> = {
   perplexity: (model) => model.perplexity([1, 2, 3, 4]),
   scoreMemorization: (model) => model.scoreMemorization(rows, { prefixLength: 4 }),
   sweep: (model) => model.sweep({ samples: rows, prefixLength: 4 }),
+  effects: (model) => model.effects(rows, { prefixLength: 4 }),
   benchmark: (model) => model.benchmark({ name: "own", questions }),
   attention: (model) => model.attention(rows),
 };

@@ -80,6 +80,9 @@ t.test("results of a package that is loaded in a context are of that context", a
   isA(means.blocks, "Array", "means");
   isA(means.blocks[0], "Float32Array", "a block's means");
   isA((await model.divergence([1, 2], { bypass: { blocks: [0] } })).blocks, "Array", "divergence");
+  const { bypasses } = await model.effects([[1, 2]], { prefixLength: 1 });
+  isA(bypasses, "Array", "effects");
+  isA(bypasses[0].contributions.mlp, "Array", "contributions");
   isA((await model.generate([1, 2], { maxNewTokens: 1 })).tokens, "Array", "generate");
   const refused = await loadModel(path.join(place, "nowhere")).catch((error: unknown) => error);
   t.ok(refused instanceof AttentionBypassError, String(refused));

@@ -26,6 +26,7 @@ t.test("after dispose", async (t) => {
     perplexity: () => model.perplexity([1, 2]),
     scoreMemorization: () => model.scoreMemorization([[1, 2]], { prefixLength: 1 }),
     sweep: () => model.sweep({ samples: [[1, 2]], prefixLength: 1 }),
+    effects: () => model.effects([[1, 2]], { prefixLength: 1 }),
     benchmark: () => model.benchmark({ name: "own", questions: [{ query: [1], choices: [[1], [2]], gold: 0 }] }),
     attention: () => model.attention([[1, 2]]),
     divergence: () => model.divergence([1, 2], { bypass: { blocks: [0] } }),

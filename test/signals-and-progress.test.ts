@@ -19,6 +19,7 @@ const calls: Record<string, (options: OperationOptions) => Promise<unknown>> = {
   perplexity: (options) => model.perplexity([1, 2, 3], options),
   scoreMemorization: (options) => model.scoreMemorization([[1, 2, 3]], { prefixLength: 1, ...options }),
   sweep: (options) => model.sweep({ samples: [[1, 2, 3]], prefixLength: 1, ...options }),
+  effects: (options) => model.effects([[1, 2, 3]], { prefixLength: 1, ...options }),
   benchmark: (options) => model.benchmark({ name: "own", questions }, options),
   attention: (options) => model.attention([[1, 2, 3]], options),
   divergence: (options) => model.divergence([1, 2, 3], { bypass: { blocks: [0] }, ...options }),

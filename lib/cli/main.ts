@@ -6,6 +6,7 @@ import { addBenchmark } from "./benchmark.js";
 import { addConvert } from "./convert.js";
 import { addDoctor } from "./doctor.js";
 import { addDownload } from "./download.js";
+import { addEffects } from "./effects.js";
 import { exitCodesHelp } from "./exit-codes.js";
 import { toFailure } from "./failure.js";
 import { addGenerate } from "./generate.js";
@@ -51,6 +52,7 @@ function createProgram(signal: AbortSignal): Command {
   addBenchmark(program, signal);
   addScan(program, signal);
   addSweep(program, signal);
+  addEffects(program, signal);
   addReport(program);
   addRecommend(program);
   addServe(program, signal);

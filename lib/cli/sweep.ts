@@ -88,6 +88,8 @@ function parseFamily(text: string): BypassFamily {
   );
 }
 
+export const parseFamilies = (text: string): BypassFamily[] => text.split(",").map((item) => parseFamily(item.trim()));
+
 function swept({ over = [], bypass = [], heads = [] }: Options): { over?: SweptBlocks } {
   const all = [...over, ...bypass, ...heads];
   return all.length > 0 ? { over: all } : {};
@@ -201,7 +203,7 @@ export function addSweep(program: Command, signal: AbortSignal): void {
     .option(
       "--over <sets>",
       "what to bypass in turn: blocks, heads, quartiles, pairs, window:N (each N adjacent blocks), random:SIZE:COUNT[:SEED] (random sets of SIZE blocks, as a comparison), or several separated by commas (default: blocks)",
-      (text: string) => text.split(",").map((item) => parseFamily(item.trim())),
+      parseFamilies,
     )
     .option(
       "--bypass <blocks>",

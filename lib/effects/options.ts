@@ -49,7 +49,7 @@ const schema = v.strictObject({
 
 /** Returns the options as those of a sweep that scores the suffixes of these samples. */
 export function toSweepOptions(samples: unknown, options: unknown, config: ModelConfig): CheckedSweepOptions {
-  const { bypass, ...checked } = validate(schema, options ?? {}, "options");
+  const { bypass, ...checked } = validate(schema, options, "options");
   if (bypass !== undefined) {
     toPlan(bypass, config, "options.bypass");
     for (const name of ["over", "part", "mode", "means"] as const) {

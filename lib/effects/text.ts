@@ -1,38 +1,34 @@
-import { table } from "../display/text-form.js";
+import { table, wrap } from "../display/text-form.js";
 import type { Interval } from "../statistics/bootstrap.js";
-import type { BypassEffects, ContributionChange, EffectsResult } from "./result.js";
+import { partName, recomputed } from "./parts.js";
+import type { BypassEffects, EffectsResult } from "./result.js";
 
-const number = (value: number) => value.toPrecision(4);
+const number = (value: number) => value.toPrecision(3);
 const withInterval = ({ value, low, high }: Interval) => `${number(value)} [${number(low)}, ${number(high)}]`;
 
-/** Returns the name of a part, such as "MLP 6". */
-export const partName = ({ part, block }: Pick<ContributionChange, "part" | "block">): string =>
-  `${part === "mlp" ? "MLP" : "attention"} ${block}`;
-
-/** Returns the recomputed parts whose contribution rises, certain at 95 %, the largest change first. */
-export function rising({ changes }: BypassEffects): ContributionChange[] {
-  return changes
-    .filter(({ bypassed, changeFrozen }) => !bypassed && changeFrozen.low > 0)
-    .sort((a, b) => b.changeFrozen.value - a.changeFrozen.value);
+/** Returns the recomputed part whose contribution rises most, if it rises at 95 %. */
+function mostRising(bypass: BypassEffects): string {
+  const [most] = recomputed(bypass);
+  return most === undefined || most.changeFrozen.low <= 0
+    ? "none"
+    : `${partName(most)}: +${number(most.changeFrozen.value)}`;
 }
 
 /** Returns a table of the effects of each bypass on the log-likelihood of the suffix. */
 export function effectsText({ base, rows, bypasses }: EffectsResult): string {
-  const modes = new Set(bypasses.map(({ mode }) => mode));
+  const severalModes = new Set(bypasses.map(({ mode }) => mode)).size > 1;
   const lines = bypasses.map((bypass) => {
     const { name, mode, logLikelihood } = bypass;
-    const [most] = rising(bypass);
+    const { total, direct, compensation } = logLikelihood;
     return [
-      modes.size > 1 ? `${name}, ${mode}` : name,
-      withInterval(logLikelihood.total),
-      withInterval(logLikelihood.direct),
-      withInterval(logLikelihood.compensation),
-      most === undefined ? "none" : `${partName(most)} (+${number(most.changeFrozen.value)})`,
+      severalModes ? `${name}, ${mode}` : name,
+      ...[total, direct, compensation].map(withInterval),
+      mostRising(bypass),
     ];
   });
-  return (
-    `${table([["bypass", "total", "direct", "compensation", "rises most"], ...lines])}\n` +
-    `change of the log-likelihood of the suffix, in nats, and of the logits of its tokens (last column); mean of ${rows} ` +
-    `${rows === 1 ? "row" : "rows"} with 95 % intervals; unmodified: ${withInterval(base.logLikelihood)} nats\n`
-  );
+  const note =
+    `The log-likelihood of the suffix is ${withInterval(base.logLikelihood)} nats without a bypass, a mean over ${rows} ` +
+    `${rows === 1 ? "row" : "rows"} with its 95 % interval. Effects are changes of it; compensation is total - direct. The ` +
+    "last column is the part after the bypass whose contribution to the logits of the true tokens rises most.";
+  return `${table([["bypass", "total", "direct", "compensation", "rises most"], ...lines])}\n${wrap(note)}\n`;
 }

@@ -4,6 +4,7 @@ import path from "node:path";
 import { createReport, drawFigure, loadModel, writeReport } from "attention-bypass";
 import { SingleBar } from "cli-progress";
 import Table from "cli-table3";
+import { addEffects } from "./effects.mjs";
 import { extractionFigure, extractionFinding, extractionTables } from "./extraction.mjs";
 import { measureBase, sweep } from "./measure.mjs";
 import { readMeasures } from "./measures.mjs";
@@ -66,6 +67,7 @@ async function save(folder, report, results) {
   }
   await writeFile(path.join(folder, "base.json"), `${JSON.stringify(results.base, null, 2)}\n`);
   await writeFile(path.join(folder, "sweep.json"), `${JSON.stringify(results.sweep, null, 2)}\n`);
+  await writeFile(path.join(folder, "effects.json"), `${JSON.stringify(results.effects, null, 2)}\n`);
   const file = path.join(folder, "report.html");
   await writeReport(report, file);
   return file;
@@ -82,12 +84,13 @@ export async function runExperiment({ model: folder, measures: measuresFolder, r
   const base = await measureBase(model, measures, signal);
   const result = await sweepWithProgress(model, measures, { repetitions, signal });
   const drawn = describe(path.basename(path.resolve(folder)), base, result);
+  const effects = await addEffects(drawn, model, measures, { repetitions, signal });
   showTables(drawn);
   const perplexity = base.perplexity.toFixed(2);
   console.log(`Perplexity of held-out text: ${perplexity} (unigram model: ${base.unigramPerplexity.toFixed(1)})\n`);
   for (const sentence of drawn.findings) console.log(sentence);
 
-  const file = await save(report, drawn, { base, sweep: result });
+  const file = await save(report, drawn, { base, sweep: result, effects });
   console.log(`\n${Math.round((performance.now() - began) / 1000)} s; report: ${file}`);
   await model.dispose();
 }

@@ -73,6 +73,10 @@ const methods = {
       ...callbacks(),
     },
   ],
+  effects: () => [
+    [row()],
+    { prefixLength: 2, rows: 1, over: [{ blocks: [0] }], part: "attention", mode: "zero", memory: 1e8, ...callbacks() },
+  ],
   benchmark: () => [[quiz()], { data: "rows", rows: 2, bypass: bypass(), ...callbacks() }],
   divergence: () => [row(), { bypass: bypass(), ...callbacks() }],
   attention: () => [[row()], { prefixLength: 2, rows: 1, ...callbacks() }],
@@ -89,6 +93,7 @@ const functions = {
   convert: (base, folder) => [base, path.join(folder, "out.pt"), { dtype: "float32", ...callbacks() }],
   recommend: () => [{ base: {}, variants: [], settings: {} }, { tolerance: 0.01 }],
   createReport: () => [{ base: {}, variants: [{ name: "block 0", blocks: [0] }], settings: {} }, { title: "a report" }],
+  createEffectsReport: () => [{ rows: 1, base: {}, bypasses: [{ name: "block 0", blocks: [0] }], settings: {} }, {}],
   drawFigure: () => [figure(), "svg"],
   writeReport: (_, folder) => [
     { title: "a", description: "b", findings: [], figures: [figure()], tables: [] },
