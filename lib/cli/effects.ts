@@ -7,7 +7,7 @@ import { AttentionBypassError } from "../errors/errors.js";
 import { requireWritable, writeOutput } from "../files/output-file.js";
 import { createEffectsReport } from "../report/effects-report.js";
 import { reportFormat, writeReport } from "../report/write-report.js";
-import type { BypassFamily } from "../sweep/variants.js";
+import type { BypassFamily } from "../sweep/families.js";
 import { addBypassOptions, type BypassOptions, readMeans } from "./bypass-options.js";
 import { requireDistinct } from "./distinct-files.js";
 import { addMemoryOption, type MemoryOption, toMemory } from "./memory-option.js";
