@@ -11,10 +11,10 @@ import { type OperationOptions, part, rising } from "./operation/operation.js";
 import type { Checkpoints } from "./revisions/checkpoints.js";
 import { FolderCheckpoints } from "./revisions/folder-checkpoints.js";
 import { type RevisionsResult, revisionsFormat } from "./revisions/result.js";
-import { hashOptions, ResumeFolder } from "./revisions/resume-folder.js";
 import { sweepCheckpoints } from "./revisions/sweep-checkpoints.js";
 import { revisionsText } from "./revisions/text.js";
 import { type SweepOptions, sweepOptions } from "./sweep/options.js";
+import { hashOptions, ResumeFolder } from "./sweep/resume-folder.js";
 
 /**
  * Options of `sweepRevisions`: which checkpoints, how to find and load each of them, and what to measure. At least one
@@ -132,7 +132,7 @@ export async function sweepRevisions<Metric extends MemorizationMetric = Memoriz
     resume:
       checked.resume === undefined
         ? undefined
-        : await ResumeFolder.open(checked.resume, hashOptions(Object.fromEntries(relevant))),
+        : await ResumeFolder.open(checked.resume, "revisions", hashOptions(Object.fromEntries(relevant))),
     measure: (folder, resume, operation) => measure(folder, checked, resume, operation),
   });
   const result: RevisionsResult = { format: revisionsFormat, model: id, revisions };
