@@ -9,6 +9,7 @@ import {
   type ErrorCode,
   loadModel,
   type Model,
+  type RandomSets,
 } from "attention-bypass";
 import t, { type Test } from "tap";
 import { fixture, temporaryFolder } from "./support/fixtures.ts";
@@ -20,6 +21,8 @@ t.setTimeout(600_000);
 const interpreter = python() ?? "";
 const withoutPython = interpreter === "" && noPython;
 const here = { device: "cpu", threads: 1 } as const;
+
+const bypassParts = ["attention", "mlp", "both"] as const satisfies readonly BypassPart[];
 
 interface Case {
   part?: BypassPart;
@@ -42,6 +45,14 @@ const cases: Case[] = [
   { part: "both", mode: "zero", blocks: [1], heads: {} },
   { part: "both", mode: "zero", blocks: [0, 1, 2], heads: {} },
   { part: "both", mode: "mean", blocks: [0, 2], heads: {} },
+  // Every set of two of the three blocks, among which random sets are.
+  ...bypassParts.flatMap((part) =>
+    [
+      [0, 1],
+      [0, 2],
+      [1, 2],
+    ].map((blocks): Case => ({ part, mode: "zero", blocks, heads: {} })),
+  ),
 ];
 
 interface Reference {
@@ -115,6 +126,52 @@ async function agrees(t: Test, name: string, rows: number[][], theirs: Reference
     close(t, data, theirs.logits[index] as number[], 2e-4, JSON.stringify(one));
   }
   await everyCallAgrees(t, model, rows, means);
+  await randomSetsAgree(t, model, rows, theirs);
+}
+
+/** The log-likelihood of a row's suffix from the logits of its forward pass, in double precision. */
+function suffixLogLikelihood(logits: readonly number[], row: readonly number[], prefixLength: number): number {
+  const width = logits.length / row.length;
+  return row.slice(prefixLength).reduce((sum, token, index) => {
+    const begin = (prefixLength + index - 1) * width;
+    const next = logits.slice(begin, begin + width);
+    return sum + (next[token] as number) - Math.log(next.reduce((total, logit) => total + Math.exp(logit), 0));
+  }, 0);
+}
+
+/** A sweep over random sets with each part gives what hooks give for memorized rows and for control rows. */
+async function randomSetsAgree(t: Test, model: Model, rows: number[][], theirs: Reference) {
+  const prefixLength = 5;
+  const { variants } = await model.sweep({
+    samples: rows.slice(0, 2),
+    control: rows.slice(2),
+    prefixLength,
+    over: ["blocks", { random: { size: 2, count: 2, seed: 7 } }],
+    part: bypassParts,
+  });
+  const random = variants.filter(({ kind }) => kind === "random");
+  t.same(
+    random.map(({ part }) => part),
+    bypassParts.flatMap((part) => [part, part]),
+  );
+  for (const { name, part, blocks, memorization, control } of random) {
+    const place = cases.findIndex(
+      (one) => one.part === part && one.mode === "zero" && one.blocks.join() === blocks.join(),
+    );
+    const logits = theirs.logits[place] as number[];
+    const size = logits.length / rows.length;
+    const wanted = rows.map((row, index) =>
+      suffixLogLikelihood(logits.slice(index * size, (index + 1) * size), row, prefixLength),
+    );
+    const swept = [...(memorization?.perRow ?? []), ...(control?.perRow ?? [])];
+    close(
+      t,
+      swept.map((row) => row.suffixLogLikelihood),
+      wanted,
+      1e-5,
+      name,
+    );
+  }
 }
 
 /** generate, scoreMemorization and sweep are other ways to the same. */
@@ -154,6 +211,22 @@ async function everyCallAgrees(t: Test, model: Model, rows: number[][], means: B
   t.match(swept.variants[7], { name: "block 1 MLP", kind: "block", part: "mlp", blocks: [1], mode: "zero" });
   t.match(swept.variants[11], { name: "blocks 0, 1, 2 attention and MLP", kind: "set", part: "both" });
 }
+
+t.test("random sets: as many different ones as asked for, the same for the same seed", async (t) => {
+  const model = await loadModel(fixture("neox-serial"), here);
+  const samples = [randomTokens(12, model.config.vocabularySize)];
+  const random = async (random: RandomSets) => {
+    const { variants } = await model.sweep({ samples, prefixLength: 5, over: { random } });
+    return variants;
+  };
+  const all = await random({ size: 2, count: 3 });
+  t.same(all.map(({ blocks }) => blocks.join()).sort(), ["0,1", "0,2", "1,2"]);
+  t.same(all, await random({ size: 2, count: 3, seed: 0 }), "the seed is 0 by default");
+  t.same((await random({ size: 2, count: 2 }))[1], all[1], "more sets begin with the same sets");
+  t.match((await random({ size: 1, count: 1 }))[0], { name: /^random block \d$/, kind: "random", part: "attention" });
+  t.equal((await random({ size: 3, count: 1, seed: 5 }))[0]?.name, "random blocks 0, 1, 2");
+  await model.dispose();
+});
 
 t.test("over heads: each head of each block", async (t) => {
   const model = await loadModel(fixture("neo-types"), here);

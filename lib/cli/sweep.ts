@@ -5,8 +5,9 @@ import { AttentionBypassError } from "../errors/errors.js";
 import { requireWritable, writeOutput } from "../files/output-file.js";
 import { type MemorizationMetric, memorizationMetrics } from "../metrics/memorization.js";
 import { reportFormat, writeReport } from "../report/write-report.js";
+import { type BypassFamily, familyNames } from "../sweep/families.js";
 import type { SweepOptions } from "../sweep/options.js";
-import { type BypassFamily, familyNames, type SweptBlocks } from "../sweep/variants.js";
+import type { SweptBlocks } from "../sweep/variants.js";
 import { sweepRevisions } from "../sweep-revisions.js";
 import { meanSamplesOption, parseBlocks, parseHeads, readMeans } from "./bypass-options.js";
 import { requireDistinct } from "./distinct-files.js";
@@ -31,6 +32,7 @@ interface Options extends ModelOptions, TaskOptions, MemoryOption, JsonOption {
   meanSamples?: string;
   samples?: string;
   suffixes?: string;
+  control?: string;
   prefixLength?: number;
   rows?: number;
   metrics?: MemorizationMetric[];
@@ -78,8 +80,13 @@ function parseFamily(text: string): BypassFamily {
   if (family !== undefined) return family;
   const window = /^window:([1-9]\d{0,3})$/.exec(text);
   if (window) return { window: Number(window[1]) };
+  const random = /^random:(\d{1,4}):(\d{1,4})(?::(\d{1,15}))?$/.exec(text);
+  if (random) {
+    const [size, count, seed] = random.slice(1).map((number) => (number === undefined ? undefined : Number(number)));
+    return { random: { size: size as number, count: count as number, ...(seed !== undefined && { seed }) } };
+  }
   throw new InvalidArgumentError(
-    "Expected blocks, heads, quartiles, pairs or window:N, or several separated by commas.",
+    "Expected blocks, heads, quartiles, pairs, window:N or random:SIZE:COUNT[:SEED], or several separated by commas.",
   );
 }
 
@@ -123,6 +130,7 @@ async function sweep(model: string, options: Options, signal: AbortSignal) {
       ["<model>", model],
       ["--samples", options.samples],
       ["--suffixes", options.suffixes],
+      ["--control", options.control],
       ["--text", options.text],
       ["--mean-samples", options.meanSamples],
       ["--tokenizer", options.tokenizer],
@@ -137,6 +145,9 @@ async function sweep(model: string, options: Options, signal: AbortSignal) {
   for (const file of [options.output, options.report]) if (file !== undefined) await requireWritable(file);
   if (options.suffixes !== undefined && options.samples === undefined) {
     throw new AttentionBypassError("INVALID_ARGUMENT", "expected --samples with --suffixes but it is not given");
+  }
+  if (options.control !== undefined && options.samples === undefined) {
+    throw new AttentionBypassError("INVALID_ARGUMENT", "expected --samples with --control but it is not given");
   }
   const tasks = toTasks(options);
   if (tasks.length === 0 && options.samples === undefined && options.text === undefined) {
@@ -157,7 +168,7 @@ async function sweep(model: string, options: Options, signal: AbortSignal) {
     ...blocks,
     ...text,
     ...(options.samples !== undefined && { samples: toSamples({ ...options, samples: options.samples }) }),
-    ...pick(options, ["part", "mode", "prefixLength", "rows", "metrics", "temperature", "topK"]),
+    ...pick(options, ["control", "part", "mode", "prefixLength", "rows", "metrics", "temperature", "topK"]),
     ...pick(options, ["contextLength", "stride", "compareRows"]),
     ...(tasks.length > 0 && { tasks }),
     survey: options.survey ?? (reportsSurvey ? 8 : 0),
@@ -186,7 +197,7 @@ export function addSweep(program: Command, signal: AbortSignal): void {
     .optionsGroup("Bypass options:")
     .option(
       "--over <sets>",
-      "what to bypass in turn: blocks, heads, quartiles, pairs, window:N (each N adjacent blocks), or several separated by commas (default: blocks)",
+      "what to bypass in turn: blocks, heads, quartiles, pairs, window:N (each N adjacent blocks), random:SIZE:COUNT[:SEED] (random sets of SIZE blocks, as a comparison), or several separated by commas (default: blocks)",
       (text: string) => text.split(",").map((item) => parseFamily(item.trim())),
     )
     .option(
@@ -213,6 +224,7 @@ export function addSweep(program: Command, signal: AbortSignal): void {
     .optionsGroup("Measures, at least one:")
     .option("--samples <file>", "samples to score for memorization: .npy, JSON lines or Parquet")
     .addOption(suffixesOption())
+    .option("--control <file>", "rows of the same form that the model has not memorized, to compare the samples with")
     .option("--text <file>", 'text file for perplexity, or a folder of .txt files; "-" reads standard input');
   addTaskOptions(command)
     .optionsGroup("Options of the measures:")

@@ -155,6 +155,8 @@ export interface SampleOptions {
   rows?: number | undefined;
   prefixLength?: number | undefined;
   signal?: AbortSignal | undefined;
+  /** The name of the argument in error messages. Defaults to "samples". */
+  name?: string;
 }
 
 /** Returns the number of rows to read from an array. Throws if there are more than `mostRows`. */
@@ -251,19 +253,19 @@ async function readFile(path: string, options: SampleOptions, context: TokenCont
  * SAMPLES_INVALID, PREFIX_TOO_LONG, TOKEN_OUT_OF_RANGE, TOKENIZER_MISSING, CONTEXT_TOO_LONG.
  */
 export async function readSamples(samples: unknown, options: SampleOptions, context: TokenContext): Promise<Sample[]> {
-  const { rows, prefixLength } = options;
+  const { rows, prefixLength, name: argument = "samples" } = options;
   if (typeof samples === "string") return readFile(samples, options, context);
-  if (!reading("samples", () => Array.isArray(samples))) {
-    const pair = reading("samples", () => v.safeParse(pairSchema, samples));
+  if (!reading(argument, () => Array.isArray(samples))) {
+    const pair = reading(argument, () => v.safeParse(pairSchema, samples));
     if (pair.success) return readPair(pair.output, options, context);
-    throw invalidArgument("samples", "rows, the path of a file, or { prefixes, suffixes } with two paths", samples);
+    throw invalidArgument(argument, "rows, the path of a file, or { prefixes, suffixes } with two paths", samples);
   }
   const given = samples as readonly SampleRow[];
-  const count = reading("samples", () => given.length);
+  const count = reading(argument, () => given.length);
   const read: Sample[] = [];
   // Not `map`, which skips the holes of a sparse array.
   for (let index = 0; index < Math.min(count, rows ?? count); index++) {
-    const name = `samples[${index}]`;
+    const name = `${argument}[${index}]`;
     const row: unknown = reading(name, () => given[index]);
     const ids = reading(name, () => Array.isArray(row) || types.isTypedArray(row));
     read.push(

@@ -147,10 +147,11 @@ export function toMemorizationResult<Metric extends MemorizationMetric>(
 
 /** Reads samples and checks that the model can score them: at least one row, and no row longer than the context. */
 export async function readScorable(samples: unknown, options: SampleOptions, session: Session): Promise<Sample[]> {
+  const { name = "samples" } = options;
   const all = await readSamples(samples, options, session);
-  if (all.length === 0) throw invalidArgument("samples", "at least one row", samples);
+  if (all.length === 0) throw invalidArgument(name, "at least one row", samples);
   all.forEach((sample, index) => {
-    requireContext(sample.tokens.length, session.config, `row ${index} of the samples`);
+    requireContext(sample.tokens.length, session.config, `row ${index} of the ${name}`);
   });
   return all;
 }

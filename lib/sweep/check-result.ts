@@ -17,8 +17,13 @@ const rowValues = v.pipe(
   ),
 );
 
+const rowsScores = v.optional(
+  v.looseObject({ perRow: v.pipe(v.array(rowValues), v.minLength(1, "at least one row")) }),
+);
+
 const scores = {
-  memorization: v.optional(v.looseObject({ perRow: v.pipe(v.array(rowValues), v.minLength(1, "at least one row")) })),
+  memorization: rowsScores,
+  control: rowsScores,
   perplexity: v.optional(v.looseObject({ perplexity: v.pipe(number, v.minValue(1, "a number from 1 up")) })),
   tasks: v.optional(
     v.record(
@@ -77,9 +82,10 @@ const schema = v.looseObject({
 
 /** Returns whether each variant has as many rows and questions as the base. */
 function sameMeasures({ base, variants }: v.InferOutput<typeof schema>): boolean {
-  const lengths = ({ memorization, tasks = {} }: typeof base) =>
+  const lengths = ({ memorization, control, tasks = {} }: typeof base) =>
     JSON.stringify([
       memorization?.perRow.length,
+      control?.perRow.length,
       ...Object.entries(tasks).map(([name, { perQuestion }]) => [name, perQuestion.length]),
     ]);
   return variants.every((variant) => lengths(variant) === lengths(base));
@@ -110,6 +116,7 @@ export function checkSweep(value: unknown, name = "the sweep"): SweepResult {
     new AttentionBypassError("SWEEP_INVALID", `expected the result of a sweep for ${name} but ${problem}`);
   if (!parsed.success) throw invalid(problemOf(parsed.issues[0]));
   if (!sameMeasures(parsed.output)) throw invalid("a variant has another number of rows or questions than the base");
+  if (parsed.output.base.control && !parsed.output.base.memorization) throw invalid("it has a control without samples");
   // The settings are returned unchanged, with fields that the schema does not have.
   return { ...parsed.output, settings: (value as SweepResult).settings } as unknown as SweepResult;
 }

@@ -2,11 +2,12 @@ import { packageVersion } from "../addon/addon.js";
 import { type Bypass, type BypassMeans, meanRows } from "../bypass/bypass.js";
 import type { ScoredRow } from "../scoring/scored-row.js";
 import type { Session } from "../session/session.js";
+import type { BypassFamily } from "./families.js";
 import { hashFile, hashNumbers, hashRows } from "./fingerprint.js";
 import type { Measures } from "./measures.js";
 import type { CheckedSweepOptions } from "./options.js";
 import type { SweepSettings } from "./settings.js";
-import type { BypassFamily, SweptBlocks, SweptModes } from "./variants.js";
+import type { SweptBlocks, SweptModes } from "./variants.js";
 
 const hasMeans = (item: BypassFamily | Bypass): item is Bypass => typeof item === "object" && "means" in item;
 
@@ -30,7 +31,7 @@ function meansOf({ over, means }: CheckedSweepOptions): BypassMeans[] {
 export async function describeSettings(
   session: Session,
   checked: CheckedSweepOptions,
-  { samples, windows, tasks }: Measures,
+  { samples, control, windows, tasks }: Measures,
   surveyed: readonly ScoredRow[],
 ): Promise<SweepSettings> {
   const { config, device, dtype, files } = session;
@@ -57,6 +58,9 @@ export async function describeSettings(
         temperature: checked.temperature,
         ...pick("topK"),
       },
+    }),
+    ...(control.length > 0 && {
+      control: { rows: control.length, ...pick("prefixLength"), sha256: hashRows(control) },
     }),
     ...(windows.length > 0 && {
       text: {

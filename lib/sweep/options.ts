@@ -34,10 +34,16 @@ export interface SweepOptions<Metric extends MemorizationMetric = MemorizationMe
   /** The samples to score, as for `scoreMemorization`. */
   samples?: Samples;
   /**
+   * Control rows: samples in the form of `samples` that the model has not memorized, in any form that `samples` takes.
+   * What a bypass removes from `samples` and not from these is memorization. `prefixLength`, `rows`, `metrics`,
+   * `temperature` and `topK` apply to both. Requires `samples`. Defaults to none.
+   */
+  control?: Samples;
+  /**
    * The number of tokens at the beginning of each sample that form the prefix. Required unless the samples contain it.
    */
   prefixLength?: number;
-  /** Score only this many samples, from the first on. Defaults to all. */
+  /** Score only this many samples, and this many control rows, from the first on. Defaults to all. */
   rows?: number;
   /** The memorization metrics to measure. Defaults to all. */
   metrics?: readonly Metric[];
@@ -87,6 +93,7 @@ export const sweepOptions = v.strictObject({
   mode: sweptModes,
   means: v.optional(meansSchema),
   samples: v.optional(v.unknown()),
+  control: v.optional(v.unknown()),
   text: v.optional(v.unknown()),
   tasks: v.optional(v.pipe(v.array(taskSchema), v.nonEmpty("at least one task"))),
   memory: v.optional(wholeNumber(1)),

@@ -11,6 +11,8 @@ import type { Variant } from "./variants.js";
 export interface SweepScores<Metric extends MemorizationMetric = MemorizationMetric> {
   /** The memorization metrics of the samples. */
   memorization?: MemorizationResult<Metric>;
+  /** The same metrics of the control rows. */
+  control?: MemorizationResult<Metric>;
   /** The perplexity of the text. */
   perplexity?: Perplexity;
   /** The scores of each task, by task name. */

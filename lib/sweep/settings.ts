@@ -53,6 +53,15 @@ export interface SweepSettings {
     /** The option `topK`, which applies to `extractionProbability`. Absent if it was not given. */
     topK?: number;
   };
+  /** The control rows. Absent if none were given. */
+  control?: {
+    /** The number of control rows. */
+    rows: number;
+    /** The option `prefixLength`. Absent if it was not given. */
+    prefixLength?: number;
+    /** The SHA-256 of the control rows, in the same form as that of samples. */
+    sha256: string;
+  };
   /** The text. Absent if none was given. */
   text?: {
     /** The number of windows that the text was divided into. */

@@ -37,7 +37,12 @@ export async function sweep<Metric extends MemorizationMetric = MemorizationMetr
   const variants = toVariants(checked as CheckedSweepOptions & Swept, session.config);
   const plans = [plainPlan(session.config), ...variants.map(({ plan }) => plan)];
   const measures = await readMeasures(session, checked);
-  const rows = [...measures.samples, ...measures.windows, ...measures.tasks.flatMap((task) => task.rows)];
+  const rows = [
+    ...measures.samples,
+    ...measures.control,
+    ...measures.windows,
+    ...measures.tasks.flatMap((task) => task.rows),
+  ];
   // The samples come first in `rows`.
   const surveyed = rows.slice(0, checked.survey);
   const settings = await describeSettings(session, checked, measures, surveyed);

@@ -1,10 +1,13 @@
+import type { MemorizationResult } from "../metrics/memorization.js";
 import type { SweepResult, SweepScores } from "./result.js";
 
 /** Returns the name and value of each measurement. */
-function measures({ memorization, perplexity, tasks = {} }: SweepScores): [name: string, value: number][] {
-  const { rows: _, perRow: __, ...means } = memorization ?? {};
+function measures({ memorization, control, perplexity, tasks = {} }: SweepScores): [name: string, value: number][] {
+  const means = ({ rows: _, perRow: __, ...metrics }: Partial<MemorizationResult> = {}) =>
+    Object.entries(metrics) as [string, number][];
   return [
-    ...(Object.entries(means) as [string, number][]),
+    ...means(memorization),
+    ...means(control).map(([name, value]): [string, number] => [`control ${name}`, value]),
     ...(perplexity ? ([["perplexity", perplexity.perplexity]] as [string, number][]) : []),
     ...Object.entries(tasks).map(([name, { accuracy }]): [string, number] => [name, accuracy]),
   ];

@@ -11,16 +11,9 @@ import {
   toPlan,
 } from "../bypass/bypass.js";
 import { bypassedIn, nameOf, partNames } from "../bypass/bypassed-parts.js";
-import { invalidArgument, wholeNumber } from "../errors/validation.js";
+import { invalidArgument } from "../errors/validation.js";
 import type { ModelConfig } from "../families/config.js";
-
-/**
- * A family of bypasses: each block, each head of each block, each quarter of the blocks, each pair of blocks, or each
- * run of `window` consecutive blocks.
- */
-export type BypassFamily = "blocks" | "heads" | "quartiles" | "pairs" | { window: number };
-
-export const familyNames = ["blocks", "heads", "quartiles", "pairs"] as const satisfies readonly BypassFamily[];
+import { type BypassFamily, bypassesOf, countedFamilies, familyList, isFamily, namedFamilies } from "./families.js";
 
 /** The bypasses of a sweep: one family, or a list of families and single bypasses. */
 export type SweptBlocks = BypassFamily | readonly (BypassFamily | Bypass)[];
@@ -32,13 +25,17 @@ export type SweptParts = BypassPart | readonly BypassPart[];
 export type SweptModes = BypassMode | readonly BypassMode[];
 
 /**
- * The kind of a variant: one block, one quarter of the blocks, one head, or any other set of blocks and heads.
+ * The kind of a variant: one block, one quarter of the blocks, one head, a random set of blocks, or any other set of
+ * blocks and heads.
  */
-export type VariantKind = "block" | "quartile" | "head" | "set";
+export type VariantKind = "block" | "quartile" | "head" | "random" | "set";
 
 /** One bypass of a sweep. */
 export interface Variant {
-  /** The name of the variant, such as "block 3", "quartile 4", "blocks 3, 7", "block 3 head 5" or "block 3 MLP". */
+  /**
+   * The name of the variant, such as "block 3", "quartile 4", "blocks 3, 7", "random blocks 1, 4", "block 3 head 5" or
+   * "block 3 MLP".
+   */
   name: string;
   /** The kind of the variant. */
   kind: VariantKind;
@@ -54,20 +51,29 @@ export interface Variant {
   mode: BypassMode;
 }
 
-const familySchema = [v.picklist(familyNames), v.strictObject({ window: wholeNumber(1) })] as const;
-const families = '"blocks", "heads", "quartiles", "pairs", { window }';
+/**
+ * An object with the field of a family is validated as that family, and any other object as a bypass, so that error
+ * messages name the wrong field.
+ */
+const member = v.lazy((value) => {
+  if (typeof value !== "object" || value === null) return v.union([namedFamilies], `${familyList} or a bypass`);
+  if ("window" in value) return countedFamilies.window;
+  return "random" in value ? countedFamilies.random : bypassSchema;
+});
 
-/** An object without `window` is validated as a bypass, so that error messages name the wrong field of the bypass. */
-const member = v.lazy((value) =>
-  typeof value === "object" && value !== null && !("window" in value)
-    ? bypassSchema
-    : v.union(familySchema, `${families} or a bypass`),
-);
+const listOrFamily = v.lazy((value) => {
+  if (Array.isArray(value)) return v.pipe(v.array(member), v.nonEmpty("at least one bypass"));
+  if (typeof value === "object" && value !== null) {
+    if ("window" in value) return countedFamilies.window;
+    if ("random" in value) return countedFamilies.random;
+  }
+  return v.union([namedFamilies], `${familyList} or an array of them and of bypasses`);
+});
 
 /** The schema of a variant's fields, for results that come from outside. */
 export const variantFields = {
   name: v.string(),
-  kind: v.picklist(["block", "quartile", "head", "set"]),
+  kind: v.picklist(["block", "quartile", "head", "random", "set"]),
   quartile: v.exactOptional(v.picklist([1, 2, 3, 4])),
   part: v.picklist(bypassParts),
   blocks: v.array(v.number()),
@@ -75,13 +81,7 @@ export const variantFields = {
   mode: v.picklist(bypassModes),
 };
 
-export const sweptBlocks = v.optional(
-  v.union(
-    [...familySchema, v.pipe(v.array(member), v.nonEmpty("at least one bypass"))],
-    `${families} or an array of them and of bypasses`,
-  ),
-  "blocks",
-);
+export const sweptBlocks = v.optional(listOrFamily, "blocks");
 
 export const sweptParts = v.optional(
   v.union(
@@ -99,46 +99,36 @@ export const sweptModes = v.optional(
   "zero",
 );
 
-function bypassesOf(family: BypassFamily, { blockCount, headCount }: ModelConfig, place: string): Bypass[] {
-  if (typeof family === "object" && family.window > blockCount) {
-    throw invalidArgument(`${place}.window`, `at most ${blockCount}, the number of blocks,`, family.window);
-  }
-  const blocks = Array.from({ length: blockCount }, (_, block) => block);
-  if (family === "blocks") return blocks.map((block) => ({ blocks: [block] }));
-  if (family === "heads") {
-    const heads = Array.from({ length: headCount }, (_, head) => head);
-    return blocks.flatMap((block) => heads.map((head) => ({ heads: { [block]: [head] } })));
-  }
-  if (family === "quartiles") return ([1, 2, 3, 4] as const).map((quartile) => ({ blocks: { quartile } }));
-  if (family === "pairs") {
-    return blocks.flatMap((first) => blocks.slice(first + 1).map((second) => ({ blocks: [first, second] })));
-  }
-  return blocks
-    .slice(0, blockCount - family.window + 1)
-    .map((from) => ({ blocks: { from, to: from + family.window - 1 } }));
+interface ListedBypass {
+  bypass: Bypass;
+  /** The name for error messages. */
+  place: string;
+  /** Whether the bypass is of the family `random`. */
+  random: boolean;
 }
 
-const isFamily = (item: BypassFamily | Bypass): item is BypassFamily => typeof item === "string" || "window" in item;
-
-/** Returns the bypasses of a sweep, each with its name for error messages. */
-function listBypasses(over: SweptBlocks, config: ModelConfig): { bypass: Bypass; place: string }[] {
+function listBypasses(over: SweptBlocks, config: ModelConfig): ListedBypass[] {
   const listed = Array.isArray(over)
     ? (over as (BypassFamily | Bypass)[]).map((item, index) => ({ item, place: `options.over[${index}]` }))
     : [{ item: over as BypassFamily, place: "options.over" }];
-  return listed.flatMap(({ item, place }) =>
-    (isFamily(item) ? bypassesOf(item, config, place) : [item]).map((bypass) => ({ bypass, place })),
-  );
+  return listed.flatMap(({ item, place }) => {
+    const random = typeof item === "object" && "random" in item;
+    return (isFamily(item) ? bypassesOf(item, config, place) : [item]).map((bypass) => ({ bypass, place, random }));
+  });
 }
 
-function toVariant({ blocks: requested }: Bypass, plan: NativePlan, part: BypassPart, mode: BypassMode): Variant {
+function toVariant({ bypass, random }: ListedBypass, plan: NativePlan, part: BypassPart, mode: BypassMode): Variant {
   const { blocks, heads } = bypassedIn(plan);
+  const requested = bypass.blocks;
   const headLists = Object.values(heads);
   const quartile = requested && "quartile" in requested && headLists.length === 0 ? requested.quartile : undefined;
   const oneBlock = blocks.length === 1 && headLists.length === 0;
   const oneHead = blocks.length === 0 && headLists.flat().length === 1;
+  const name = quartile === undefined ? nameOf(blocks, heads) : `quartile ${quartile}`;
+  const kind = quartile !== undefined ? "quartile" : oneBlock ? "block" : oneHead ? "head" : "set";
   return {
-    name: `${quartile === undefined ? nameOf(blocks, heads) : `quartile ${quartile}`}${partNames[part]}`,
-    kind: quartile !== undefined ? "quartile" : oneBlock ? "block" : oneHead ? "head" : "set",
+    name: `${random ? "random " : ""}${name}${partNames[part]}`,
+    kind: random ? "random" : kind,
     ...(quartile !== undefined && { quartile }),
     part,
     blocks,
@@ -177,14 +167,15 @@ export function toVariants(
       // A bypass with its own part or mode produces one variant, not one for each requested part or mode.
       .filter(({ bypass }) => partIndex === 0 || (bypass.part === undefined && !hasHeads(bypass)))
       .filter(({ bypass }) => modeIndex === 0 || bypass.mode === undefined)
-      .map(({ bypass, place }) => {
+      .map((listed) => {
+        const { bypass, place } = listed;
         const part = bypass.part ?? (hasHeads(bypass) ? "attention" : requestedPart);
         const mode = bypass.mode ?? requestedMode;
         if (mode === "mean" && bypass.means === undefined && means === undefined) {
           throw invalidArgument("options.means", 'the means that the mode "mean" requires', undefined);
         }
         const plan = toPlan({ ...(means && { means }), ...bypass, part, mode }, config, place);
-        return { variant: toVariant(bypass, plan, part, mode), plan };
+        return { variant: toVariant(listed, plan, part, mode), plan };
       }),
   );
 }
