@@ -23,6 +23,7 @@ export const rooms = [
   "measure",
   "sweep",
   "revisions",
+  "paper",
   "serve",
   "recommend",
   "report",

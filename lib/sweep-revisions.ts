@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { type BypassMeans, meansSchema } from "./bypass/bypass.js";
 import { withText } from "./display/text-form.js";
-import { invalidArgument, pathText, validate } from "./errors/validation.js";
+import { invalidArgument, pathText, validate, valuesFor } from "./errors/validation.js";
 import { findModel, isOnHub } from "./hub/model-reference.js";
 import { hubEntries } from "./hub/options.js";
 import { type LoadModelOptions, loadModel, loadModelSchema } from "./load-model.js";
@@ -68,11 +68,6 @@ const schema = v.strictObject({
 });
 
 type Checked = v.InferOutput<typeof schema>;
-
-/** Returns the values of the options that a schema has. */
-function valuesFor(entries: object, checked: Checked): object {
-  return Object.fromEntries(Object.entries(checked).filter(([name, value]) => name in entries && value !== undefined));
-}
 
 /** The options that do not change what is measured. */
 const irrelevant = [

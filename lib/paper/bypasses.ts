@@ -1,5 +1,5 @@
 import type { Bypass } from "../bypass/bypass.js";
-import type { BypassFamily } from "../sweep/variants.js";
+import type { BypassFamily } from "../sweep/families.js";
 
 /** The modes in which the experiment bypasses attention. The paper's own mode is "short-circuit". */
 export const paperModes = ["short-circuit", "zero"] as const;

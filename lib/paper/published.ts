@@ -8,7 +8,7 @@ export const source =
 export const precision = 0.01;
 
 /** Exact match on memorized samples, and the mean accuracy over the paper's five benchmarks. */
-interface PublishedScores {
+export interface PublishedScores {
   exactMatch: number;
   accuracy: number;
 }

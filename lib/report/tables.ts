@@ -1,7 +1,7 @@
 import { Bootstrap, type Interval } from "../statistics/bootstrap.js";
-import { largest, type Measured } from "../statistics/statistics.js";
+import { largest, type Measured, mean } from "../statistics/statistics.js";
 import type { SweepResult, SweepScores } from "../sweep/result.js";
-import { memorizationMetric, type RelativeResult, rowValues } from "./remaining.js";
+import { answers, memorizationMetric, type RelativeResult, rowValues } from "./remaining.js";
 
 /** A table of a report. The first column contains names. */
 export interface ReportTable {
@@ -53,6 +53,13 @@ export function memorizationInterval(scores: SweepScores, bootstrap = new Bootst
   const metric = memorizationMetric(scores);
   if (metric === undefined) return undefined;
   return bootstrap.interval([[rowValues(scores, metric)]], ([means]) => (means as number[])[0] as number);
+}
+
+/** Returns the accuracy, a mean over tasks, with its interval. Undefined without tasks. */
+export function accuracyInterval({ tasks = {} }: SweepScores, bootstrap = new Bootstrap()): Interval | undefined {
+  const tables = Object.values(tasks).map((task) => [answers(task)]);
+  if (tables.length === 0) return undefined;
+  return bootstrap.interval(tables, (means) => mean(means.map(([accuracy]) => accuracy as number)));
 }
 
 /** Returns a table of what was measured without a bypass and with each. */

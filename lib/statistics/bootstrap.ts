@@ -46,7 +46,7 @@ export class Bootstrap {
         tables.map((table, place) => {
           const count = rowsOf(table);
           const drawn = (rows[place] as Uint32Array).subarray(draw * count, (draw + 1) * count);
-          return table.map((column) => drawn.reduce((total, row) => total + (column[row] as number), 0) / count);
+          return table.map((column) => sumAt(column, drawn) / count);
         }),
       ),
     )
@@ -68,6 +68,13 @@ export class Bootstrap {
     this.#drawn.set(key, rows);
     return rows;
   }
+}
+
+/** Returns the sum of a column at these rows. A loop, since reports spend most of their time here. */
+function sumAt(column: readonly number[], rows: Uint32Array): number {
+  let total = 0;
+  for (let index = 0; index < rows.length; index++) total += column[rows[index] as number] as number;
+  return total;
 }
 
 const sum = (column: readonly number[]) => column.reduce((total, value) => total + value, 0);

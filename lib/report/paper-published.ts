@@ -1,0 +1,155 @@
+import { benchmarkNames } from "../benchmark/task-definition.js";
+import { type PublishedModel, type PublishedScores, precision, source } from "../paper/published.js";
+import type { Interval } from "../statistics/bootstrap.js";
+import { largest } from "../statistics/statistics.js";
+import type { SweepScores } from "../sweep/result.js";
+import { lastQuarter } from "./late-block.js";
+import type { AnalysedModel } from "./paper-model.js";
+import { singleBlock } from "./remaining.js";
+import { accuracyInterval, memorizationInterval, type ReportTable, withInterval } from "./tables.js";
+
+/** A model with the shape of one of the paper's. */
+type Comparable = AnalysedModel & { published: PublishedModel };
+
+/** The quantities of the paper, and how each is measured here. */
+const quantities = {
+  exactMatch: { name: "exact match", measure: memorizationInterval },
+  accuracy: { name: "mean accuracy", measure: accuracyInterval },
+} as const satisfies Record<keyof PublishedScores, { name: string; measure: (scores: SweepScores) => unknown }>;
+
+type Quantity = keyof typeof quantities;
+
+const isComparable = (model: AnalysedModel): model is Comparable => model.published !== undefined;
+
+/**
+ * Returns why exact match can't be compared with the paper's, or undefined. A row that matches has as many suffix tokens
+ * as it has extractable ones.
+ */
+function otherSamples({ published: { samples }, sweep }: Comparable): string | undefined {
+  if (samples === undefined) return undefined;
+  const { prefixLength = samples.prefixLength } = sweep.settings.samples ?? {};
+  const matched = sweep.base.memorization?.perRow.filter(({ exactMatch }) => exactMatch === 1) ?? [];
+  const same = matched.length > 0 && matched.every((row) => row.extractableLength === samples.suffixLength);
+  if (same && prefixLength === samples.prefixLength) return undefined;
+  return (
+    `Exact match is not compared, because the paper's samples have ${samples.prefixLength} tokens in the prefix and ` +
+    `${samples.suffixLength} in the suffix, and these have not.`
+  );
+}
+
+/** Returns why accuracy can't be compared with the paper's, or undefined. Which five benchmarks it used is not certain. */
+function otherTasks({ sweep }: Comparable): string | undefined {
+  const names = Object.keys(sweep.base.tasks ?? {});
+  if (names.toSorted().join() === [...benchmarkNames].toSorted().join()) return undefined;
+  return `Accuracy is not compared, because the paper's is a mean over five benchmarks, and these tasks are not ${benchmarkNames.join(", ")}.`;
+}
+
+/** Returns the quantities that can be compared with the paper's. */
+function comparable(model: Comparable): Quantity[] {
+  return [
+    ...(otherSamples(model) === undefined ? (["exactMatch"] as const) : []),
+    ...(otherTasks(model) === undefined ? (["accuracy"] as const) : []),
+  ];
+}
+
+/** A number of the paper with one block short-circuited. */
+export interface PublishedPoint {
+  block: number;
+  quantity: Quantity;
+  value: number;
+}
+
+/** Returns the paper's numbers with one block short-circuited, as far as they can be compared with those measured. */
+export function publishedPoints(model: AnalysedModel): PublishedPoint[] {
+  if (!isComparable(model)) return [];
+  const shown = comparable(model);
+  return (model.published.blocks ?? []).flatMap(({ block, ...scores }) =>
+    shown.map((quantity) => ({ block, quantity, value: scores[quantity] })),
+  );
+}
+
+const shortCircuited = ({ sweep }: AnalysedModel) =>
+  sweep.variants.filter(({ part, mode }) => part === "attention" && mode === "short-circuit");
+
+/** Returns whether the interval has a value that the number may have, read off a figure. */
+const agrees = (published: number, { low, high }: Interval) =>
+  low <= published + precision && high >= published - precision;
+
+type Row = [quantity: string, published: string, measured: string, within: string];
+
+function number(quantity: Quantity, place: string, published: number, scores: SweepScores): Row[] {
+  const { name, measure } = quantities[quantity];
+  const measured = measure(scores);
+  if (measured === undefined) return [];
+  return [
+    [`${name}, ${place}`, published.toFixed(3), withInterval(measured), agrees(published, measured) ? "yes" : "no"],
+  ];
+}
+
+/** The range over the late blocks. Which blocks the paper calls late is not known, so it has no verdict. */
+function range(quantity: Quantity, [low, high]: readonly [number, number], model: Comparable): Row[] {
+  const { name, measure } = quantities[quantity];
+  const last = lastQuarter(shortCircuited(model));
+  const values = last.flatMap((variant) => measure(variant)?.value ?? []);
+  if (values.length === 0) return [];
+  const measured = [-largest(values.map((value) => -value)), largest(values)].map((value) => value.toFixed(2));
+  return [
+    [
+      `${name}, one late block short-circuited (here: of the last quarter)`,
+      low === high ? `${low}` : `${low} to ${high}`,
+      measured.join(" to "),
+      "–",
+    ],
+  ];
+}
+
+function rowsOf(model: Comparable): Row[] {
+  const { published, sweep } = model;
+  const blocks = shortCircuited(model);
+  return comparable(model).flatMap((quantity) => [
+    ...number(quantity, "unmodified", published.unmodified[quantity], sweep.base),
+    ...(published.blocks ?? []).flatMap(({ block, ...scores }) => {
+      const variant = blocks.find((one) => singleBlock(one) === block);
+      const place = `block ${block} short-circuited (the paper's ${block + 1})`;
+      return variant ? number(quantity, place, scores[quantity], variant) : [];
+    }),
+    ...(published.lateBlocks ? range(quantity, published.lateBlocks[quantity], model) : []),
+  ]);
+}
+
+/** Returns a table of the paper's numbers and those measured here, for models with the shape of the paper's. */
+export function publishedTable(models: readonly AnalysedModel[]): ReportTable[] {
+  const rows = models
+    .filter(isComparable)
+    .flatMap((model) => rowsOf(model).map((row) => [model.name, model.published.name, ...row]));
+  if (rows.length === 0) return [];
+  return [
+    {
+      title: "Published and measured",
+      head: ["model", "shape of", "quantity", "published, ±0.01", "measured", "within the interval"],
+      rows,
+    },
+  ];
+}
+
+/** Returns sentences on the models that have the shape of one of the paper's. */
+export function publishedSentences(models: readonly AnalysedModel[]): string[] {
+  return models.filter(isComparable).map((model) => {
+    const verdicts = rowsOf(model).flatMap(([, , , within]) => (within === "–" ? [] : [within]));
+    const { name, samples } = model.published;
+    return [
+      `${model.name} has the shape of ${name}. Whether its weights are those of the paper is not checked.`,
+      ...(verdicts.length === 0
+        ? []
+        : [
+            `${verdicts.filter((within) => within === "yes").length} of ${verdicts.length} published numbers agree with ` +
+              `the intervals measured here. Published: ${source}.`,
+          ]),
+      ...(samples === undefined ? ["The paper's samples for this model are not known, so they may be others."] : []),
+      otherSamples(model) ?? "",
+      otherTasks(model) ?? "Which five benchmarks the paper's accuracy is a mean of is not certain.",
+    ]
+      .filter(Boolean)
+      .join(" ");
+  });
+}

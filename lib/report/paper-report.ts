@@ -1,0 +1,124 @@
+import { withText } from "../display/text-form.js";
+import { checkPaper } from "../paper/check-result.js";
+import type { PaperResult } from "../paper/result.js";
+import { type Claim, claims } from "./paper-claims.js";
+import { paperFigures } from "./paper-figures.js";
+import { type AnalysedModel, analyse, lateBlockOf, quarter } from "./paper-model.js";
+import { settingTitle } from "./paper-panel.js";
+import { publishedSentences, publishedTable } from "./paper-published.js";
+import { type RemainingShares, singleBlock } from "./remaining.js";
+import { type Report, reportText } from "./report.js";
+import { accuracyInterval, measuredTable, memorizationInterval, type ReportTable, withInterval } from "./tables.js";
+
+const list = (names: readonly string[]) =>
+  names.length < 2 ? (names[0] ?? "") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
+
+/** Returns a number of parameters in words, such as 1.41 billion. */
+function inWords(count: number): string {
+  for (const [size, word] of [
+    [1e9, "billion"],
+    [1e6, "million"],
+  ] as const) {
+    if (count >= size) return `${(count / size).toPrecision(3)} ${word}`;
+  }
+  return count.toLocaleString("en-US");
+}
+
+const definitions =
+  "Memorization is exact match, and ability is accuracy above chance, a mean over the tasks on which the unmodified model " +
+  "is above chance. Both are shares of the unmodified model's. Intervals are 95 %.";
+
+/** Returns the sentences, those of one mode only: the paper's if it was measured. The others are in the table. */
+function sentences(all: readonly Claim[]): string[] {
+  const shown = all.some(({ mode }) => mode === "short-circuit") ? "short-circuit" : "zero";
+  return all.filter(({ mode = shown }) => mode === shown).map(({ sentence }) => sentence);
+}
+
+/** The unmodified models. */
+function modelTable(models: readonly AnalysedModel[]): ReportTable {
+  return {
+    title: "The models",
+    head: ["model", "parameters", "blocks", "samples", "exact match", "mean accuracy", "shape of"],
+    rows: models.map(({ name, parameters, sweep, published }) => [
+      name,
+      inWords(parameters),
+      String(sweep.settings.model.config.blockCount),
+      (sweep.base.memorization?.perRow.length ?? 0).toLocaleString("en-US"),
+      withInterval(memorizationInterval(sweep.base)),
+      withInterval(accuracyInterval(sweep.base)),
+      published?.name ?? "–",
+    ]),
+  };
+}
+
+/** What remains in each model under the bypasses that the paper's findings are about. */
+function remainingTable(models: readonly AnalysedModel[]): ReportTable {
+  const row = (name: string, bypass: string, setting: string, shares: RemainingShares | undefined) =>
+    shares === undefined
+      ? []
+      : [[name, setting, bypass, withInterval(shares.memorization), withInterval(shares.ability)]];
+  return {
+    title: "What remains",
+    head: ["model", "part and mode", "bypass", "memorization remaining", "ability remaining"],
+    rows: models.flatMap((model) =>
+      model.settings.flatMap((setting) => {
+        const late = lateBlockOf(model, setting);
+        const title = settingTitle(setting);
+        return [
+          ...([1, 2, 3, 4] as const).flatMap((number) =>
+            row(model.name, `quarter ${number}`, title, quarter(model, setting, number)),
+          ),
+          ...row(model.name, `block ${late && singleBlock(late.variant)}, chosen on half the rows`, title, late),
+        ];
+      }),
+    ),
+  };
+}
+
+function claimTable(all: readonly Claim[]): ReportTable {
+  return {
+    title: "The paper's findings, and what was measured here",
+    head: ["finding", "model", "bypass", "here"],
+    rows: all.map(({ finding, model, bypass, verdict }) => [finding, model, bypass, verdict]),
+  };
+}
+
+/**
+ * Creates a report from the result of `reproducePaper`: exact match, accuracy and entropy by block and by quarter of the
+ * blocks, attention next to MLPs, memorized rows next to control rows, what remains by the size of the models, the
+ * paper's findings with the verdict of these measurements, and the paper's numbers for models of the same shape.
+ * Throws SWEEP_INVALID.
+ */
+export function createPaperReport(result: PaperResult): Report {
+  const checked = checkPaper(result);
+  const models = analyse(checked);
+  const all = claims(models);
+  const names = models.map(({ name }) => name);
+  return withText(
+    {
+      title: `Memorization and attention in ${list(names)}`,
+      description: models
+        .map(({ name, parameters, sweep: { settings, cost } }) =>
+          [
+            `${name}: ${settings.model.config.family}, ${inWords(parameters)} parameters, ${settings.dtype} on ${settings.device}`,
+            ...(cost === undefined ? [] : [`${cost.seconds.toFixed(0)} s`]),
+          ].join(", "),
+        )
+        .join("; "),
+      findings: [definitions, ...sentences(all), ...publishedSentences(models)],
+      figures: paperFigures(models),
+      tables: [
+        claimTable(all),
+        ...publishedTable(models),
+        modelTable(models),
+        remainingTable(models),
+        ...models.map(({ name, sweep, relative }) => {
+          const table = measuredTable(sweep, relative);
+          return { ...table, title: `${name}: measurements under each bypass` };
+        }),
+      ],
+      settings: Object.fromEntries(models.map(({ name, sweep }) => [name, { ...sweep.settings, cost: sweep.cost }])),
+    },
+    reportText,
+  );
+}
