@@ -1,4 +1,5 @@
 import type { BypassMode, BypassPart } from "../bypass/bypass.js";
+import type { Bootstrap } from "../statistics/bootstrap.js";
 import type { SweepResult, SweepScores, SweptVariant } from "../sweep/result.js";
 import { type RemainingShares, relativeToBase, singleBlock } from "./remaining.js";
 
@@ -41,12 +42,15 @@ const gain = ({ memorization, ability }: RemainingShares) => (ability?.value ?? 
  * several blocks is overestimated on the rows that it is chosen on. Undefined if there are too few rows, or if the model
  * has not memorized them.
  */
-export function lateBlock(sweep: SweepResult, { part, mode }: Setting): RemainingShares | undefined {
-  const { base, variants } = sweep;
+export function lateBlock(
+  { base, variants }: SweepResult,
+  { part, mode }: Setting,
+  bootstrap: Bootstrap,
+): RemainingShares | undefined {
   const single = lastQuarter(variants.filter((variant) => variant.part === part && variant.mode === mode));
   if (single.length === 0 || !divisible(base)) return undefined;
   const [chosenOn, measuredOn] = ([0, 1] as const).map((from) =>
-    relativeToBase({ ...sweep, base: half(base, from), variants: single.map((variant) => half(variant, from)) }),
+    relativeToBase({ base: half(base, from), variants: single.map((variant) => half(variant, from)) }, bootstrap),
   );
   const [best] = (chosenOn?.bypasses ?? [])
     .map((one, index) => ({ gain: gain(one), index }))

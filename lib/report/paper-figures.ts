@@ -1,4 +1,4 @@
-import { Bootstrap, type Interval } from "../statistics/bootstrap.js";
+import type { Bootstrap, Interval } from "../statistics/bootstrap.js";
 import { largest } from "../statistics/statistics.js";
 import type { SweepScores, SweptVariant } from "../sweep/result.js";
 import { colours, type Figure, percentAxis } from "./figure.js";
@@ -36,6 +36,12 @@ const atQuarter: Place = (variant) => {
   return quartile === undefined ? undefined : `Q${quartile}`;
 };
 
+/** Returns the ends of a logarithmic axis. The completion entropy of a row can be near 0 but is not 0. */
+function around(values: readonly Interval[]): [number, number] {
+  const ends = values.flatMap(({ low, high }) => [low, high]).filter((end) => end > 0);
+  return [0.8 / largest(ends.map((end) => 1 / end)), 1.25 * largest(ends)];
+}
+
 /** Returns a panel for each model and setting, all with the axis that the largest value of their model needs. */
 function panels(
   models: readonly AnalysedModel[],
@@ -59,13 +65,12 @@ function panels(
       unmodified: ReturnType<Measure>;
     };
     const isSame = sameSetting(setting);
-    const top = look.y.axis === percentAxis ? 1 : 1.05 * largest([...values, ...unmodified].map(({ high }) => high));
     const isPapers = draw === blockPanel && look === shares && setting.mode === "short-circuit";
     return draw(
       {
         values: values.filter(({ variant }) => isSame(variant)).map(({ variant: _, ...value }) => value),
         unmodified: unmodified.map(({ what, value }) => ({ what, value })),
-        top,
+        domain: look.y.logarithmic ? around([...values, ...unmodified]) : [0, 1],
         ...(isPapers && {
           published: publishedPoints(model).map(({ block, quantity, value }) => ({
             place: block,
@@ -80,8 +85,7 @@ function panels(
 }
 
 /** Returns the figures of the experiment. The scale of the models is left out if there is only one. */
-export function paperFigures(models: readonly AnalysedModel[]): Figure[] {
-  const bootstrap = new Bootstrap();
+export function paperFigures(models: readonly AnalysedModel[], bootstrap: Bootstrap): Figure[] {
   const named = (what: string, interval: Interval | undefined) =>
     interval === undefined ? [] : [{ what, ...interval }];
   const metric = (rows: SweepScores["memorization"], name: "completionEntropy" | "tokenAccuracy") =>
@@ -101,7 +105,7 @@ export function paperFigures(models: readonly AnalysedModel[]): Figure[] {
   const hasControl = models.some(({ sweep }) => sweep.base.control !== undefined);
   const entropies: Look = {
     quantities: { "completion entropy": colours.neutral },
-    y: { title: "entropy, nats" },
+    y: { title: "entropy, nats", axis: { tickCount: 4, format: "~g" }, logarithmic: true },
     height: 110,
   };
   const tokenShares: Look = {
@@ -131,7 +135,7 @@ export function paperFigures(models: readonly AnalysedModel[]): Figure[] {
       title: "Completion entropy by block",
       caption:
         "The entropy of the next token, summed over the suffix of a memorized sample given its true tokens, a mean over " +
-        `samples, with one block bypassed. ${reading} ${bands}`,
+        `samples, with one block bypassed, on a logarithmic axis. ${reading} ${bands}`,
       spec: panels(models, entropies, entropy, singleBlock, blockPanel),
     },
     ...(hasControl

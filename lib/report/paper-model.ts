@@ -1,5 +1,7 @@
+import { paperModes } from "../paper/bypasses.js";
 import { type PublishedModel, publishedWithShape } from "../paper/published.js";
 import type { PaperResult } from "../paper/result.js";
+import type { Bootstrap } from "../statistics/bootstrap.js";
 import type { SweepResult } from "../sweep/result.js";
 import { lateBlock, type Setting } from "./late-block.js";
 import { type RelativeResult, type RemainingShares, relativeToBase } from "./remaining.js";
@@ -23,10 +25,11 @@ export const sameSetting =
   (other: Setting): boolean =>
     other.part === part && other.mode === mode;
 
-/** Returns the settings of the variants, each once. */
-function settingsOf(sweep: SweepResult): Setting[] {
-  const all = sweep.variants.map(({ part, mode }) => ({ part, mode }));
-  return all.filter((setting, index) => all.findIndex(sameSetting(setting)) === index);
+/** Returns the settings of the variants, each once: attention first, and the paper's mode first. */
+function settingsOf({ variants }: SweepResult): Setting[] {
+  return (["attention", "mlp"] as const).flatMap((part) =>
+    paperModes.map((mode) => ({ part, mode })).filter((setting) => variants.some(sameSetting(setting))),
+  );
 }
 
 /** Returns what remains with a quarter of the blocks bypassed. */
@@ -41,7 +44,7 @@ export function lateBlockOf({ settings, lateBlocks }: AnalysedModel, setting: Se
 }
 
 /** Analyses the models of a checked result. */
-export function analyse({ models }: PaperResult): AnalysedModel[] {
+export function analyse({ models }: PaperResult, bootstrap: Bootstrap): AnalysedModel[] {
   return models.map(({ name, parameters, sweep: own }) => {
     const sweep = own as unknown as SweepResult;
     const settings = settingsOf(sweep);
@@ -49,9 +52,9 @@ export function analyse({ models }: PaperResult): AnalysedModel[] {
       name,
       parameters,
       sweep,
-      relative: relativeToBase(sweep),
+      relative: relativeToBase(sweep, bootstrap),
       settings,
-      lateBlocks: settings.map((setting) => lateBlock(sweep, setting)),
+      lateBlocks: settings.map((setting) => lateBlock(sweep, setting, bootstrap)),
       published: publishedWithShape(sweep.settings.model.config),
     };
   });

@@ -4,8 +4,8 @@ import type { Setting } from "./late-block.js";
 import type { AnalysedModel } from "./paper-model.js";
 
 /** The width of a figure without the labels of its first axis. */
-const width = 700;
-const gap = 26;
+const width = 690;
+const gap = 46;
 
 /** A value that a panel draws, with its interval, at a block or a quarter. */
 export interface Drawn extends Interval {
@@ -17,7 +17,7 @@ export interface Drawn extends Interval {
 export interface Look {
   /** The quantities with their colours, in the order of the legend. */
   quantities: Readonly<Record<string, string>>;
-  y: { title: string | null; axis?: object };
+  y: { title: string | null; axis?: object; logarithmic?: boolean };
   height: number;
 }
 
@@ -28,20 +28,23 @@ export interface Panel {
   unmodified: readonly { what: string; value: number }[];
   /** Numbers of the paper. */
   published?: readonly { what: string; place: number; value: number }[];
-  /** The largest value of the axis. */
-  top: number;
+  /** The ends of the axis. */
+  domain: readonly [number, number];
 }
+
+/** With more blocks than these, points are small. */
+const most = 16;
 
 export function settingTitle({ part, mode }: Setting): string {
   return `${part === "mlp" ? "MLP" : "attention"} ${mode === "short-circuit" ? "short-circuited" : "zeroed"}`;
 }
 
-const value = (field: string, { y }: Look, top: number) => ({
+const value = (field: string, { y }: Look, { domain }: Panel) => ({
   field,
   type: "quantitative",
   title: y.title,
   ...(y.axis && { axis: y.axis }),
-  scale: { domain: [0, top], nice: false },
+  scale: { domain, nice: false, ...(y.logarithmic && { type: "log" }) },
 });
 
 function encodings({ quantities }: Look) {
@@ -55,11 +58,11 @@ function encodings({ quantities }: Look) {
 }
 
 /** Returns dashed lines at the values of the unmodified model. */
-function unmodifiedLines({ unmodified, top }: Panel, look: Look): object {
+function unmodifiedLines(panel: Panel, look: Look): object {
   return {
-    data: { values: unmodified },
+    data: { values: panel.unmodified },
     mark: { type: "rule", strokeDash: [4, 3], opacity: 0.8 },
-    encoding: { y: value("value", look, top), color: encodings(look).color, x: null, xOffset: null },
+    encoding: { y: value("value", look, panel), color: encodings(look).color, x: null, xOffset: null },
   };
 }
 
@@ -68,6 +71,7 @@ export function blockPanel(panel: Panel, look: Look): object {
   const { color, shape } = encodings(look);
   const x = { ...blockAxis, field: "place" };
   const { published = [] } = panel;
+  const places = new Set(panel.values.map(({ place }) => place)).size;
   return {
     height: look.height,
     encoding: { x },
@@ -76,12 +80,12 @@ export function blockPanel(panel: Panel, look: Look): object {
       {
         data: { values: panel.values },
         mark: { type: "area", opacity: 0.16 },
-        encoding: { y: value("low", look, panel.top), y2: { field: "high" }, color },
+        encoding: { y: value("low", look, panel), y2: { field: "high" }, color },
       },
       {
         data: { values: panel.values },
-        mark: { type: "line", point: { filled: true, size: 34 }, strokeWidth: 1.6 },
-        encoding: { y: value("value", look, panel.top), color, shape },
+        mark: { type: "line", point: { filled: true, size: places > most ? 14 : 34 }, strokeWidth: 1.6 },
+        encoding: { y: value("value", look, panel), color, shape },
       },
       ...(published.length === 0
         ? []
@@ -89,7 +93,7 @@ export function blockPanel(panel: Panel, look: Look): object {
             {
               data: { values: published },
               mark: { type: "point", shape: "diamond", size: 70, filled: false, strokeWidth: 1.6 },
-              encoding: { y: value("value", look, panel.top), color },
+              encoding: { y: value("value", look, panel), color },
             },
           ]),
     ],
@@ -115,12 +119,12 @@ export function quarterPanel(panel: Panel, look: Look): object {
       {
         data: { values: panel.values },
         mark: { type: "bar", opacity: 0.85 },
-        encoding: { y: value("value", look, panel.top), color },
+        encoding: { y: value("value", look, panel), color },
       },
       {
         data: { values: panel.values },
         mark: { type: "rule", color: "#222222" },
-        encoding: { y: value("low", look, panel.top), y2: { field: "high" } },
+        encoding: { y: value("low", look, panel), y2: { field: "high" } },
       },
       unmodifiedLines(panel, look),
     ],
@@ -137,6 +141,7 @@ export function grid(
     spacing: 24,
     vconcat: models.map((model) => ({
       title: { text: model.name, anchor: "start", fontSize: 13, offset: 8 },
+      bounds: "flush",
       spacing: gap,
       hconcat: model.settings.map((setting, column) => ({
         width: Math.floor((width - gap * (model.settings.length - 1)) / model.settings.length),

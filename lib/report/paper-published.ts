@@ -1,6 +1,6 @@
 import { benchmarkNames } from "../benchmark/task-definition.js";
 import { type PublishedModel, type PublishedScores, precision, source } from "../paper/published.js";
-import type { Interval } from "../statistics/bootstrap.js";
+import type { Bootstrap, Interval } from "../statistics/bootstrap.js";
 import { largest } from "../statistics/statistics.js";
 import type { SweepScores } from "../sweep/result.js";
 import { lastQuarter } from "./late-block.js";
@@ -15,7 +15,10 @@ type Comparable = AnalysedModel & { published: PublishedModel };
 const quantities = {
   exactMatch: { name: "exact match", measure: memorizationInterval },
   accuracy: { name: "mean accuracy", measure: accuracyInterval },
-} as const satisfies Record<keyof PublishedScores, { name: string; measure: (scores: SweepScores) => unknown }>;
+} as const satisfies Record<
+  keyof PublishedScores,
+  { name: string; measure: (scores: SweepScores, bootstrap: Bootstrap) => unknown }
+>;
 
 type Quantity = keyof typeof quantities;
 
@@ -77,9 +80,15 @@ const agrees = (published: number, { low, high }: Interval) =>
 
 type Row = [quantity: string, published: string, measured: string, within: string];
 
-function number(quantity: Quantity, place: string, published: number, scores: SweepScores): Row[] {
+function number(
+  quantity: Quantity,
+  place: string,
+  published: number,
+  scores: SweepScores,
+  bootstrap: Bootstrap,
+): Row[] {
   const { name, measure } = quantities[quantity];
-  const measured = measure(scores);
+  const measured = measure(scores, bootstrap);
   if (measured === undefined) return [];
   return [
     [`${name}, ${place}`, published.toFixed(3), withInterval(measured), agrees(published, measured) ? "yes" : "no"],
@@ -87,10 +96,15 @@ function number(quantity: Quantity, place: string, published: number, scores: Sw
 }
 
 /** The range over the late blocks. Which blocks the paper calls late is not known, so it has no verdict. */
-function range(quantity: Quantity, [low, high]: readonly [number, number], model: Comparable): Row[] {
+function range(
+  quantity: Quantity,
+  [low, high]: readonly [number, number],
+  model: Comparable,
+  bootstrap: Bootstrap,
+): Row[] {
   const { name, measure } = quantities[quantity];
   const last = lastQuarter(shortCircuited(model));
-  const values = last.flatMap((variant) => measure(variant)?.value ?? []);
+  const values = last.flatMap((variant) => measure(variant, bootstrap)?.value ?? []);
   if (values.length === 0) return [];
   const measured = [-largest(values.map((value) => -value)), largest(values)].map((value) => value.toFixed(2));
   return [
@@ -103,25 +117,25 @@ function range(quantity: Quantity, [low, high]: readonly [number, number], model
   ];
 }
 
-function rowsOf(model: Comparable): Row[] {
+function rowsOf(model: Comparable, bootstrap: Bootstrap): Row[] {
   const { published, sweep } = model;
   const blocks = shortCircuited(model);
   return comparable(model).flatMap((quantity) => [
-    ...number(quantity, "unmodified", published.unmodified[quantity], sweep.base),
+    ...number(quantity, "unmodified", published.unmodified[quantity], sweep.base, bootstrap),
     ...(published.blocks ?? []).flatMap(({ block, ...scores }) => {
       const variant = blocks.find((one) => singleBlock(one) === block);
       const place = `block ${block} short-circuited (the paper's ${block + 1})`;
-      return variant ? number(quantity, place, scores[quantity], variant) : [];
+      return variant ? number(quantity, place, scores[quantity], variant, bootstrap) : [];
     }),
-    ...(published.lateBlocks ? range(quantity, published.lateBlocks[quantity], model) : []),
+    ...(published.lateBlocks ? range(quantity, published.lateBlocks[quantity], model, bootstrap) : []),
   ]);
 }
 
 /** Returns a table of the paper's numbers and those measured here, for models with the shape of the paper's. */
-export function publishedTable(models: readonly AnalysedModel[]): ReportTable[] {
+export function publishedTable(models: readonly AnalysedModel[], bootstrap: Bootstrap): ReportTable[] {
   const rows = models
     .filter(isComparable)
-    .flatMap((model) => rowsOf(model).map((row) => [model.name, model.published.name, ...row]));
+    .flatMap((model) => rowsOf(model, bootstrap).map((row) => [model.name, model.published.name, ...row]));
   if (rows.length === 0) return [];
   return [
     {
@@ -132,24 +146,20 @@ export function publishedTable(models: readonly AnalysedModel[]): ReportTable[] 
   ];
 }
 
-/** Returns sentences on the models that have the shape of one of the paper's. */
-export function publishedSentences(models: readonly AnalysedModel[]): string[] {
-  return models.filter(isComparable).map((model) => {
-    const verdicts = rowsOf(model).flatMap(([, , , within]) => (within === "–" ? [] : [within]));
-    const { name, samples } = model.published;
-    return [
-      `${model.name} has the shape of ${name}. Whether its weights are those of the paper is not checked.`,
-      ...(verdicts.length === 0
-        ? []
-        : [
-            `${verdicts.filter((within) => within === "yes").length} of ${verdicts.length} published numbers agree with ` +
-              `the intervals measured here. Published: ${source}.`,
-          ]),
-      ...(samples === undefined ? ["The paper's samples for this model are not known, so they may be others."] : []),
-      otherSamples(model) ?? "",
-      otherTasks(model) ?? "Which five benchmarks the paper's accuracy is a mean of is not certain.",
-    ]
-      .filter(Boolean)
-      .join(" ");
+/** Returns a sentence for each model that has the shape of one of the paper's, and what is not known of the paper's. */
+export function publishedSentences(models: readonly AnalysedModel[], bootstrap: Bootstrap): string[] {
+  const own = models.filter(isComparable);
+  if (own.length === 0) return [];
+  const sentences = own.map((model) => {
+    const verdicts = rowsOf(model, bootstrap).flatMap(([, , , within]) => (within === "–" ? [] : [within]));
+    const agreeing = verdicts.filter((within) => within === "yes").length;
+    const compared =
+      verdicts.length === 0 ? "" : `: ${agreeing} of ${verdicts.length} published numbers agree with what was measured`;
+    const reasons = [otherSamples(model), otherTasks(model)].filter((reason) => reason !== undefined);
+    return [`${model.name} has the shape of ${model.published.name}${compared}.`, ...reasons].join(" ");
   });
+  const unknown =
+    "Shapes are compared, not weights. Which samples the paper used for Pythia, and which five benchmarks its accuracy is " +
+    `a mean of, is not known for certain. Published numbers: ${source}.`;
+  return [`${sentences.join(" ")} ${unknown}`];
 }

@@ -1,17 +1,16 @@
 import { withText } from "../display/text-form.js";
 import { checkPaper } from "../paper/check-result.js";
 import type { PaperResult } from "../paper/result.js";
-import { type Claim, claims } from "./paper-claims.js";
+import { Bootstrap } from "../statistics/bootstrap.js";
+import { claims, type Judgement, judge } from "./paper-claims.js";
 import { paperFigures } from "./paper-figures.js";
 import { type AnalysedModel, analyse, lateBlockOf, quarter } from "./paper-model.js";
 import { settingTitle } from "./paper-panel.js";
 import { publishedSentences, publishedTable } from "./paper-published.js";
+import { claimSentences, list } from "./paper-sentences.js";
 import { type RemainingShares, singleBlock } from "./remaining.js";
 import { type Report, reportText } from "./report.js";
 import { accuracyInterval, measuredTable, memorizationInterval, type ReportTable, withInterval } from "./tables.js";
-
-const list = (names: readonly string[]) =>
-  names.length < 2 ? (names[0] ?? "") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
 
 /** Returns a number of parameters in words, such as 1.41 billion. */
 function inWords(count: number): string {
@@ -28,14 +27,8 @@ const definitions =
   "Memorization is exact match, and ability is accuracy above chance, a mean over the tasks on which the unmodified model " +
   "is above chance. Both are shares of the unmodified model's. Intervals are 95 %.";
 
-/** Returns the sentences, those of one mode only: the paper's if it was measured. The others are in the table. */
-function sentences(all: readonly Claim[]): string[] {
-  const shown = all.some(({ mode }) => mode === "short-circuit") ? "short-circuit" : "zero";
-  return all.filter(({ mode = shown }) => mode === shown).map(({ sentence }) => sentence);
-}
-
 /** The unmodified models. */
-function modelTable(models: readonly AnalysedModel[]): ReportTable {
+function modelTable(models: readonly AnalysedModel[], bootstrap: Bootstrap): ReportTable {
   return {
     title: "The models",
     head: ["model", "parameters", "blocks", "samples", "exact match", "mean accuracy", "shape of"],
@@ -44,8 +37,8 @@ function modelTable(models: readonly AnalysedModel[]): ReportTable {
       inWords(parameters),
       String(sweep.settings.model.config.blockCount),
       (sweep.base.memorization?.perRow.length ?? 0).toLocaleString("en-US"),
-      withInterval(memorizationInterval(sweep.base)),
-      withInterval(accuracyInterval(sweep.base)),
+      withInterval(memorizationInterval(sweep.base, bootstrap)),
+      withInterval(accuracyInterval(sweep.base, bootstrap)),
       published?.name ?? "–",
     ]),
   };
@@ -75,11 +68,11 @@ function remainingTable(models: readonly AnalysedModel[]): ReportTable {
   };
 }
 
-function claimTable(all: readonly Claim[]): ReportTable {
+function claimTable(all: readonly Judgement[]): ReportTable {
   return {
-    title: "The paper's findings, and what was measured here",
-    head: ["finding", "model", "bypass", "here"],
-    rows: all.map(({ finding, model, bypass, verdict }) => [finding, model, bypass, verdict]),
+    title: "Claims, and whether they hold here",
+    head: ["claim", "model", "bypass", "verdict"],
+    rows: all.map(({ claim, model, bypass, verdict }) => [claims[claim].text, model, bypass, verdict]),
   };
 }
 
@@ -91,8 +84,9 @@ function claimTable(all: readonly Claim[]): ReportTable {
  */
 export function createPaperReport(result: PaperResult): Report {
   const checked = checkPaper(result);
-  const models = analyse(checked);
-  const all = claims(models);
+  const bootstrap = new Bootstrap();
+  const models = analyse(checked, bootstrap);
+  const all = judge(models, bootstrap);
   const names = models.map(({ name }) => name);
   return withText(
     {
@@ -105,15 +99,15 @@ export function createPaperReport(result: PaperResult): Report {
           ].join(", "),
         )
         .join("; "),
-      findings: [definitions, ...sentences(all), ...publishedSentences(models)],
-      figures: paperFigures(models),
+      findings: [definitions, ...claimSentences(all), ...publishedSentences(models, bootstrap)],
+      figures: paperFigures(models, bootstrap),
       tables: [
         claimTable(all),
-        ...publishedTable(models),
-        modelTable(models),
+        ...publishedTable(models, bootstrap),
+        modelTable(models, bootstrap),
         remainingTable(models),
         ...models.map(({ name, sweep, relative }) => {
-          const table = measuredTable(sweep, relative);
+          const table = measuredTable(sweep, relative, bootstrap);
           return { ...table, title: `${name}: measurements under each bypass` };
         }),
       ],

@@ -63,10 +63,13 @@ export function accuracyInterval({ tasks = {} }: SweepScores, bootstrap = new Bo
 }
 
 /** Returns a table of what was measured without a bypass and with each. */
-export function measuredTable({ base, variants }: SweepResult, { metric, bypasses }: RelativeResult): ReportTable {
+export function measuredTable(
+  { base, variants }: SweepResult,
+  { metric, bypasses }: RelativeResult,
+  bootstrap = new Bootstrap(),
+): ReportTable {
   const tasks = Object.keys(base.tasks ?? {});
   const entropy = base.memorization?.completionEntropy !== undefined;
-  const bootstrap = new Bootstrap();
   const asShare = metric !== undefined && shares.includes(metric);
   const cells = (scores: SweepScores) => [
     ...(metric === undefined

@@ -39,12 +39,14 @@ export class Bootstrap {
    * such as a quotient with a denominator of 0, are left out.
    */
   interval(tables: readonly Table[], statistic: (means: number[][]) => number): Interval {
+    // Typed arrays, since reports spend most of their time on these sums.
+    const typed = tables.map((table) => table.map((column) => Float64Array.from(column)));
     const rows = tables.map((table, place) => this.#rows(place, rowsOf(table)));
-    const value = statistic(tables.map((table) => table.map((column) => sum(column) / column.length)));
+    const value = statistic(typed.map((table) => table.map((column) => sum(column) / column.length)));
     const sorted = Array.from({ length: draws }, (_, draw) =>
       statistic(
-        tables.map((table, place) => {
-          const count = rowsOf(table);
+        typed.map((table, place) => {
+          const count = table[0]?.length ?? 0;
           const drawn = (rows[place] as Uint32Array).subarray(draw * count, (draw + 1) * count);
           return table.map((column) => sumAt(column, drawn) / count);
         }),
@@ -70,11 +72,11 @@ export class Bootstrap {
   }
 }
 
-/** Returns the sum of a column at these rows. A loop, since reports spend most of their time here. */
-function sumAt(column: readonly number[], rows: Uint32Array): number {
+/** Returns the sum of a column at these rows. */
+function sumAt(column: Float64Array, rows: Uint32Array): number {
   let total = 0;
   for (let index = 0; index < rows.length; index++) total += column[rows[index] as number] as number;
   return total;
 }
 
-const sum = (column: readonly number[]) => column.reduce((total, value) => total + value, 0);
+const sum = (column: Float64Array) => column.reduce((total, value) => total + value, 0);
