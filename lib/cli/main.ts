@@ -12,6 +12,7 @@ import { addGenerate } from "./generate.js";
 import { interruptedExitCode, untilInterrupted } from "./interruption.js";
 import { addMemorization } from "./memorization.js";
 import { checkValues } from "./missing-values.js";
+import { addPaper } from "./paper.js";
 import { addPerplexity } from "./perplexity.js";
 import { addRecommend } from "./recommend.js";
 import { addReport } from "./report.js";
@@ -49,6 +50,7 @@ function createProgram(signal: AbortSignal): Command {
   addMemorization(program, signal);
   addBenchmark(program, signal);
   addSweep(program, signal);
+  addPaper(program, signal);
   addReport(program);
   addRecommend(program);
   addServe(program, signal);

@@ -15,16 +15,18 @@ function opening({ text, published }: Claim): string {
   return published ? `The paper finds that ${text}.` : `Is it attention? It is if ${text}.`;
 }
 
+/** With more models than these, the numbers are only in the tables. */
+const most = 2;
+
 /** Returns a sentence with the verdicts on one claim for all models. */
 function sentence(all: readonly Judgement[]): string[] {
   const [first] = all;
   if (first === undefined) return [];
   const claim = claims[first.claim];
+  const named = ({ model, measured }: Judgement) => (all.length > most ? model : `${model} (${measured})`);
   const verdicts = (Object.keys(phrases) as Verdict[]).flatMap((verdict) => {
     const own = all.filter((one) => one.verdict === verdict);
-    return own.length === 0
-      ? []
-      : [`${phrases[verdict]} ${list(own.map(({ model, measured }) => `${model} (${measured})`))}`];
+    return own.length === 0 ? [] : [`${phrases[verdict]} ${list(own.map(named))}`];
   });
   return [
     `${opening(claim)} Here, with ${first.bypass}, this ${verdicts.join("; it ")}. The criterion, at 95 %: ${claim.criterion}.`,

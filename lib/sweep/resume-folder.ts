@@ -27,6 +27,16 @@ export function hashOptions(options: object): Record<string, string> {
   );
 }
 
+/** Returns a value as JSON, or undefined if that is longer than a string can be. */
+function toJson(value: object): string | undefined {
+  try {
+    return JSON.stringify(value);
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
 async function readJson(file: string): Promise<unknown> {
   try {
     return JSON.parse(await readFile(file, "utf8"));
@@ -92,9 +102,14 @@ export class ResumeFolder {
     return value as SweepResult;
   }
 
-  /** Saves the result for a key. Throws DISK_FULL, WRITE_FAILED. */
+  /**
+   * Saves the result for a key. If it is longer than a string can be, the resume file stays instead, from which the sweep
+   * is repeated without computing its rows again. Throws DISK_FULL, WRITE_FAILED.
+   */
   async finish(key: string, sweep: SweepResult): Promise<void> {
-    await writeOutput(this.#file(key, "json"), `${JSON.stringify(sweep)}\n`);
+    const json = toJson(sweep);
+    if (json === undefined) return;
+    await writeOutput(this.#file(key, "json"), `${json}\n`);
     await rm(this.sweepFile(key), { force: true });
   }
 
