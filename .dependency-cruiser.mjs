@@ -25,6 +25,7 @@ export const rooms = [
   "revisions",
   "paper",
   "serve",
+  "selectivity",
   "recommend",
   "report",
   "setup",

@@ -51,6 +51,15 @@ export type { AnyRevisionsResult, RevisionsResult, SweptRevision } from "./revis
 export type { LogProbabilities, LogProbabilitiesOptions } from "./scoring/log-probabilities.js";
 export type { Logits, LogitsOptions } from "./scoring/logits.js";
 export type { Difference, PrecisionDifference } from "./scoring/precision.js";
+export type {
+  ComparedRows,
+  DeepBlocksComparison,
+  DeepBlocksMetric,
+  MetricSelectivity,
+  Selectivity,
+  VariantSelectivity,
+} from "./selectivity/result.js";
+export { selectivity } from "./selectivity/selectivity.js";
 export type { ServeLimits, ServeOptions } from "./serve/options.js";
 export type { Server } from "./serve/server.js";
 export { serve } from "./serve.js";

@@ -24,19 +24,16 @@ type Quantity = keyof typeof quantities;
 
 const isComparable = (model: AnalysedModel): model is Comparable => model.published !== undefined;
 
-/**
- * Returns why exact match can't be compared with the paper's, or undefined. A row that matches has as many suffix tokens
- * as it has extractable ones.
- */
+/** Returns why exact match can't be compared with the paper's, or undefined. */
 function otherSamples({ published: { samples }, sweep }: Comparable): string | undefined {
+  const { samples: own } = sweep.settings;
   if (samples === undefined) return undefined;
-  const { prefixLength = samples.prefixLength } = sweep.settings.samples ?? {};
-  const matched = sweep.base.memorization?.perRow.filter(({ exactMatch }) => exactMatch === 1) ?? [];
-  const same = matched.length > 0 && matched.every((row) => row.extractableLength === samples.suffixLength);
-  if (same && prefixLength === samples.prefixLength) return undefined;
+  const { prefixLength, suffixLength } = samples;
+  const samePrefix = own?.prefixLength === undefined || own.prefixLength === prefixLength;
+  if (samePrefix && own !== undefined && own.suffixTokens === suffixLength * own.rows) return undefined;
   return (
-    `Exact match is not compared, because the paper's samples have ${samples.prefixLength} tokens in the prefix and ` +
-    `${samples.suffixLength} in the suffix, and these have not.`
+    `Exact match is not compared, because the paper's samples have ${prefixLength} tokens in the prefix and ` +
+    `${suffixLength} in the suffix, and these have not.`
   );
 }
 

@@ -1,5 +1,6 @@
 import { uniformInt } from "pure-rand/distribution/uniformInt";
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
+import { mean } from "./statistics.js";
 
 /** A value and its 95 % confidence interval. */
 export interface Interval {
@@ -14,16 +15,41 @@ export interface Interval {
 /** Columns of numbers for the same rows, such as the scores of two models. The bootstrap resamples whole rows. */
 export type Table = readonly (readonly number[])[];
 
-const draws = 1000;
+/** A value for all rows, and its value for each bootstrap resample of the rows. */
+export interface Resampled {
+  value: number;
+  draws: Float64Array;
+}
+
+const drawCount = 1000;
 /** Fixed, so that the same rows always give the same interval. */
 const seed = 2025;
 
-const rowsOf = ([column]: Table): number => column?.length ?? 0;
-
-function quantile(sorted: readonly number[], share: number): number {
+export function quantile(sorted: ArrayLike<number>, share: number): number {
   const place = share * (sorted.length - 1);
   const below = sorted[Math.floor(place)] as number;
   return below + (place - Math.floor(place)) * ((sorted[Math.ceil(place)] as number) - below);
+}
+
+/** Computes a value from resampled values, for all rows and for each resample. */
+export function combine(of: (...values: number[]) => number, ...parts: readonly Resampled[]): Resampled {
+  return {
+    value: of(...parts.map(({ value }) => value)),
+    draws: Float64Array.from({ length: drawCount }, (_, draw) =>
+      of(...parts.map(({ draws }) => draws[draw] as number)),
+    ),
+  };
+}
+
+export const difference = (one: Resampled, other: Resampled): Resampled => combine((a, b) => a - b, one, other);
+
+/**
+ * Returns the interval from the 2.5th to the 97.5th percentile. Resamples for which the value is not finite, such as a
+ * quotient with a denominator of 0, are left out.
+ */
+export function toInterval({ value, draws }: Resampled): Interval {
+  const sorted = draws.filter(Number.isFinite).sort();
+  return { value, low: quantile(sorted, 0.025), high: quantile(sorted, 0.975) };
 }
 
 /**
@@ -35,48 +61,39 @@ export class Bootstrap {
   readonly #drawn = new Map<string, Uint32Array>();
 
   /**
-   * Returns the interval of a statistic of the tables' column means. Resamples for which the statistic is not finite,
-   * such as a quotient with a denominator of 0, are left out.
+   * Returns the mean of a column of the table at a place. Columns of one table are resampled together, and tables at
+   * different places independently.
    */
-  interval(tables: readonly Table[], statistic: (means: number[][]) => number): Interval {
-    // Typed arrays, since reports spend most of their time on these sums.
-    const typed = tables.map((table) => table.map((column) => Float64Array.from(column)));
-    const rows = tables.map((table, place) => this.#rows(place, rowsOf(table)));
-    const value = statistic(typed.map((table) => table.map((column) => sum(column) / column.length)));
-    const sorted = Array.from({ length: draws }, (_, draw) =>
-      statistic(
-        typed.map((table, place) => {
-          const count = table[0]?.length ?? 0;
-          const drawn = (rows[place] as Uint32Array).subarray(draw * count, (draw + 1) * count);
-          return table.map((column) => sumAt(column, drawn) / count);
-        }),
-      ),
-    )
-      .filter(Number.isFinite)
-      .sort((a, b) => a - b);
-    return { value, low: quantile(sorted, 0.025), high: quantile(sorted, 0.975) };
+  mean(column: readonly number[], place = 0): Resampled {
+    const count = column.length;
+    const rows = this.#rows(place, count);
+    const values = Float64Array.from(column);
+    const draws = Float64Array.from({ length: drawCount }, (_, draw) => {
+      let total = 0;
+      for (let at = draw * count; at < (draw + 1) * count; at++) total += values[rows[at] as number] as number;
+      return total / count;
+    });
+    return { value: mean(column), draws };
   }
 
-  /**
-   * Returns the row numbers of all resamples of a table, one resample after the other. Tables at different places are
-   * resampled independently.
-   */
+  /** Returns the interval of a statistic of the tables' column means. */
+  interval(tables: readonly Table[], statistic: (means: number[][]) => number): Interval {
+    const means = tables.map((table, place) => table.map((column) => this.mean(column, place)));
+    const at = (of: (mean: Resampled) => number) => statistic(means.map((table) => table.map(of)));
+    return toInterval({
+      value: at(({ value }) => value),
+      draws: Float64Array.from({ length: drawCount }, (_, draw) => at(({ draws }) => draws[draw] as number)),
+    });
+  }
+
+  /** Returns the row numbers of all resamples of a table, one resample after the other. */
   #rows(place: number, count: number): Uint32Array {
     const key = `${place} ${count}`;
     const known = this.#drawn.get(key);
     if (known) return known;
     const generator = xoroshiro128plus(seed + place);
-    const rows = Uint32Array.from({ length: draws * count }, () => uniformInt(generator, 0, count - 1));
+    const rows = Uint32Array.from({ length: drawCount * count }, () => uniformInt(generator, 0, count - 1));
     this.#drawn.set(key, rows);
     return rows;
   }
 }
-
-/** Returns the sum of a column at these rows. */
-function sumAt(column: Float64Array, rows: Uint32Array): number {
-  let total = 0;
-  for (let index = 0; index < rows.length; index++) total += column[rows[index] as number] as number;
-  return total;
-}
-
-const sum = (column: Float64Array) => column.reduce((total, value) => total + value, 0);

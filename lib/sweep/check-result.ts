@@ -40,6 +40,11 @@ const scores = {
   ),
 };
 
+const controlSize = v.looseObject({
+  rows: v.pipe(number, v.minValue(1, "a number from 1 up")),
+  suffixTokens: v.pipe(number, v.minValue(1, "a number from 1 up")),
+});
+
 const attention = v.array(v.object({ share: number, heads: v.array(number) }));
 
 const divergence = v.object({
@@ -116,7 +121,12 @@ export function checkSweep(value: unknown, name = "the sweep"): SweepResult {
     new AttentionBypassError("SWEEP_INVALID", `expected the result of a sweep for ${name} but ${problem}`);
   if (!parsed.success) throw invalid(problemOf(parsed.issues[0]));
   if (!sameMeasures(parsed.output)) throw invalid("a variant has another number of rows or questions than the base");
-  if (parsed.output.base.control && !parsed.output.base.memorization) throw invalid("it has a control without samples");
+  const { base, settings } = parsed.output;
+  if (base.control) {
+    if (!base.memorization) throw invalid("it has control rows without samples");
+    const sizes = v.safeParse(v.looseObject({ samples: controlSize, control: controlSize }), settings);
+    if (!sizes.success) throw invalid(`in settings, ${problemOf(sizes.issues[0])}`);
+  }
   // The settings are returned unchanged, with fields that the schema does not have.
   return { ...parsed.output, settings: (value as SweepResult).settings } as unknown as SweepResult;
 }

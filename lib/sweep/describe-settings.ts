@@ -27,6 +27,11 @@ function meansOf({ over, means }: CheckedSweepOptions): BypassMeans[] {
   return [...(means ? [means] : []), ...own];
 }
 
+const sizeOf = (rows: readonly ScoredRow[]) => ({
+  rows: rows.length,
+  suffixTokens: rows.reduce((sum, { tokens, first }) => sum + tokens.length - first, 0),
+});
+
 /** Returns the settings of a sweep. Throws WEIGHTS_CHANGED. */
 export async function describeSettings(
   session: Session,
@@ -51,7 +56,7 @@ export async function describeSettings(
     model: { config, files: await Promise.all(files.map((file) => hashFile(file, checked.signal))) },
     ...(samples.length > 0 && {
       samples: {
-        rows: samples.length,
+        ...sizeOf(samples),
         ...pick("prefixLength"),
         sha256: hashRows(samples),
         metrics: checked.metrics,
@@ -60,7 +65,7 @@ export async function describeSettings(
       },
     }),
     ...(control.length > 0 && {
-      control: { rows: control.length, ...pick("prefixLength"), sha256: hashRows(control) },
+      control: { ...sizeOf(control), ...pick("prefixLength"), sha256: hashRows(control) },
     }),
     ...(windows.length > 0 && {
       text: {

@@ -39,6 +39,8 @@ export interface SweepSettings {
   samples?: {
     /** The number of samples. */
     rows: number;
+    /** The number of suffix tokens of all samples. */
+    suffixTokens: number;
     /** The option `prefixLength`. Absent if it was not given. */
     prefixLength?: number;
     /**
@@ -57,6 +59,8 @@ export interface SweepSettings {
   control?: {
     /** The number of control rows. */
     rows: number;
+    /** The number of suffix tokens of all control rows. */
+    suffixTokens: number;
     /** The option `prefixLength`. Absent if it was not given. */
     prefixLength?: number;
     /** The SHA-256 of the control rows, in the same form as that of samples. */
