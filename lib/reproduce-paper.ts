@@ -48,6 +48,11 @@ export interface PaperOptions extends OperationOptions, LoadModelOptions {
   taskRows?: number;
   /** The modes in which attention is bypassed. The paper's is "short-circuit". Defaults to both. */
   mode?: PaperMode | readonly PaperMode[];
+  /**
+   * The number of random sets of blocks, each of the size of the last quarter, whose attention is bypassed for comparison.
+   * With control rows, at least 19 show whether the last quarter stands out. Defaults to none.
+   */
+  randomSets?: number;
   /** Score only this many samples, and this many control rows, from the first on. Defaults to all. */
   rows?: number;
   /** The memory budget in bytes, in addition to the weights, as for `model.sweep`. */
@@ -82,6 +87,7 @@ const schema = v.strictObject({
     ),
     [...paperModes],
   ),
+  randomSets: v.optional(wholeNumber(0), 0),
   rows,
   memory,
   compareRows,
@@ -91,7 +97,7 @@ const schema = v.strictObject({
 type Checked = v.InferOutput<typeof schema>;
 
 /** The options that determine the measurements of every model, with the mode and the tasks. */
-const relevant = ["rows", "compareRows", "device", "dtype", "key", "tokenizer"] as const;
+const relevant = ["randomSets", "rows", "compareRows", "device", "dtype", "key", "tokenizer"] as const;
 
 /** The completed fraction of a model when it is loaded. */
 const loaded = 0.1;
@@ -121,7 +127,7 @@ async function measure(
     ...part(operation, loaded, 1),
     samples,
     tasks,
-    over: paperBypasses(model.config.blockCount),
+    over: paperBypasses(model.config.blockCount, checked.randomSets),
     metrics: paperMetrics,
   });
 }

@@ -28,6 +28,7 @@ interface Options extends ModelOptions, TaskOptions, MemoryOption, JsonOption {
   prefixLength?: number[];
   mode?: PaperMode[];
   rows?: number;
+  randomSets?: number;
   compareRows?: number;
   resume?: string;
   csv?: boolean;
@@ -133,7 +134,7 @@ async function paper(references: readonly string[], options: Options, signal: Ab
   const result = await withProgress("Sweeping", options, (onProgress) =>
     reproducePaper({
       ...pick(options, modelOptionNames),
-      ...pick(options, ["revision", "data", "taskRows", "mode", "rows", "compareRows", "resume"]),
+      ...pick(options, ["revision", "data", "taskRows", "mode", "randomSets", "rows", "compareRows", "resume"]),
       ...toMemory(options),
       ...(asked && { tasks: asked }),
       models,
@@ -179,6 +180,11 @@ export function addPaper(program: Command, signal: AbortSignal): void {
       "--mode <modes>",
       "what replaces attention: short-circuit, as in the paper, zero, or both separated by a comma (default: both)",
       namesAmong(paperModes),
+    )
+    .option(
+      "--random-sets <count>",
+      "random sets of as many blocks as the last quarter has, to compare it with; with --control, 19 or more (default: 0)",
+      wholeNumber(0),
     )
     .optionsGroup("Work options:");
   addMemoryOption(command)

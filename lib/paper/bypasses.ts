@@ -8,12 +8,15 @@ export const paperModes = ["short-circuit", "zero"] as const;
 export type PaperMode = (typeof paperModes)[number];
 
 /**
- * Returns what the sweep of a model bypasses: attention of each block and of each quarter of the blocks, in every mode
- * of the sweep, and the MLPs of the same blocks. MLPs have no short-circuit, so their mode is "zero".
+ * Returns what the sweep of a model bypasses: attention of each block, of each quarter of the blocks and of some random
+ * sets of as many blocks as the last quarter has, in every mode of the sweep, and the MLPs of the same blocks and
+ * quarters. MLPs have no short-circuit, so their mode is "zero".
  */
-export function paperBypasses(blockCount: number): (BypassFamily | Bypass)[] {
+export function paperBypasses(blockCount: number, randomSets: number): (BypassFamily | Bypass)[] {
   const mlps = { part: "mlp", mode: "zero" } as const;
   const blocks = Array.from({ length: blockCount }, (_, block): Bypass => ({ blocks: [block], ...mlps }));
   const quartiles = ([1, 2, 3, 4] as const).map((quartile): Bypass => ({ blocks: { quartile }, ...mlps }));
-  return ["blocks", "quartiles", ...blocks, ...quartiles];
+  const size = blockCount - Math.floor((3 * blockCount) / 4);
+  const random: BypassFamily[] = randomSets > 0 ? [{ random: { size, count: randomSets } }] : [];
+  return ["blocks", "quartiles", ...random, ...blocks, ...quartiles];
 }

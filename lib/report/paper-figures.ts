@@ -88,7 +88,7 @@ function panels(
 export function paperFigures(models: readonly AnalysedModel[], bootstrap: Bootstrap): Figure[] {
   const named = (what: string, interval: Interval | undefined) =>
     interval === undefined ? [] : [{ what, ...interval }];
-  const metric = (rows: SweepScores["memorization"], name: "completionEntropy" | "tokenAccuracy") =>
+  const metric = (rows: SweepScores["memorization"], name: "completionEntropy" | "teacherForcedAccuracy") =>
     rows?.perRow[0]?.[name] === undefined
       ? undefined
       : bootstrap.interval([[rowValues({ memorization: rows }, name)]], ([means]) => means?.[0] as number);
@@ -98,8 +98,8 @@ export function paperFigures(models: readonly AnalysedModel[], bootstrap: Bootst
   ];
   const entropy: Measure = ({ memorization }) => named("completion entropy", metric(memorization, "completionEntropy"));
   const tokens: Measure = (scores) => [
-    ...named(memorized, metric(scores.memorization, "tokenAccuracy")),
-    ...named(control, metric(scores.control, "tokenAccuracy")),
+    ...named(memorized, metric(scores.memorization, "teacherForcedAccuracy")),
+    ...named(control, metric(scores.control, "teacherForcedAccuracy")),
   ];
   const hasPublished = models.some((model) => publishedPoints(model).length > 0);
   const hasControl = models.some(({ sweep }) => sweep.base.control !== undefined);
@@ -110,7 +110,7 @@ export function paperFigures(models: readonly AnalysedModel[], bootstrap: Bootst
   };
   const tokenShares: Look = {
     quantities: { [memorized]: colours.memorization, [control]: colours.neutral },
-    y: { title: "token accuracy", axis: percentAxis },
+    y: { title: "teacher-forced accuracy", axis: percentAxis },
     height: 130,
   };
   return [
@@ -144,8 +144,9 @@ export function paperFigures(models: readonly AnalysedModel[], bootstrap: Bootst
             name: "control",
             title: "Memorized rows and control rows",
             caption:
-              "The token accuracy of greedy decoding on the memorized samples and on control rows of the same form, with one " +
-              `block bypassed. What falls only for the memorized rows is memorization. ${reading} ${bands}`,
+              "The share of the tokens that are the most probable ones given the true tokens before them, on the memorized " +
+              "samples and on control rows of the same form, with one block bypassed. " +
+              ` What falls only for the memorized rows is memorization. ${reading} ${bands}`,
             spec: panels(models, tokenShares, tokens, singleBlock, blockPanel),
           },
         ]

@@ -1,6 +1,9 @@
 import { paperModes } from "../paper/bypasses.js";
 import { type PublishedModel, publishedWithShape } from "../paper/published.js";
 import type { PaperResult } from "../paper/result.js";
+import { chosenMetrics } from "../selectivity/metrics.js";
+import type { Selectivity } from "../selectivity/result.js";
+import { selectivityIn } from "../selectivity/selectivity.js";
 import type { Bootstrap } from "../statistics/bootstrap.js";
 import type { SweepResult } from "../sweep/result.js";
 import { lateBlock, type Setting } from "./late-block.js";
@@ -16,6 +19,8 @@ export interface AnalysedModel {
   settings: Setting[];
   /** For each setting, the late block that removes memorization at the least cost. */
   lateBlocks: (RemainingShares | undefined)[];
+  /** What bypasses remove from memorized rows and not from control rows. Absent without a control. */
+  selectivity: Selectivity | undefined;
   /** The model of the paper with the same family and sizes. */
   published: PublishedModel | undefined;
 }
@@ -55,6 +60,7 @@ export function analyse({ models }: PaperResult, bootstrap: Bootstrap): Analysed
       relative: relativeToBase(sweep, bootstrap),
       settings,
       lateBlocks: settings.map((setting) => lateBlock(sweep, setting, bootstrap)),
+      selectivity: sweep.base.control && selectivityIn(sweep, chosenMetrics(sweep)),
       published: publishedWithShape(sweep.settings.model.config),
     };
   });

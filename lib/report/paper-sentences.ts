@@ -12,7 +12,7 @@ const phrases: Record<Verdict, string> = {
 };
 
 function opening({ text, published }: Claim): string {
-  return published ? `The paper finds that ${text}.` : `Is it attention? It is if ${text}.`;
+  return published ? `The paper finds that ${text}.` : `A test of the paper's finding is whether ${text}.`;
 }
 
 /** With more models than these, the numbers are only in the tables. */
