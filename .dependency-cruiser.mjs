@@ -25,6 +25,7 @@ export const rooms = [
   "sweep",
   "effects",
   "revisions",
+  "paper",
   "serve",
   "selectivity",
   "recommend",

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { type BypassMeans, meansSchema } from "./bypass/bypass.js";
 import { withText } from "./display/text-form.js";
-import { invalidArgument, pathText, validate } from "./errors/validation.js";
+import { invalidArgument, pathText, validate, valuesFor } from "./errors/validation.js";
 import { findModel, isOnHub } from "./hub/model-reference.js";
 import { hubEntries } from "./hub/options.js";
 import { type LoadModelOptions, loadModel, loadModelSchema } from "./load-model.js";
@@ -11,10 +11,10 @@ import { type OperationOptions, part, rising } from "./operation/operation.js";
 import type { Checkpoints } from "./revisions/checkpoints.js";
 import { FolderCheckpoints } from "./revisions/folder-checkpoints.js";
 import { type RevisionsResult, revisionsFormat } from "./revisions/result.js";
-import { hashOptions, ResumeFolder } from "./revisions/resume-folder.js";
 import { sweepCheckpoints } from "./revisions/sweep-checkpoints.js";
 import { revisionsText } from "./revisions/text.js";
 import { type SweepOptions, sweepOptions } from "./sweep/options.js";
+import { hashOptions, ResumeFolder } from "./sweep/resume-folder.js";
 
 /**
  * Options of `sweepRevisions`: which checkpoints, how to find and load each of them, and what to measure. At least one
@@ -68,11 +68,6 @@ const schema = v.strictObject({
 });
 
 type Checked = v.InferOutput<typeof schema>;
-
-/** Returns the values of the options that a schema has. */
-function valuesFor(entries: object, checked: Checked): object {
-  return Object.fromEntries(Object.entries(checked).filter(([name, value]) => name in entries && value !== undefined));
-}
 
 /** The options that do not change what is measured. */
 const irrelevant = [
@@ -132,7 +127,7 @@ export async function sweepRevisions<Metric extends MemorizationMetric = Default
     resume:
       checked.resume === undefined
         ? undefined
-        : await ResumeFolder.open(checked.resume, hashOptions(Object.fromEntries(relevant))),
+        : await ResumeFolder.open(checked.resume, "revisions", hashOptions(Object.fromEntries(relevant))),
     measure: (folder, resume, operation) => measure(folder, checked, resume, operation),
   });
   const result: RevisionsResult = { format: revisionsFormat, model: id, revisions };

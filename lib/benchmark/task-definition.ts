@@ -135,6 +135,14 @@ function findRows({ name, rows }: TaskDefinition, data: string): string {
   );
 }
 
+/**
+ * Checks that a task's definition can be read and that its rows exist, before a model is loaded. Throws FILE_NOT_FOUND,
+ * TASK_INVALID.
+ */
+export async function requireTask(nameOrFile: string, data: string): Promise<void> {
+  findRows(await readDefinition(nameOrFile), data);
+}
+
 /** Adds a column from a file with one line for each row. */
 async function withLines(
   rows: readonly Row[],

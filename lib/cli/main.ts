@@ -13,6 +13,7 @@ import { addGenerate } from "./generate.js";
 import { interruptedExitCode, untilInterrupted } from "./interruption.js";
 import { addMemorization } from "./memorization.js";
 import { checkValues } from "./missing-values.js";
+import { addPaper } from "./paper.js";
 import { addPerplexity } from "./perplexity.js";
 import { addRecommend } from "./recommend.js";
 import { addReport } from "./report.js";
@@ -53,6 +54,7 @@ function createProgram(signal: AbortSignal): Command {
   addScan(program, signal);
   addSweep(program, signal);
   addEffects(program, signal);
+  addPaper(program, signal);
   addReport(program);
   addRecommend(program);
   addServe(program, signal);

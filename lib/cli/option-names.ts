@@ -8,6 +8,7 @@ const flags: readonly [path: RegExp, flag: string][] = [
   [/^(bypass\.|over\[\d+\]\.)?means.*$/, "--mean-samples"],
   [/^tasks\b.*$/, "--tasks or --task"],
   [/^bypasses.*$/, "--bypass"],
+  [/^models\b.*$/, "<models>"],
   [/^limits\.seconds$/, "--max-seconds"],
 ];
 

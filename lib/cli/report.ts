@@ -1,7 +1,10 @@
 import path from "node:path";
 import type { Command } from "commander";
 import { AttentionBypassError } from "../errors/errors.js";
+import { isPaper } from "../paper/check-result.js";
+import type { PaperResult } from "../paper/result.js";
 import { toMarkdown } from "../report/markdown.js";
+import { createPaperReport } from "../report/paper-report.js";
 import { createReport, type Report } from "../report/report.js";
 import { createTrainingReport } from "../report/training-report.js";
 import { reportFormat, writeReport } from "../report/write-report.js";
@@ -26,6 +29,7 @@ Confidence intervals are 95 %, by bootstrap over rows and questions. Without
 Figures, if the sweep has the data: by-block, by-quartile, trade-off, by-task,
 by-head, distance, attention; for two sweeps also comparison. For the result of
 sweep --revisions: over-training, tasks-over-training, bypasses-over-training.
+For the result of paper: by-block, by-quartile, entropy, control, scale.
 
 Examples:
   $ attention-bypass sweep ./pythia-160m --samples memorized.npy \\
@@ -42,19 +46,36 @@ async function readOther(file: string, name: string) {
   return { name: nameOf(file) === name ? file : nameOf(file), sweep: await readSweep(file) };
 }
 
-async function create(read: object, name: string, compare: string | undefined): Promise<Report> {
-  if (!isRevisions(read)) {
+interface Named {
+  /** The name of the model: the option, or the name of the file. */
+  name: string;
+  /** The option. */
+  given: string | undefined;
+}
+
+async function create(read: object, { name, given }: Named, compare: string | undefined): Promise<Report> {
+  const several = isRevisions(read) ? "sweep --revisions" : isPaper(read) ? "paper" : undefined;
+  if (several === undefined) {
     const other = compare === undefined ? {} : { compare: await readOther(compare, name) };
     return createReport(read as SweepResult, { name, ...other });
   }
-  if (compare === undefined) return createTrainingReport(read as AnyRevisionsResult, { name });
-  throw new AttentionBypassError(
-    "INVALID_ARGUMENT",
-    "expected the result of one sweep with --compare but received that of sweep --revisions; omit --compare",
-  );
+  if (compare !== undefined) {
+    throw new AttentionBypassError(
+      "INVALID_ARGUMENT",
+      `expected the result of one sweep with --compare but received that of ${several}; omit --compare`,
+    );
+  }
+  if (several === "paper") {
+    if (given === undefined) return createPaperReport(read as PaperResult);
+    throw new AttentionBypassError(
+      "INVALID_ARGUMENT",
+      "expected the result of one model with --name but received that of paper, whose models have names; omit --name",
+    );
+  }
+  return createTrainingReport(read as AnyRevisionsResult, { name });
 }
 
-async function report(file: string, { compare, name = nameOf(file), output, figure }: Options): Promise<void> {
+async function report(file: string, { compare, name, output, figure }: Options): Promise<void> {
   if (output !== undefined) reportFormat(output, "--output");
   else if (figure !== undefined) {
     throw new AttentionBypassError(
@@ -70,7 +91,7 @@ async function report(file: string, { compare, name = nameOf(file), output, figu
     [["--output", output]],
   );
   const sweep = await readSweep(file);
-  const created = await create(sweep, name, compare);
+  const created = await create(sweep, { name: name ?? nameOf(file), given: name }, compare);
   if (output === undefined) await print(toMarkdown(created));
   else await writeReport(created, output, figure === undefined ? {} : { figure });
 }

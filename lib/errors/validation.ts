@@ -113,6 +113,11 @@ export function validate<Schema extends v.GenericSchema>(
   throw new AttentionBypassError(code, `expected ${expected} for ${place} but received ${describe(issue.input)}`);
 }
 
+/** Returns the values of the options that a schema has. Options without a value are left out. */
+export function valuesFor(entries: object, options: object): object {
+  return Object.fromEntries(Object.entries(options).filter(([name, value]) => name in entries && value !== undefined));
+}
+
 // The messages of these schemas complete "expected … for NAME but received VALUE".
 
 export const wholeNumber = (from: number, message = `a whole number from ${from} to 2^53 - 1`) =>

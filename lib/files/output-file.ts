@@ -86,8 +86,11 @@ async function changeMode(file: string, mode: number): Promise<void> {
   await handle.chmod(mode).finally(() => handle.close());
 }
 
-/** Writes a file atomically: it appears complete or not at all. Throws DISK_FULL, WRITE_FAILED. */
-export function writeOutput(name: string, content: string | Uint8Array): Promise<void> {
+/**
+ * Writes a file atomically: it appears complete or not at all. Content that is longer than a string can be is given in
+ * pieces. Throws DISK_FULL, WRITE_FAILED.
+ */
+export function writeOutput(name: string, content: string | Uint8Array | Iterable<string>): Promise<void> {
   return writeWhole(name, (file) => writeFile(file, content));
 }
 

@@ -3,8 +3,8 @@ import { type MeasuredRevision, measuredRevisions, type RevisionsResult } from "
 import { Bootstrap, type Interval } from "../statistics/bootstrap.js";
 import { mean } from "../statistics/statistics.js";
 import type { SweepScores, SweptVariant } from "../sweep/result.js";
-import { answers, chances, memorizationMetric } from "./remaining.js";
-import { memorizationInterval } from "./tables.js";
+import { chances, memorizationMetric } from "./remaining.js";
+import { accuracyInterval, memorizationInterval } from "./tables.js";
 
 /** The name of the unmodified model among the bypasses. */
 export const noBypass = "no bypass";
@@ -42,18 +42,15 @@ function bypassNames(variants: readonly SweptVariant[]): string[] {
 
 function pointsOf({ name, step, sweep }: MeasuredRevision, bootstrap: Bootstrap): TrainingPoint[] {
   const point = (bypass: string, scores: SweepScores): TrainingPoint => {
-    const tasks = Object.entries(scores.tasks ?? {});
-    const tables = tasks.map(([, task]) => [answers(task)]);
-    const overTables = (means: number[][]) => mean(means.map(([accuracy]) => accuracy as number));
     return {
       revision: name,
       step,
       bypass,
       memorization: memorizationInterval(scores, bootstrap),
-      accuracy: tables.length === 0 ? undefined : bootstrap.interval(tables, overTables),
-      tasks: tasks.map(([task], index) => ({
+      accuracy: accuracyInterval(scores, bootstrap),
+      tasks: Object.entries(scores.tasks ?? {}).map(([task, own]) => ({
         name: task,
-        accuracy: bootstrap.interval([tables[index] ?? []], overTables),
+        accuracy: accuracyInterval({ tasks: { [task]: own } }, bootstrap) as Interval,
       })),
       perplexity: scores.perplexity?.perplexity,
     };

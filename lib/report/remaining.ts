@@ -107,8 +107,10 @@ function abilityTables(base: SweepScores, bypassed: SweepScores, taskNames: read
 }
 
 /** Computes the remaining shares under each bypass, with intervals that pair rows and questions. */
-export function relativeToBase({ base, variants }: SweepResult): RelativeResult {
-  const bootstrap = new Bootstrap();
+export function relativeToBase(
+  { base, variants }: Pick<SweepResult, "base" | "variants">,
+  bootstrap = new Bootstrap(),
+): RelativeResult {
   const metric = memorizationMetric(base);
   const tasks = Object.entries(base.tasks ?? {});
   const aboveChance = tasks.filter(([, task]) => isAboveChance(task, bootstrap)).map(([name]) => name);

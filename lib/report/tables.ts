@@ -2,7 +2,7 @@ import { type MemorizationMetric, shareMetrics } from "../metrics/memorization-s
 import { Bootstrap, type Interval } from "../statistics/bootstrap.js";
 import { largest, type Measured, mean } from "../statistics/statistics.js";
 import type { SweepResult, SweepScores } from "../sweep/result.js";
-import { memorizationMetric, type RelativeResult, rowValues, wasMeasured } from "./remaining.js";
+import { answers, memorizationMetric, type RelativeResult, rowValues, wasMeasured } from "./remaining.js";
 
 /** A table of a report. The first column contains names. */
 export interface ReportTable {
@@ -69,11 +69,21 @@ export function memorizationInterval(scores: SweepScores, bootstrap = new Bootst
   return metric && metricInterval(scores, metric, bootstrap);
 }
 
+/** Returns the accuracy, a mean over tasks, with its interval. Undefined without tasks. */
+export function accuracyInterval({ tasks = {} }: SweepScores, bootstrap = new Bootstrap()): Interval | undefined {
+  const tables = Object.values(tasks).map((task) => [answers(task)]);
+  if (tables.length === 0) return undefined;
+  return bootstrap.interval(tables, (means) => mean(means.map(([accuracy]) => accuracy as number)));
+}
+
 /** Returns a table of what was measured without a bypass and with each. */
-export function measuredTable({ base, variants }: SweepResult, { metric, bypasses }: RelativeResult): ReportTable {
+export function measuredTable(
+  { base, variants }: SweepResult,
+  { metric, bypasses }: RelativeResult,
+  bootstrap = new Bootstrap(),
+): ReportTable {
   const tasks = Object.keys(base.tasks ?? {});
   const entropy = base.memorization?.completionEntropy !== undefined;
-  const bootstrap = new Bootstrap();
   const near = nearVerbatim.filter((name) => name !== metric && wasMeasured(base, name));
   const shown: MemorizationMetric[] = [...(metric === undefined ? [] : [metric]), ...near];
   const cell = (scores: SweepScores, name: MemorizationMetric) =>

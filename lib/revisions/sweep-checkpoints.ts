@@ -1,10 +1,10 @@
-import { AttentionBypassError } from "../errors/errors.js";
+import { naming } from "../errors/naming.js";
 import { complete, type OperationOptions, part } from "../operation/operation.js";
 import type { SweepResult } from "../sweep/result.js";
+import type { ResumeFolder } from "../sweep/resume-folder.js";
 import { type Checkpoint, type Checkpoints, weightsKey } from "./checkpoints.js";
 import { chooseNames } from "./pattern.js";
 import type { SweptRevision } from "./result.js";
-import type { ResumeFolder } from "./resume-folder.js";
 import { requireSameSweep } from "./same-sweep.js";
 import { byStep, trainingStep } from "./training-step.js";
 
@@ -21,16 +21,6 @@ export interface CheckpointSweep extends OperationOptions {
 
 /** The share of the progress of a checkpoint that its download takes. */
 const downloaded = 0.3;
-
-/** Puts the name of the revision before the message of an error. */
-async function naming<Value>(name: string, work: Promise<Value>): Promise<Value> {
-  try {
-    return await work;
-  } catch (error) {
-    if (!(error instanceof AttentionBypassError)) throw error;
-    throw new AttentionBypassError(error.code, `revision ${name}: ${error.message}`, { cause: error });
-  }
-}
 
 /**
  * Downloads and measures a checkpoint. Removes the download afterwards if this call has made it, or the interrupted one
@@ -75,7 +65,7 @@ async function findAll(checkpoints: Checkpoints, { requested, signal }: Checkpoi
   for (const name of names) {
     signal?.throwIfAborted();
     const step = trainingStep(name);
-    const checkpoint = await naming(name, checkpoints.find(name, { signal }));
+    const checkpoint = await naming(`revision ${name}`, checkpoints.find(name, { signal }));
     found.push({ ...checkpoint, ...(step !== undefined && { step }) });
   }
   return byStep(found);
@@ -100,7 +90,7 @@ export async function sweepCheckpoints(checkpoints: Checkpoints, options: Checkp
       continue;
     }
     const operation = part(options, measured.size / count, (measured.size + 1) / count);
-    const sweep = await naming(name, measureOne(checkpoints, checkpoint, options, operation));
+    const sweep = await naming(`revision ${name}`, measureOne(checkpoints, checkpoint, options, operation));
     const [first] = measured.values();
     if (first !== undefined) requireSameSweep(first, { name, sweep });
     measured.set(key, { name, sweep });

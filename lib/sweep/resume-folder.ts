@@ -7,12 +7,10 @@ import { reading } from "../errors/validation.js";
 import { makeFolder } from "../files/make-folder.js";
 import { node } from "../files/node.js";
 import { writeOutput } from "../files/output-file.js";
-import { checkSweep } from "../sweep/check-result.js";
-import type { SweepResult } from "../sweep/result.js";
+import { checkSweep } from "./check-result.js";
+import type { SweepResult } from "./result.js";
 
-const format = "attention-bypass revisions in progress, 1";
-const header = "revisions.json";
-const headerFields = v.object({ format: v.literal(format), options: v.record(v.string(), v.string()) });
+const headerFields = v.object({ format: v.string(), options: v.record(v.string(), v.string()) });
 
 const sha256 = (content: string | Uint8Array) => node.crypto.createHash("sha256").update(content).digest("hex");
 
@@ -29,39 +27,50 @@ export function hashOptions(options: object): Record<string, string> {
   );
 }
 
+/** Returns a value as JSON, or undefined if that is longer than a string can be. */
+function toJson(value: object): string | undefined {
+  try {
+    return JSON.stringify(value);
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
 async function readJson(file: string): Promise<unknown> {
   try {
     return JSON.parse(await readFile(file, "utf8"));
   } catch (error) {
     throw new AttentionBypassError(
       "RESUME_FILE_INVALID",
-      `expected a file of unfinished revisions in ${file} but ${messageOf(error)}; remove the file`,
+      `expected a JSON file of unfinished sweeps in ${file} but ${messageOf(error)}; remove the file`,
       { cause: error },
     );
   }
 }
 
 /**
- * A folder with the finished part of `sweepRevisions`: the hashes of its options, the result of each finished sweep, the
- * resume file of the one in progress, and the downloads that are to be removed. Files are named after the weights, so
- * that a revision is recognized whatever its name.
+ * A folder with the finished part of a call that sweeps several models: the hashes of its options, the result of each
+ * finished sweep, the resume file of the one in progress, and the downloads that are to be removed. Files are named
+ * after a key, which is a text that identifies a model.
  */
 export class ResumeFolder {
   private constructor(private readonly folder: string) {}
 
   /**
-   * Opens or creates the folder of a call with these options. Throws RESUME_FILE_INVALID, RESUME_FILE_MISMATCH,
-   * DISK_FULL, WRITE_FAILED.
+   * Opens or creates the folder of a call with these options. `kind` is what the call sweeps, as in the name of the file
+   * with the options, such as "revisions". Throws RESUME_FILE_INVALID, RESUME_FILE_MISMATCH, DISK_FULL, WRITE_FAILED.
    */
-  static async open(folder: string, options: Record<string, string>): Promise<ResumeFolder> {
+  static async open(folder: string, kind: string, options: Record<string, string>): Promise<ResumeFolder> {
     await makeFolder(folder);
-    const file = path.join(folder, header);
+    const format = `attention-bypass ${kind} in progress, 1`;
+    const file = path.join(folder, `${kind}.json`);
     if (!existsSync(file)) {
       await writeOutput(file, `${JSON.stringify({ format, options }, null, 2)}\n`);
       return new ResumeFolder(folder);
     }
     const parsed = v.safeParse(headerFields, await readJson(file));
-    if (!parsed.success) {
+    if (!parsed.success || parsed.output.format !== format) {
       throw new AttentionBypassError(
         "RESUME_FILE_INVALID",
         `expected the format "${format}" in ${file} but found another one; use another folder`,
@@ -79,7 +88,7 @@ export class ResumeFolder {
     return new ResumeFolder(folder);
   }
 
-  /** Returns the result for weights that an earlier call has finished. Throws RESUME_FILE_INVALID. */
+  /** Returns the result for a key that an earlier call has finished. Throws RESUME_FILE_INVALID. */
   async finished(key: string): Promise<SweepResult | undefined> {
     const file = this.#file(key, "json");
     if (!existsSync(file)) return undefined;
@@ -93,18 +102,23 @@ export class ResumeFolder {
     return value as SweepResult;
   }
 
-  /** Saves the result for weights. Throws DISK_FULL, WRITE_FAILED. */
+  /**
+   * Saves the result for a key. If it is longer than a string can be, the resume file stays instead, from which the sweep
+   * is repeated without computing its rows again. Throws DISK_FULL, WRITE_FAILED.
+   */
   async finish(key: string, sweep: SweepResult): Promise<void> {
-    await writeOutput(this.#file(key, "json"), `${JSON.stringify(sweep)}\n`);
+    const json = toJson(sweep);
+    if (json === undefined) return;
+    await writeOutput(this.#file(key, "json"), `${json}\n`);
     await rm(this.sweepFile(key), { force: true });
   }
 
-  /** The resume file of the sweep of these weights. */
+  /** Returns the path of the resume file of the sweep with this key. */
   sweepFile(key: string): string {
     return this.#file(key, "part");
   }
 
-  /** Remembers that this call downloads these weights, so that they are removed even if it is killed. */
+  /** Remembers that this call downloads a model, so that the download is removed even if the call is killed. */
   async markDownload(key: string): Promise<void> {
     await writeOutput(this.#file(key, "download"), "");
   }

@@ -1,0 +1,119 @@
+import { withText } from "../display/text-form.js";
+import { checkPaper } from "../paper/check-result.js";
+import type { PaperResult } from "../paper/result.js";
+import { Bootstrap } from "../statistics/bootstrap.js";
+import { claims, type Judgement } from "./paper-claims.js";
+import { paperFigures } from "./paper-figures.js";
+import { judge } from "./paper-judgements.js";
+import { type AnalysedModel, analyse, lateBlockOf, quarter } from "./paper-model.js";
+import { settingTitle } from "./paper-panel.js";
+import { publishedSentences, publishedTable } from "./paper-published.js";
+import { claimSentences, list } from "./paper-sentences.js";
+import { type RemainingShares, singleBlock } from "./remaining.js";
+import { type Report, reportText } from "./report.js";
+import { accuracyInterval, measuredTable, memorizationInterval, type ReportTable, withInterval } from "./tables.js";
+
+/** Returns a number of parameters in words, such as 1.41 billion. */
+function inWords(count: number): string {
+  for (const [size, word] of [
+    [1e9, "billion"],
+    [1e6, "million"],
+  ] as const) {
+    if (count >= size) return `${(count / size).toPrecision(3)} ${word}`;
+  }
+  return count.toLocaleString("en-US");
+}
+
+const definitions =
+  "Memorization is exact match, and ability is accuracy above chance, a mean over the tasks on which the unmodified model " +
+  "is above chance. Both are shares of the unmodified model's. Intervals are 95 %.";
+
+/** The unmodified models. */
+function modelTable(models: readonly AnalysedModel[], bootstrap: Bootstrap): ReportTable {
+  return {
+    title: "The models",
+    head: ["model", "parameters", "blocks", "samples", "exact match", "mean accuracy", "shape of"],
+    rows: models.map(({ name, parameters, sweep, published }) => [
+      name,
+      inWords(parameters),
+      String(sweep.settings.model.config.blockCount),
+      (sweep.base.memorization?.perRow.length ?? 0).toLocaleString("en-US"),
+      withInterval(memorizationInterval(sweep.base, bootstrap)),
+      withInterval(accuracyInterval(sweep.base, bootstrap)),
+      published?.name ?? "–",
+    ]),
+  };
+}
+
+/** What remains in each model under the bypasses that the paper's findings are about. */
+function remainingTable(models: readonly AnalysedModel[]): ReportTable {
+  const row = (name: string, bypass: string, setting: string, shares: RemainingShares | undefined) =>
+    shares === undefined
+      ? []
+      : [[name, setting, bypass, withInterval(shares.memorization), withInterval(shares.ability)]];
+  return {
+    title: "What remains",
+    head: ["model", "part and mode", "bypass", "memorization remaining", "ability remaining"],
+    rows: models.flatMap((model) =>
+      model.settings.flatMap((setting) => {
+        const late = lateBlockOf(model, setting);
+        const title = settingTitle(setting);
+        return [
+          ...([1, 2, 3, 4] as const).flatMap((number) =>
+            row(model.name, `quarter ${number}`, title, quarter(model, setting, number)),
+          ),
+          ...row(model.name, `block ${late && singleBlock(late.variant)}, chosen on half the rows`, title, late),
+        ];
+      }),
+    ),
+  };
+}
+
+function claimTable(all: readonly Judgement[]): ReportTable {
+  return {
+    title: "Claims, and whether they hold here",
+    head: ["claim", "model", "bypass", "verdict"],
+    rows: all.map(({ claim, model, bypass, verdict }) => [claims[claim].text, model, bypass, verdict]),
+  };
+}
+
+/**
+ * Creates a report from the result of `reproducePaper`: exact match, accuracy and entropy by block and by quarter of the
+ * blocks, attention next to MLPs, memorized rows next to control rows, what remains by the size of the models, the
+ * paper's findings with the verdict of these measurements, and the paper's numbers for models of the same shape.
+ * Throws SWEEP_INVALID.
+ */
+export function createPaperReport(result: PaperResult): Report {
+  const checked = checkPaper(result);
+  const bootstrap = new Bootstrap();
+  const models = analyse(checked, bootstrap);
+  const all = judge(models, bootstrap);
+  const names = models.map(({ name }) => name);
+  return withText(
+    {
+      title: `Memorization and attention in ${list(names)}`,
+      description: models
+        .map(({ name, parameters, sweep: { settings, cost } }) =>
+          [
+            `${name}: ${settings.model.config.family}, ${inWords(parameters)} parameters, ${settings.dtype} on ${settings.device}`,
+            ...(cost === undefined ? [] : [`${cost.seconds.toFixed(0)} s`]),
+          ].join(", "),
+        )
+        .join("; "),
+      findings: [definitions, ...claimSentences(all), ...publishedSentences(models, bootstrap)],
+      figures: paperFigures(models, bootstrap),
+      tables: [
+        claimTable(all),
+        ...publishedTable(models, bootstrap),
+        modelTable(models, bootstrap),
+        remainingTable(models),
+        ...models.map(({ name, sweep, relative }) => {
+          const table = measuredTable(sweep, relative, bootstrap);
+          return { ...table, title: `${name}: measurements under each bypass` };
+        }),
+      ],
+      settings: Object.fromEntries(models.map(({ name, sweep }) => [name, { ...sweep.settings, cost: sweep.cost }])),
+    },
+    reportText,
+  );
+}
