@@ -1,193 +1,33 @@
-// Total and direct effects of bypasses, and direct contributions: against hooks on Hugging Face's modules in float64, and
-// against separate calls.
+// Effects are what separate calls give, in batches of any size, from weights anywhere; and what a report says of them.
 import { writeFile } from "node:fs/promises";
-import path from "node:path";
+import { inspect } from "node:util";
 import {
   type Bypass,
-  type BypassMeans,
-  type BypassMode,
-  type BypassPart,
+  type BypassEffects,
   type Contributions,
+  createEffectsReport,
+  drawFigure,
   type EffectsResult,
+  type Interval,
   loadModel,
 } from "attention-bypass";
 import t, { type Test } from "tap";
+import { attentionBypass } from "./support/command-line.ts";
 import { fixture, temporaryFolder } from "./support/fixtures.ts";
-import { noPython, python, references } from "./support/python.ts";
 import { randomTokens } from "./support/random-model.ts";
+import { refusedBy } from "./support/refusals.ts";
 
-t.setTimeout(600_000);
-const interpreter = python() ?? "";
-const withoutPython = interpreter === "" && noPython;
+t.setTimeout(300_000);
 const here = { device: "cpu", threads: 1 } as const;
-
-interface Case {
-  part?: BypassPart;
-  mode: BypassMode;
-  blocks: number[];
-  heads: Record<number, number[]>;
-}
-
 const parts = ["attention", "mlp", "both"] as const;
-const none: Case = { mode: "zero", blocks: [], heads: {} };
-const cases: Case[] = [
-  none,
-  ...[0, 1, 2].flatMap((block) =>
-    parts.flatMap((part) => (["zero", "mean"] as const).map((mode) => ({ part, mode, blocks: [block], heads: {} }))),
-  ),
-  ...[0, 1, 2].map((block): Case => ({ mode: "short-circuit", blocks: [block], heads: {} })),
-  { mode: "short-circuit", blocks: [0, 1, 2], heads: {} },
-  { part: "both", mode: "mean", blocks: [0, 2], heads: {} },
-  { mode: "zero", blocks: [], heads: { 1: [1, 3] } },
-  { mode: "short-circuit", blocks: [0], heads: { 2: [0] } },
-  { mode: "mean", blocks: [2], heads: { 1: [2] } },
-];
-
-/** Serial and parallel blocks, tied and untied, local attention, learned and rotary positions, no attention biases. */
-const names = ["neox-serial", "neox-no-attention-bias", "neo-types", "gpt2", "gpt2-untied"];
-
-interface ReferenceRow {
-  total: [number, number];
-  direct: [number, number];
-  frozen: [number, number];
-  contributions: number[];
-  frozen_contributions: number[];
-}
-
-const bypassOf = ({ part, mode, blocks, heads }: Case, means: BypassMeans): Bypass => ({
-  blocks,
-  ...(Object.keys(heads).length > 0 && { heads }),
-  ...(part && { part }),
-  mode,
-  ...(mode === "mean" && { means }),
-});
+/** Serial and parallel blocks, tied and untied, local attention, learned and rotary positions. */
+const names = ["neox-serial", "neox-no-attention-bias", "neox-tied", "neo-types", "neo-untied", "gpt2"];
 
 const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
-const mean = (values: readonly number[]) => sum(values) / values.length;
-const inOrder = ({ embedding, attention, mlp, shift }: Contributions) => [
-  embedding,
-  ...attention.flatMap((value, block) => [value, mlp[block] as number]),
-  shift,
-];
-
-/** Compares numbers, with a tolerance relative to a size. */
-function close(t: Test, ours: readonly number[], theirs: readonly number[], size: number, name: string) {
-  const off = Math.max(...theirs.map((value, index) => Math.abs(value - (ours[index] as number))));
-  t.equal(ours.length, theirs.length, `${name}: as many`);
-  t.ok(off <= 1e-4 * size, `${name}: off by ${off}, allowed ${1e-4 * size}`);
-}
-
-/** Rows of several lengths, so that batches are padded and rows have different numbers of scored tokens. */
-function rowsOf(vocabulary: number) {
-  const lengths = [12, 12, 9, 15];
-  return lengths.map((length, seed) => {
-    const tokens = randomTokens(length, vocabulary, seed);
-    return { prefix: tokens.slice(0, 3 + seed), suffix: tokens.slice(3 + seed) };
-  });
-}
-
-t.test("against hooks that pin the outputs of later modules", { skip: withoutPython }, async (t) => {
-  const folder = await temporaryFolder(t);
-  const measured: { name: string; file: string; result: EffectsResult }[] = [];
-  for (const name of names) {
-    await using model = await loadModel(fixture(name), here);
-    const rows = rowsOf(model.config.vocabularySize);
-    const { means } = await model.attention(rows);
-    const result = await model.effects(rows, { over: cases.map((one) => bypassOf(one, means)) });
-    const file = path.join(folder, `${name}.json`);
-    const lists = (found: readonly ArrayLike<number>[] = []) => found.map((row) => Array.from(row));
-    await writeFile(
-      file,
-      JSON.stringify({
-        rows: rows.map(({ prefix, suffix }) => ({ tokens: [...prefix, ...suffix], first: prefix.length })),
-        means: { blocks: lists(means.blocks), mlps: lists(means.mlps) },
-        cases,
-      }),
-    );
-    measured.push({ name, file, result });
-  }
-  const all = await references<ReferenceRow[][]>(
-    interpreter,
-    "effects.py",
-    measured.map(({ name, file }) => [fixture(name), file]),
-  );
-  for (const [index, { name, result }] of measured.entries())
-    await t.test(name, async (t) => agrees(t, result, all[index] as ReferenceRow[][]));
-});
-
-function agrees(t: Test, { base, bypasses, rows }: EffectsResult, theirs: ReferenceRow[][]) {
-  t.equal(rows, 4);
-  const plain = theirs[0] as ReferenceRow[];
-  const sizes = [0, 1].map((which) => Math.max(...plain.map(({ total }) => Math.abs(total[which] as number))));
-  const [nats, logits] = sizes as [number, number];
-  const columns = (found: ReferenceRow[], which: "contributions" | "frozen_contributions") =>
-    (found[0] as ReferenceRow)[which].map((_, part) => mean(found.map((row) => row[which][part] as number)));
-  const before = columns(plain, "contributions");
-  const total = (which: 0 | 1) => plain.map((row) => row.total[which]);
-  close(
-    t,
-    base.perRow.map(({ logLikelihood }) => logLikelihood),
-    total(0),
-    nats,
-    "log-likelihood without a bypass",
-  );
-  close(
-    t,
-    base.perRow.map(({ logit }) => logit),
-    total(1),
-    logits,
-    "logit without a bypass",
-  );
-  close(t, inOrder(base.contributions), before, logits, "contributions without a bypass");
-  for (const [index, one] of bypasses.entries()) {
-    const name = JSON.stringify(cases[index]);
-    const found = theirs[index] as ReferenceRow[];
-    for (const [which, quantity, size] of [
-      [0, "logLikelihood", nats],
-      [1, "logit", logits],
-    ] as const) {
-      for (const [effect, run] of [
-        ["total", "total"],
-        ["direct", "direct"],
-        ["directFrozen", "frozen"],
-      ] as const) {
-        const wanted = found.map((row, at) => row[run][which] - (plain[at] as ReferenceRow).total[which]);
-        close(
-          t,
-          one.perRow.map((row) => row[quantity][effect]),
-          wanted,
-          size,
-          `${name}: ${quantity} ${effect}`,
-        );
-        t.ok(Math.abs(one[quantity][effect].value - mean(wanted)) <= 1e-4 * size, `${name}: mean`);
-      }
-    }
-    const after = columns(found, "contributions");
-    const frozen = columns(found, "frozen_contributions");
-    close(t, inOrder(one.contributions), after, logits, `${name}: contributions`);
-    const place = ({ block, part }: { block: number; part: string }) => 1 + 2 * block + Number(part === "mlp");
-    const changes = (of: readonly number[]) =>
-      one.changes.map((change) => (of[place(change)] as number) - (before[place(change)] as number));
-    close(
-      t,
-      one.changes.map(({ change }) => change.value),
-      changes(after),
-      logits,
-      `${name}: changes`,
-    );
-    close(
-      t,
-      one.changes.map((one) => one.changeFrozen.value),
-      changes(frozen),
-      logits,
-      `${name}: frozen`,
-    );
-    t.ok(Math.abs(one.logit.norm.value - (sum(after) - sum(frozen))) <= 1e-4 * logits, `${name}: norm`);
-  }
-}
+const inOrder = ({ embedding, attention, mlp, shift }: Contributions) => [embedding, ...attention, ...mlp, shift];
 
 t.test("contributions sum to the logit, and effects to scores of separate calls", async (t) => {
-  for (const name of [...names, "neox-tied", "neo-attention-layers", "neo-untied"]) {
+  for (const name of names) {
     await using model = await loadModel(fixture(name), here);
     const { vocabularySize, blockCount } = model.config;
     const row = randomTokens(14, vocabularySize, 5);
@@ -224,4 +64,147 @@ t.test("contributions sum to the logit, and effects to scores of separate calls"
       near(one.logit.compensationFrozen.value, frozenRest, logit, what);
     }
   }
+});
+
+/** The numbers of a result in one list. */
+function numbersOf(value: unknown): number[] {
+  if (typeof value === "number") return [value];
+  return typeof value === "object" && value !== null ? Object.values(value).flatMap(numbersOf) : [];
+}
+
+function same(t: Test, one: EffectsResult, other: EffectsResult, tolerance: number, name: string) {
+  const [ours, theirs] = [one, other].map(({ base, bypasses }) => numbersOf({ base, bypasses })) as [
+    number[],
+    number[],
+  ];
+  const most = Math.max(...theirs.map(Math.abs));
+  const off = Math.max(...theirs.map((value, index) => Math.abs(value - (ours[index] as number))));
+  t.equal(ours.length, theirs.length, name);
+  t.ok(off <= tolerance * most, `${name}: off by ${off} of ${most}`);
+}
+
+t.test("the same in groups of plans, with offloaded weights, and nearly in bfloat16", async (t) => {
+  await using model = await loadModel(fixture("neox-serial"), here);
+  const samples = [8, 12, 9, 12].map((length, seed) => randomTokens(length, model.config.vocabularySize, seed));
+  const options = { prefixLength: 4, part: parts, mode: "zero" } as const;
+  const result = await model.effects(samples, options);
+  same(t, await model.effects(samples, { ...options, memory: 1 }), result, 1e-5, "one row and two plans at a time");
+  await using offloaded = await loadModel(fixture("neox-serial"), { ...here, offload: true });
+  same(t, await offloaded.effects(samples, options), result, 1e-5, "offloaded");
+  await using narrow = await loadModel(fixture("neox-serial"), { ...here, dtype: "bfloat16" });
+  same(t, await narrow.effects(samples, options), result, 0.05, "bfloat16");
+  const alone = await model.effects(samples.slice(2, 3), { prefixLength: 4, bypass: { blocks: [1] } });
+  const [{ perRow, ...one }] = alone.bypasses as [BypassEffects];
+  t.ok(Math.abs((perRow[0]?.logit.direct ?? 0) - (result.bypasses[1]?.perRow[2]?.logit.direct ?? 1)) < 1e-5);
+  t.match(one, { name: "block 1", kind: "block", part: "attention", mode: "zero", blocks: [1] });
+  t.match(alone.settings, { over: [{ blocks: [1] }], samples: { rows: 1, prefixLength: 4 }, dtype: "float32" });
+  const nothing = await model.effects(samples, { prefixLength: 4, bypass: { blocks: [] } });
+  t.match(nothing.bypasses[0], { changes: [], logit: { total: { value: 0 }, direct: { value: 0 } } });
+});
+
+t.test("what can't be measured", async (t) => {
+  await using model = await loadModel(fixture("neox-serial"), here);
+  const refused = await refusedBy(model);
+  const effects = (options: object) => () => model.effects([[1, 2, 3]], { prefixLength: 1, ...options });
+  const bypass = { blocks: [0] };
+  for (const [name, value] of Object.entries({ over: "blocks", part: "mlp", mode: "zero", means: { blocks: [] } })) {
+    await refused(t, name, effects({ bypass, [name]: value }), "INVALID_ARGUMENT", `options.${name}`, "options.bypass");
+  }
+  await refused(t, "a block", effects({ bypass: { blocks: [3] } }), "BLOCK_OUT_OF_RANGE", "options.bypass", "3");
+  await refused(t, "no means", effects({ mode: "mean" }), "INVALID_ARGUMENT", "options.means");
+  await refused(t, "no rows", () => model.effects([], { prefixLength: 1 }), "INVALID_ARGUMENT", "samples");
+});
+
+const interval = (value: number, width = 0.1): Interval => ({ value, low: value - width, high: value + width });
+const effectOf = (total: number, direct: number, width = 0.1) => ({
+  total: interval(total, width),
+  direct: interval(direct, width),
+  directFrozen: interval(direct, width),
+  compensation: interval(total - direct, width),
+  compensationFrozen: interval(total - direct, width),
+});
+
+/** A bypass of block 1 of 2 with these effects, on two rows that are equal. */
+function madeUp(total: number, direct: number, width = 0.1): BypassEffects {
+  const row = { total, direct, directFrozen: direct };
+  const change = (block: number, value: number, bypassed = false) =>
+    (["attention", "mlp"] as const).map((part, index) => ({
+      block,
+      part,
+      bypassed: bypassed && part === "attention",
+      change: interval(value - index),
+      changeFrozen: interval(value - index),
+    }));
+  return {
+    name: "block 1",
+    kind: "block",
+    part: "attention",
+    blocks: [1],
+    mode: "zero",
+    logLikelihood: effectOf(total, direct, width),
+    logit: { ...effectOf(total, direct, width), norm: interval(0.5) },
+    contributions: { embedding: 0, attention: [0, 0, 0], mlp: [0, 0, 0], shift: 0 },
+    changes: [...change(1, direct, true), ...change(2, 3)],
+    perRow: [1, 2].map(() => ({ logLikelihood: row, logit: row })),
+  };
+}
+
+t.test("a report says what later parts do, whatever it is", async (t) => {
+  await using model = await loadModel(fixture("neox-serial"), here);
+  const measured = await model.effects([randomTokens(9, model.config.vocabularySize)], { prefixLength: 4 });
+  const sentencesOf = (...bypasses: BypassEffects[]) =>
+    createEffectsReport({ ...measured, rows: 2, bypasses }, { name: "Serial" }).findings;
+  const of = (total: number, direct: number, width?: number) => sentencesOf(madeUp(total, direct, width))[1] ?? "";
+  t.match(
+    of(-12, -20),
+    "Bypassing the attention of block 1 (zero) lowers the log-likelihood of the suffix by 12 [11.9, 12.1] nats: the direct " +
+      "effect is -20 [-20.1, -19.9] nats, so later parts, with the scale of the final norm, make up for 40 % [40, 40] of it.",
+  );
+  t.match(of(-12, -20), /attention 2 \(\+3\) and MLP 2 \(\+2\) rise most, and MLP 1 \(-21\) falls most\./);
+  t.match(of(5, -20), /raises .* by 5 .* make up for 125 % \[125, 125\] of it/);
+  t.match(of(-30, -20), /do not make up for it but add -10 \[-10.1, -9.9\] nats, 33 % of the total effect/);
+  t.match(of(-20, -20, 1e-3), /the direct effect is -20 \[-20, -20\] nats, to which later parts add nothing/);
+  t.match(of(-20.05, -20), /what later parts add is -0.05 .* nats, which is not distinguishable from 0 at 95 %/);
+  t.match(of(-20, 0.05), /the direct effect is 0.05 .*, so it acts through later parts/);
+  t.match(of(0.05, -20), /changes the log-likelihood of the suffix by 0.05 .* which is not distinguishable from 0/);
+  t.match(
+    sentencesOf(madeUp(-12, -20), madeUp(-30, -20), madeUp(-20, -20))[0],
+    "In log-likelihood, later parts make up for some of the direct effect of 1 of 3 bypasses and increase that of 1, each at 95 %.",
+  );
+  const report = createEffectsReport(measured, { name: "Serial" });
+  t.match(
+    inspect(report),
+    /^Total and direct effects of bypasses in Serial\n[\s\S]*figures: total-and-direct, changes-by-part\n/,
+  );
+  for (const figure of report.figures) t.match(await drawFigure(figure, "svg"), /^<svg/);
+  for (const { head, rows } of report.tables) for (const row of rows) t.equal(row.length, head.length);
+  const text = inspect(measured).split("\n");
+  t.match(text[0], /^bypass +total +direct/);
+  t.match(
+    text.find((line) => line.startsWith("block 2")),
+    /^block 2 +-?\d/,
+  );
+  const spoilt = (change: object) => ({ ...measured, ...change }) as unknown as EffectsResult;
+  const wrong = [{}, { bypasses: [] }, { bypasses: [{ ...madeUp(1, 1), logit: null }] }, { settings: {} }];
+  for (const change of wrong) {
+    const given = Object.keys(change).length === 0 ? ({} as EffectsResult) : spoilt(change);
+    t.throws(() => createEffectsReport(given), { code: "INVALID_ARGUMENT", message: /the result of model\.effects/ });
+  }
+});
+
+t.test("on the command line", async (t) => {
+  const folder = await temporaryFolder(t);
+  const samples = `${folder}/samples.jsonl`;
+  const rows = [1, 2].map((seed) => JSON.stringify(randomTokens(9, 67, seed)));
+  await writeFile(samples, rows.join("\n"));
+  const args = ["effects", fixture("neox-serial"), "--samples", samples, "--prefix-length", "4", "--device", "cpu"];
+  const { output, exitCode } = await attentionBypass(...args, "--bypass", "1-2", "--mode", "short-circuit", "--json");
+  t.equal(exitCode, 0);
+  t.match(JSON.parse(output), { rows: 2, bypasses: [{ name: "blocks 1, 2", mode: "short-circuit" }] });
+  const csv = await attentionBypass(...args, "--over", "blocks", "--csv");
+  t.match(csv.output, /^name,part,blocks,mode,logLikelihood total,/);
+  t.equal(csv.output.trim().split("\n").length, 4);
+  const mean = ["--mode", "mean", "--mean-samples", samples, "--heads", "1.0"];
+  const files = ["--output", `${folder}/effects.txt`, "--report", `${folder}/effects.html`];
+  t.match(await attentionBypass(...args, ...mean, ...files), { exitCode: 0, output: "" });
 });

@@ -6,7 +6,7 @@ import path from "node:path";
 import t from "tap";
 
 const root = path.join(import.meta.dirname, "..");
-const files = ["parity", "heads", "concurrency", "log-probabilities", "sampling", "sweep"];
+const files = ["parity", "heads", "concurrency", "log-probabilities", "sampling", "sweep", "effects"];
 
 t.setTimeout(600_000);
 

@@ -18,14 +18,17 @@ const what = {
 const color = { ...what, scale: { domain: whats, range: [colours.memorization, colours.ability, "#009E73"] } };
 const shape = { ...what, scale: { domain: whats, range: ["circle", "square", "triangle-up"] } };
 
-/** Returns a scale that is logarithmic away from 0, with its ticks: powers of ten times 1 and -1. */
+/** Returns a scale that is logarithmic away from 0, with its ticks: up to three powers of ten times 1 and -1. */
 function symmetricLog(values: readonly number[]) {
-  const most = Math.max(1e-9, largest(values.map(Math.abs)));
-  const decades = [0, 1, 2].map((back) => 10 ** (Math.floor(Math.log10(most)) - back));
+  const sizes = values.map(Math.abs).filter((size) => size > 0);
+  const decade = (size: number) => Math.floor(Math.log10(size));
+  const most = sizes.length === 0 ? 0 : decade(largest(sizes));
+  const least = Math.max(most - 2, Math.min(most, -largest(sizes.map((size) => -decade(size)))));
+  const ticks = Array.from({ length: most - least + 1 }, (_, index) => 10 ** (least + index));
   const used = (sign: number) =>
-    decades.map((size) => sign * size).filter((tick) => values.some((value) => sign * value >= Math.abs(tick) / 2));
+    ticks.map((size) => sign * size).filter((tick) => values.some((value) => sign * value >= Math.abs(tick) / 2));
   return {
-    scale: { type: "symlog", constant: (decades[2] as number) / 2, nice: false },
+    scale: { type: "symlog", constant: 10 ** least / 2, nice: false },
     values: [0, ...used(1), ...used(-1)],
   };
 }
@@ -43,6 +46,7 @@ function axisOf(bypasses: readonly BypassEffects[]) {
     type: "ordinal",
     sort: blocks ? [...labels].sort((a, b) => Number(a) - Number(b)) : labels,
     title: blocks ? "bypassed block" : null,
+    scale: { paddingInner: 0.5 },
     axis: { labelAngle: blocks || short ? 0 : -40, labelOverlap: blocks, labelLimit: 160 },
   };
 }
@@ -63,8 +67,8 @@ function effectPanels(
     }));
   });
   const { width, column } = byMode(values);
-  const { scale, values: ticks } = symmetricLog(values.flatMap(({ low, high }) => [low, high]));
-  const axis = { values: ticks, format: tickFormat, minExtent: 44, grid: true };
+  const { scale, values: ticks } = symmetricLog(values.map(({ value }) => value));
+  const axis = { values: ticks, format: tickFormat, minExtent: 44, grid: true, labelOverlap: false };
   const y = { type: "quantitative", title, scale, axis };
   const x = axisOf(bypasses);
   return {
@@ -128,10 +132,10 @@ function changesByPart(bypasses: readonly BypassEffects[]): Figure[] {
   if (recomputed.length === 0) return [];
   const parts = [...new Set([...values].sort((a, b) => b.order - a.order).map(({ part }) => part))];
   const { width, column } = byMode(values);
-  const most = largest(recomputed.map(({ change }) => Math.abs(change)));
-  const { scale, values: ticks } = symmetricLog([most, -most]);
+  const most = largest(recomputed.map(({ change }) => Math.abs(change))) || 1;
+  const { scale, values: ticks } = symmetricLog([...recomputed.map(({ change }) => change), most, -most]);
   const cells = {
-    x: axisOf(bypasses),
+    x: { ...axisOf(bypasses), scale: { paddingInner: 0 } },
     y: { field: "part", type: "ordinal", sort: parts, title: null, axis: { labelOverlap: true } },
   };
   return [

@@ -77,7 +77,7 @@ function responseText(bypass: BypassEffects, quantity: Quantity, unit: string): 
         `${percent(compensation.value / total.value)} of the total effect`
       );
     case "compensates":
-      return `${effect}, so later parts make up for ${withInterval(shareMadeUp(bypass, quantity))} of it`;
+      return `${effect}, so later parts, with the scale of the final norm, make up for ${withInterval(shareMadeUp(bypass, quantity))} of it`;
   }
 }
 
