@@ -16,7 +16,7 @@ import { type ExperimentModel, modelList, type PaperModel, toModels } from "./pa
 import { requireInputs } from "./paper/require-inputs.js";
 import { type MeasuredModel, type PaperMetric, type PaperResult, paperFormat, paperMetrics } from "./paper/result.js";
 import { paperText } from "./paper/text.js";
-import { hashFile } from "./sweep/fingerprint.js";
+import { hashFile } from "./scoring/fingerprint.js";
 import { sweepOptions } from "./sweep/options.js";
 import type { SweepResult } from "./sweep/result.js";
 import { hashOptions, ResumeFolder } from "./sweep/resume-folder.js";

@@ -1,4 +1,4 @@
-import type { MemorizationMetric } from "../metrics/memorization.js";
+import type { MemorizationMetric } from "../metrics/memorization-scores.js";
 import type { SweepResult } from "../sweep/result.js";
 
 /** The memorization metrics of the experiment: those of the paper, and those in which control rows can lose as much. */
