@@ -13,7 +13,8 @@ const parts = {
     "addon/device load-model model families/model-config families/dtype operation/operation hub/options hub/download tokenizer/tokens tokenizer/tokenizer checkpoint/embedded-model convert",
   "The bypass": "bypass/bypass",
   Generating: "generation/generation generation/token-log-probability scoring/log-probabilities scoring/logits",
-  "Memorization and perplexity": "metrics/memorization metrics/memorization-scores data/samples metrics/perplexity data/text-argument",
+  "Memorization and perplexity":
+    "metrics/memorization metrics/memorization-scores data/samples metrics/perplexity data/text-argument",
   "Tasks and benchmarks": "benchmark/benchmark benchmark/task benchmark/task-definition",
   "The sweep": "sweep/options sweep/result sweep/settings sweep/variants scoring/precision sweep/fingerprint",
   "Total and direct effects": "effects/options effects/result report/effects-report",

@@ -4,6 +4,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import {
   type Bypass,
+  createReport,
   defaultMemorizationMetrics,
   loadModel,
   type MemorizationMetric,
@@ -288,6 +289,17 @@ t.test("a sweep measures what separate calls measure", async (t) => {
   t.notOk(
     Object.keys(plain.settings.samples as object).some((name) => ["epsilon", "continuations", "seed"].includes(name)),
   );
+});
+
+t.test("a report has a column for each, with intervals", async (t) => {
+  const metrics = ["sampledMatch", "editDistance", "approximateMatch"] as const;
+  const result = await model.sweep({ ...sampling, samples, metrics, over: bypasses });
+  const [table] = createReport(result, { name: "model" }).tables;
+  t.same(table?.head.slice(2, 5), ["approximate match", "sampled match", "edit distance"]);
+  const mean = (100 * (result.base.memorization?.sampledMatch as number)).toFixed(0);
+  t.match(table?.rows[0]?.[3], new RegExp(`^${mean} % \\[\\d+(\\.\\d)?, \\d+(\\.\\d)?\\]$`));
+  const [others] = createReport(await model.sweep({ samples, over: bypasses }), { name: "model" }).tables;
+  t.same(others?.head.slice(2, 4), ["exact match", "completion entropy"], "none where none was measured");
 });
 
 t.test("abort and progress while sampling", async (t) => {
