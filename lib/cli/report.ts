@@ -3,10 +3,13 @@ import type { Command } from "commander";
 import { AttentionBypassError } from "../errors/errors.js";
 import { toMarkdown } from "../report/markdown.js";
 import { createReport, type Report } from "../report/report.js";
+import { createScanReport } from "../report/scan-report.js";
 import { createTrainingReport } from "../report/training-report.js";
 import { reportFormat, writeReport } from "../report/write-report.js";
 import { isRevisions } from "../revisions/check-result.js";
 import type { AnyRevisionsResult } from "../revisions/result.js";
+import { isScan } from "../scan/check-result.js";
+import type { ScanResult } from "../scan/result.js";
 import type { SweepResult } from "../sweep/result.js";
 import { requireDistinct } from "./distinct-files.js";
 import { print } from "./output.js";
@@ -26,6 +29,7 @@ Confidence intervals are 95 %, by bootstrap over rows and questions. Without
 Figures, if the sweep has the data: by-block, by-quartile, trade-off, by-task,
 by-head, distance, attention; for two sweeps also comparison. For the result of
 sweep --revisions: over-training, tasks-over-training, bypasses-over-training.
+For the result of a scan: heat-map.
 
 Examples:
   $ attention-bypass sweep ./pythia-160m --samples memorized.npy \\
@@ -43,6 +47,13 @@ async function readOther(file: string, name: string) {
 }
 
 async function create(read: object, name: string, compare: string | undefined): Promise<Report> {
+  if (isScan(read)) {
+    if (compare === undefined) return createScanReport(read as ScanResult, { name });
+    throw new AttentionBypassError(
+      "INVALID_ARGUMENT",
+      "expected the result of one sweep with --compare but received that of a scan; omit --compare",
+    );
+  }
   if (!isRevisions(read)) {
     const other = compare === undefined ? {} : { compare: await readOther(compare, name) };
     return createReport(read as SweepResult, { name, ...other });
@@ -78,9 +89,9 @@ async function report(file: string, { compare, name = nameOf(file), output, figu
 export function addReport(program: Command): void {
   program
     .command("report")
-    .summary("write a report of a sweep")
-    .description("Writes figures, tables and findings from the result of one sweep or of two.")
-    .argument("<sweep>", "JSON result of a sweep")
+    .summary("write a report of a sweep or a scan")
+    .description("Writes figures, tables and findings from the result of one sweep, of two, or of a scan.")
+    .argument("<sweep>", "JSON result of a sweep or a scan")
     .option("--compare <sweep>", "JSON result of a second sweep to compare with")
     .option("--name <name>", "name of the model in the report (default: the file's name)")
     .option("--output <file>", "file to write: .html, .md with figures as separate files, .svg or .png")
