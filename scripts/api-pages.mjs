@@ -15,8 +15,10 @@ const parts = {
   Generating: "generation/generation generation/token-log-probability scoring/log-probabilities scoring/logits",
   "Memorization and perplexity":
     "metrics/memorization metrics/memorization-scores data/samples metrics/perplexity data/text-argument",
+  "Scanning documents": "scan/documents scan/options scan/result report/scan-report report/passages",
   "Tasks and benchmarks": "benchmark/benchmark benchmark/task benchmark/task-definition",
-  "The sweep": "sweep/options sweep/result sweep/settings sweep/variants scoring/precision sweep/fingerprint",
+  "The sweep":
+    "sweep/options sweep/result sweep/settings sweep/variants sweep/families sweep/random-sets scoring/precision scoring/model-settings scoring/fingerprint",
   "Total and direct effects": "effects/options effects/result report/effects-report",
   "Over training": "sweep-revisions revisions/result revisions/checkpoints report/training-report",
   "Reports and recommendations":

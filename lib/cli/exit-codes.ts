@@ -24,6 +24,7 @@ export const exitCodes: Readonly<Record<ErrorCode, number>> = {
   RESUME_FILE_MISMATCH: input,
   TASK_INVALID: input,
   SWEEP_INVALID: input,
+  SCAN_INVALID: input,
   REVISIONS_DIFFER: input,
   FILE_NOT_FOUND: input,
   CONFIG_MISSING: input,

@@ -6,10 +6,13 @@ import type { PaperResult } from "../paper/result.js";
 import { toMarkdown } from "../report/markdown.js";
 import { createPaperReport } from "../report/paper-report.js";
 import { createReport, type Report } from "../report/report.js";
+import { createScanReport } from "../report/scan-report.js";
 import { createTrainingReport } from "../report/training-report.js";
 import { reportFormat, writeReport } from "../report/write-report.js";
 import { isRevisions } from "../revisions/check-result.js";
 import type { AnyRevisionsResult } from "../revisions/result.js";
+import { isScan } from "../scan/check-result.js";
+import type { ScanResult } from "../scan/result.js";
 import type { SweepResult } from "../sweep/result.js";
 import { requireDistinct } from "./distinct-files.js";
 import { print } from "./output.js";
@@ -30,6 +33,7 @@ Figures, if the sweep has the data: by-block, by-quartile, trade-off, by-task,
 by-head, distance, attention; for two sweeps also comparison. For the result of
 sweep --revisions: over-training, tasks-over-training, bypasses-over-training.
 For the result of paper: by-block, by-quartile, entropy, control, scale.
+For the result of a scan: heat-map.
 
 Examples:
   $ attention-bypass sweep ./pythia-160m --samples memorized.npy \\
@@ -53,26 +57,32 @@ interface Named {
   given: string | undefined;
 }
 
+/** Returns what made a result that is not that of one sweep. */
+function kindOf(read: object): "scan" | "sweep --revisions" | "paper" | undefined {
+  if (isScan(read)) return "scan";
+  if (isRevisions(read)) return "sweep --revisions";
+  return isPaper(read) ? "paper" : undefined;
+}
+
 async function create(read: object, { name, given }: Named, compare: string | undefined): Promise<Report> {
-  const several = isRevisions(read) ? "sweep --revisions" : isPaper(read) ? "paper" : undefined;
-  if (several === undefined) {
+  const kind = kindOf(read);
+  if (kind === undefined) {
     const other = compare === undefined ? {} : { compare: await readOther(compare, name) };
     return createReport(read as SweepResult, { name, ...other });
   }
   if (compare !== undefined) {
     throw new AttentionBypassError(
       "INVALID_ARGUMENT",
-      `expected the result of one sweep with --compare but received that of ${several}; omit --compare`,
+      `expected the result of one sweep with --compare but received that of ${kind}; omit --compare`,
     );
   }
-  if (several === "paper") {
-    if (given === undefined) return createPaperReport(read as PaperResult);
-    throw new AttentionBypassError(
-      "INVALID_ARGUMENT",
-      "expected the result of one model with --name but received that of paper, whose models have names; omit --name",
-    );
-  }
-  return createTrainingReport(read as AnyRevisionsResult, { name });
+  if (kind === "scan") return createScanReport(read as ScanResult, { name });
+  if (kind === "sweep --revisions") return createTrainingReport(read as AnyRevisionsResult, { name });
+  if (given === undefined) return createPaperReport(read as PaperResult);
+  throw new AttentionBypassError(
+    "INVALID_ARGUMENT",
+    "expected the result of one model with --name but received that of paper, whose models have names; omit --name",
+  );
 }
 
 async function report(file: string, { compare, name, output, figure }: Options): Promise<void> {
@@ -99,9 +109,9 @@ async function report(file: string, { compare, name, output, figure }: Options):
 export function addReport(program: Command): void {
   program
     .command("report")
-    .summary("write a report of a sweep")
-    .description("Writes figures, tables and findings from the result of one sweep or of two.")
-    .argument("<sweep>", "JSON result of a sweep")
+    .summary("write a report of a sweep or a scan")
+    .description("Writes figures, tables and findings from the result of one sweep, of two, or of a scan.")
+    .argument("<sweep>", "JSON result of a sweep or a scan")
     .option("--compare <sweep>", "JSON result of a second sweep to compare with")
     .option("--name <name>", "name of the model in the report (default: the file's name)")
     .option("--output <file>", "file to write: .html, .md with figures as separate files, .svg or .png")

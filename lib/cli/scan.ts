@@ -148,7 +148,11 @@ export function addScan(program: Command, signal: AbortSignal): void {
     .option("--suffix-length <count>", "tokens of a window that are scored (default: 50)", wholeNumber(1))
     .option("--stride <count>", "tokens from one window to the next (default: 10)", wholeNumber(1))
     .option("--stride-characters <count>", "instead: a window from each so many characters on", wholeNumber(1))
-    .option("--threshold <probability>", "extraction probability from which on windows form passages (default: 0.001)", decimal)
+    .option(
+      "--threshold <probability>",
+      "extraction probability from which on windows form passages (default: 0.001)",
+      decimal,
+    )
     .option("--temperature <number>", "sampling temperature (default: 1)", decimal)
     .option("--top-k <count>", "sample only from so many most probable tokens (default: all)", wholeNumber(1))
     .option("--resume <file>", "save progress to this file; continue from it if it exists");

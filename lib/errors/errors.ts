@@ -26,14 +26,16 @@ export const errorCodes = [
   "TOKENIZER_INVALID",
   /** A file of samples or text is invalid or not supported. */
   "SAMPLES_INVALID",
-  /** The file to resume a sweep from is damaged or has another format. */
+  /** The file to resume a sweep or a scan from is damaged or has another format. */
   "RESUME_FILE_INVALID",
-  /** The file to resume a sweep from belongs to another sweep. */
+  /** The file to resume a sweep or a scan from belongs to another one. */
   "RESUME_FILE_MISMATCH",
   /** A task's definition or one of its rows is invalid. */
   "TASK_INVALID",
   /** A value is not a sweep result, or lacks measurements that the call needs. */
   "SWEEP_INVALID",
+  /** A value is not the result of a scan. */
+  "SCAN_INVALID",
   /** Revisions of one call have different rows or settings, so they can't be compared. */
   "REVISIONS_DIFFER",
   /** A file or folder does not exist. */

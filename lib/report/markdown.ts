@@ -1,3 +1,4 @@
+import type { ReportPassage } from "./passages.js";
 import type { Report } from "./report.js";
 import { settingsText } from "./settings-text.js";
 import type { ReportTable } from "./tables.js";
@@ -8,6 +9,13 @@ function tableText({ title, head, rows }: ReportTable): string {
   const line = (cells: readonly string[]) => `| ${cells.map(cellText).join(" | ")} |`;
   const rule = `|${head.map((_, column) => (column === 0 ? " --- " : " --: ")).join("|")}|`;
   return [`## ${title}`, "", line(head), rule, ...rows.map(line)].join("\n");
+}
+
+/** A passage as an indented block, in which no character is markup, and what was measured under each model. */
+function passageText({ title, prefix, panels }: ReportPassage): string {
+  const text = panels[0]?.tokens.map((token) => token.text).join("") ?? "";
+  const block = `${prefix}\n${text}`.split("\n").map((line) => `    ${line}`);
+  return [`### ${title}`, block.join("\n"), ...panels.map((panel) => `- ${panel.title}: ${panel.note}`)].join("\n\n");
 }
 
 /** Returns a report as Markdown. `images` maps the names of the figures to show to their files. */
@@ -22,6 +30,7 @@ export function toMarkdown(report: Report, images: ReadonlyMap<string, string> =
     report.description,
     ...report.findings,
     ...figures,
+    ...(report.passages ? ["## Passages", ...report.passages.list.map(passageText)] : []),
     ...report.tables.map(tableText),
     "## Settings",
     settings,

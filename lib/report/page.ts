@@ -1,5 +1,6 @@
 import { drawFigure } from "./draw.js";
 import { fill, tableHtml } from "./html.js";
+import { passageStyle, passagesHtml } from "./passages.js";
 import type { Report } from "./report.js";
 import { settingsText } from "./settings-text.js";
 
@@ -25,6 +26,7 @@ const template = `<!doctype html>
   th:first-child, td:first-child { text-align: left; padding-left: 0; white-space: nowrap; }
   tbody tr:last-child td { border-bottom: 1.5px solid #333; }
   pre { background: #f6f6f6; padding: .8rem; font-size: .75rem; overflow-x: auto; }
+  <%~ it.passageStyle %>
   @media print { body { max-width: none; } h2 { break-after: avoid; } figure, tr { break-inside: avoid; } .wide { overflow: visible; } pre { white-space: pre-wrap; } }
 </style>
 <h1><%= it.title %></h1>
@@ -34,6 +36,12 @@ const template = `<!doctype html>
 <% for (const { title, svg, caption } of it.figures) { %>
 <h2><%= title %></h2>
 <figure><%~ svg %><figcaption><%= caption %></figcaption></figure>
+<% } %>
+
+<% if (it.passages !== undefined) { %>
+<h2>Passages</h2>
+<p><%= it.passages.caption %></p>
+<%~ it.passages.html %>
 <% } %>
 
 <% for (const { title, html } of it.tables) { %>
@@ -52,6 +60,17 @@ export async function toPage(report: Report): Promise<string> {
     report.figures.map(async (figure) => ({ ...figure, svg: await drawFigure(figure, "svg") })),
   );
   const tables = report.tables.map((table) => ({ title: table.title, html: tableHtml(table) }));
+  const passages = report.passages && {
+    caption: report.passages.caption,
+    html: passagesHtml(report.passages.list),
+  };
   const settings = settingsText(report);
-  return fill(template, { ...report, figures, tables, settings });
+  return fill(template, {
+    ...report,
+    figures,
+    passages,
+    passageStyle: passages === undefined ? "" : passageStyle,
+    tables,
+    settings,
+  });
 }

@@ -1,12 +1,14 @@
 import * as v from "valibot";
 import { withText } from "../display/text-form.js";
 import { invalidArgument, validate } from "../errors/validation.js";
+import type { ModelSettings } from "../scoring/model-settings.js";
 import { checkSweep } from "../sweep/check-result.js";
 import type { AnySweepResult, SweepResult } from "../sweep/result.js";
 import { comparisonFigures, comparisonTable } from "./comparison.js";
 import type { Figure } from "./figure.js";
 import { sweepFigures } from "./figures.js";
 import { findings } from "./findings.js";
+import type { ReportPassage } from "./passages.js";
 import { relativeToBase } from "./remaining.js";
 import { surveyFigures } from "./survey-figures.js";
 import { type ReportTable, sweepTables } from "./tables.js";
@@ -21,6 +23,8 @@ export interface Report {
   findings: string[];
   /** The figures, in the order in which they are shown. */
   figures: Figure[];
+  /** Passages of text, and a caption above them. Only in reports of scans. */
+  passages?: { caption: string; list: ReportPassage[] };
   /** The tables, in the order in which they are shown. */
   tables: ReportTable[];
   /** The settings and cost of each sweep, by name. */
@@ -46,10 +50,7 @@ const schema = v.strictObject({
 });
 
 /** Returns one line about the model, and the time of the sweep if it is known. */
-export function describe({
-  settings,
-  cost,
-}: Pick<SweepResult, "settings"> & Partial<Pick<SweepResult, "cost">>): string {
+export function describe({ settings, cost }: { settings: ModelSettings; cost?: { seconds: number } }): string {
   const { model, device, dtype } = settings;
   const { family, blockCount, headCount, hiddenSize } = model.config;
   const time = cost === undefined ? "" : `; sweep took ${cost.seconds.toFixed(0)} s`;

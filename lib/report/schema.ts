@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { share } from "../errors/validation.js";
 
 const text = v.string();
 
@@ -8,6 +9,19 @@ const name = v.pipe(text, v.regex(/^[^/\\\p{Cc}]{1,100}$/u, "a name without slas
 export const figureSchema = v.looseObject({ name, title: text, caption: text, spec: v.looseObject({}) });
 
 const tableSchema = v.looseObject({ title: text, head: v.array(text), rows: v.array(v.array(text)) });
+
+const passageSchema = v.looseObject({
+  title: text,
+  prefix: text,
+  panels: v.array(
+    v.looseObject({
+      title: text,
+      note: text,
+      tokens: v.array(v.looseObject({ text, probability: share })),
+      omitted: text,
+    }),
+  ),
+});
 
 /** The schema of a report that is written or shown. Users may have changed the report. */
 export const reportSchema = v.looseObject({
@@ -21,6 +35,7 @@ export const reportSchema = v.looseObject({
       "figures with different names",
     ),
   ),
+  passages: v.optional(v.looseObject({ caption: text, list: v.array(passageSchema) })),
   tables: v.array(tableSchema),
   settings: v.record(text, v.unknown()),
 });

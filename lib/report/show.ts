@@ -58,6 +58,11 @@ export async function showReport(report: Report, display: Display): Promise<void
   );
   display.html(fill(opening, checked));
   for (const { figure, svg } of drawn) await show(figure, svg, display);
+  if (checked.passages !== undefined) {
+    const { passagesHtml, passageStyle } = await import("./passages.js");
+    display.html(fill("<h3>Passages</h3>\n<p><%= it.caption %></p>", checked.passages));
+    display.html(`<style>${passageStyle}</style>\n${passagesHtml(checked.passages.list)}`);
+  }
   for (const table of checked.tables) {
     display.html(fill(titledTable, { title: table.title, html: tableHtml(table) }));
   }
