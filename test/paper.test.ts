@@ -202,11 +202,12 @@ t.test("missing files and wrong options are errors before a model is loaded", as
 });
 
 const verdicts = (...models: MadeUpModel[]) => {
-  const table = createPaperReport(madeUpPaper(...models)).tables.find(({ title }) => title.startsWith("Claims"));
-  return (text: RegExp, mode = /./) =>
+  const [table] = createPaperReport(madeUpPaper(...models)).tables;
+  // Without a mode, in all modes in the order of the columns.
+  return (text: RegExp, mode?: "short-circuit" | "zero") =>
     (table?.rows ?? [])
-      .filter(([claim = "", , bypass = ""]) => text.test(claim) && mode.test(bypass))
-      .map(([, , , verdict]) => verdict);
+      .filter(([claim = ""]) => text.test(claim))
+      .flatMap((row) => row.filter((_, column) => column > 1 && (mode === undefined || table?.head[column] === mode)));
 };
 
 t.test("claims that hold, that do not hold, and that are undecided", async (t) => {
@@ -217,23 +218,23 @@ t.test("claims that hold, that do not hold, and that are undecided", async (t) =
   ] as const;
   const paper = verdicts({ name: "m", settings });
   t.same(paper(/deep attention carries/), ["holds", "holds"], "in both modes");
-  t.same(paper(/early attention/, /short-circuited/), ["holds"]);
+  t.same(paper(/early attention/, "short-circuit"), ["holds"]);
   t.same(paper(/costs less ability/), ["holds"]);
   t.same(paper(/larger/), [], "one model has no scale");
   const none = verdicts({ name: "m", last: [75, 80], first: [0, 84], lastMlps: [5, 84] });
-  t.same(none(/deep attention carries/, /zeroed/), ["does not hold"]);
+  t.same(none(/deep attention carries/, "zero"), ["does not hold"]);
   t.same(none(/costs less ability/), ["does not hold"]);
   const costly = verdicts({ name: "m", last: [5, 30], first: [0, 84] });
-  t.same(costly(/deep attention carries/, /zeroed/), ["does not hold"]);
-  t.same(costly(/early attention/, /zeroed/), ["does not hold"]);
+  t.same(costly(/deep attention carries/, "zero"), ["does not hold"]);
+  t.same(costly(/early attention/, "zero"), ["does not hold"]);
   const near = verdicts({ name: "m", last: [40, 80], first: [0, 78], lastMlps: [44, 82] });
-  t.same(near(/deep attention carries/, /zeroed/), ["undecided"]);
-  t.same(near(/early attention/, /zeroed/), ["undecided"]);
+  t.same(near(/deep attention carries/, "zero"), ["undecided"]);
+  t.same(near(/early attention/, "zero"), ["undecided"]);
   t.same(near(/costs less ability/), ["undecided"]);
   const unlearned = verdicts({ name: "m", base: [0, 85], last: [0, 80] });
-  t.same(unlearned(/deep attention carries/, /zeroed/), ["not measured"]);
+  t.same(unlearned(/deep attention carries/, "zero"), ["not measured"]);
   const guessing = verdicts({ name: "m", base: [80, 25], last: [5, 25] });
-  t.same(guessing(/early attention/, /zeroed/), ["not measured"]);
+  t.same(guessing(/early attention/, "zero"), ["not measured"]);
 
   const sentence = (...models: MadeUpModel[]) => createPaperReport(madeUpPaper(...models)).findings;
   t.match(
@@ -252,10 +253,10 @@ t.test("claims that hold, that do not hold, and that are undecided", async (t) =
 
 t.test("memorized rows next to control rows", async (t) => {
   // Teacher-forced accuracy falls by (80 - 10) / 2 points on memorized rows, and by half of the control's difference.
-  const falls = (last: number) => verdicts({ name: "m", control: [80, last] })(/control rows/, /zeroed/);
+  const falls = (last: number) => verdicts({ name: "m", control: [80, last] })(/control rows/, "zero");
   t.same(falls(80), ["holds"]);
   t.same(falls(12), ["undecided"]);
-  t.same(verdicts({ name: "m", last: [70, 80], control: [80, 10] })(/control rows/, /zeroed/), ["does not hold"]);
+  t.same(verdicts({ name: "m", last: [70, 80], control: [80, 10] })(/control rows/, "zero"), ["does not hold"]);
   const { figures, findings } = createPaperReport(madeUpPaper({ name: "m", control: [80, 80] }));
   t.ok(figures.some(({ name }) => name === "control"));
   t.match(
@@ -269,9 +270,9 @@ t.test("the size of the models", async (t) => {
     { name: "large", parameters: 3e9, late: [late, 84] },
     { name: "small", parameters: 1e9, late: [20, 84] },
   ];
-  t.same(verdicts(...models(70))(/larger/, /zeroed/), ["holds"]);
-  t.same(verdicts(...models(22))(/larger/, /zeroed/), ["undecided"]);
-  t.same(verdicts(...models(0))(/larger/, /zeroed/), ["does not hold"]);
+  t.same(verdicts(...models(70))(/larger/, "zero"), ["holds"]);
+  t.same(verdicts(...models(22))(/larger/, "zero"), ["undecided"]);
+  t.same(verdicts(...models(0))(/larger/, "zero"), ["does not hold"]);
   const other: MadeUpModel = { name: "neo", parameters: 2e9, config: { family: "gpt-neo" } };
   t.same(verdicts({ name: "m" }, other)(/larger/), [], "families are not compared");
   const { figures } = createPaperReport(madeUpPaper(...models(70)));
@@ -304,7 +305,7 @@ t.test("the paper's numbers only next to models of its shapes, on samples of its
     const settings = [["attention", "short-circuit"]] as const;
     const given = { name: "m", task: five, settings, single: [0, 21, 23], ...model };
     const { tables, findings, figures } = createPaperReport(madeUpPaper(given));
-    const published = tables.find(({ title }) => title === "Published and measured")?.rows ?? [];
+    const published = tables.find(({ title }) => title.startsWith("Published and measured"))?.rows ?? [];
     return { published, words: findings.join(" "), figures };
   };
   const named = reportOf({ name: "pythia-1.4b", single: [0, 7] });
@@ -313,8 +314,8 @@ t.test("the paper's numbers only next to models of its shapes, on samples of its
 
   const config = shape("Pythia 1.4B");
   const pythia = reportOf({ config, base: [82, 71] });
-  t.same(pythia.published[0]?.slice(0, 4), ["m", "Pythia 1.4B", "exact match, unmodified", "0.829"]);
-  t.equal(pythia.published[0]?.[5], "yes");
+  t.same(pythia.published[0]?.slice(0, 5), ["m", "Pythia 1.4B", "exact match", "none", "0.829"]);
+  t.equal(pythia.published[0]?.[6], "yes");
   t.match(pythia.published[1], [
     "m",
     "Pythia 1.4B",
@@ -323,17 +324,17 @@ t.test("the paper's numbers only next to models of its shapes, on samples of its
     "0.40 to 0.40",
     "–",
   ]);
-  t.same(pythia.published[2]?.slice(2, 4), ["mean accuracy, unmodified", "0.708"]);
+  t.same(pythia.published[2]?.slice(2, 5), ["mean accuracy", "none", "0.708"]);
   t.match(pythia.words, /m has the shape of Pythia 1\.4B: 2 of 2 .* Shapes are compared, not weights\./);
   const quiz = reportOf({ config, base: [30, 30], task: ["quiz"] });
-  t.equal(quiz.published[0]?.[5], "no");
+  t.equal(quiz.published[0]?.[6], "no");
   t.match(quiz.words, /Accuracy is not compared, because/);
   t.notMatch(JSON.stringify(quiz.published), /accuracy/);
 
   const neo = shape("GPT-Neo 1.3B");
   const same = reportOf({ config: neo, prefixLength: 50 });
-  const blocks = same.published.filter(([, , quantity]) => /exact match, block/.test(quantity ?? ""));
-  t.match(blocks.at(-1), ["m", "GPT-Neo 1.3B", "exact match, block 23 short-circuited (the paper's 24)", "0.740"]);
+  const blocks = same.published.filter(([, , quantity]) => quantity === "exact match");
+  t.match(blocks.at(-1), ["m", "GPT-Neo 1.3B", "exact match", "block 23 (the paper's 24)", "0.740"]);
   t.match(JSON.stringify(same.figures[0]), /"shape":"diamond"/);
   for (const other of [{ suffixTokens: 48 }, { prefixLength: 32 }]) {
     const { published, words } = reportOf({ config: neo, ...other });

@@ -6,7 +6,9 @@ export type Verdict = "holds" | "does not hold" | "undecided" | "not measured";
 
 /** A claim that the measurements of a model can support or contradict. */
 export interface Claim {
-  /** What is claimed, without the words around it. */
+  /** The claim in a table. */
+  name: string;
+  /** The claim in a sentence, without the words around it. */
   text: string;
   /** Whether the paper claims it. */
   published: boolean;
@@ -16,21 +18,25 @@ export interface Claim {
 
 export const claims = {
   deep: {
+    name: "deep attention carries memorization",
     text: "deep attention carries memorization",
     published: true,
     criterion: "more than half of the memorization is removed, and more than half of the ability is kept",
   },
   early: {
+    name: "early attention carries ability",
     text: "early attention carries ability",
     published: true,
     criterion: "the first quarter of the blocks leaves less ability than the last",
   },
   mlps: {
+    name: "deep attention costs less ability than MLPs",
     text: "deep attention costs less ability for the memorization that it removes than the MLPs of the same blocks",
     published: false,
     criterion: "the ability minus the memorization that remains is higher without attention than without MLPs",
   },
   control: {
+    name: "memorized rows lose more than control rows",
     text: "deep attention matters more to memorized rows than to control rows",
     published: false,
     criterion:
@@ -38,11 +44,13 @@ export const claims = {
       "can lose as much",
   },
   random: {
+    name: "last quarter more selective than random sets",
     text: "the attention of the last quarter is more selective than that of random sets of as many blocks",
     published: false,
     criterion: "it ranks in the top 5 % of them",
   },
   scale: {
+    name: "late blocks matter less in larger models",
     text: "the larger the model, the less one late block matters",
     published: true,
     criterion: "more memorization remains in the largest model of a family than in the smallest",

@@ -1,9 +1,9 @@
 import type { Bootstrap, Interval } from "../statistics/bootstrap.js";
 import { largest } from "../statistics/statistics.js";
 import type { SweepScores, SweptVariant } from "../sweep/result.js";
-import { colours, type Figure, percentAxis } from "./figure.js";
+import { colours, type Figure } from "./figure.js";
 import { type AnalysedModel, sameSetting } from "./paper-model.js";
-import { blockPanel, type Drawn, grid, type Look, quarterPanel } from "./paper-panel.js";
+import { blockPanel, type Drawn, grid, type Look, quarterPanel, settingTitle } from "./paper-panel.js";
 import { publishedPoints } from "./paper-published.js";
 import { scaleFigure } from "./paper-scale.js";
 import { quartileOf, rowValues, singleBlock } from "./remaining.js";
@@ -27,7 +27,7 @@ const bands = "Bands are 95 % confidence intervals by bootstrap over rows and qu
 
 const shares: Look = {
   quantities: { [exactMatch]: colours.memorization, [accuracy]: colours.ability },
-  y: { title: "share", axis: percentAxis },
+  y: { title: "share" },
   height: 150,
 };
 
@@ -59,7 +59,7 @@ function panels(
       return [name, { values, unmodified: measure(sweep.base) }];
     }),
   );
-  return grid(models, look, (model, setting, ownLook) => {
+  return grid(models, look, (model, setting, width, ownLook) => {
     const { values, unmodified } = drawn.get(model.name) as {
       values: (Drawn & { variant: SweptVariant })[];
       unmodified: ReturnType<Measure>;
@@ -68,6 +68,8 @@ function panels(
     const isPapers = draw === blockPanel && look === shares && setting.mode === "short-circuit";
     return draw(
       {
+        title: settingTitle(setting),
+        width,
         values: values.filter(({ variant }) => isSame(variant)).map(({ variant: _, ...value }) => value),
         unmodified: unmodified.map(({ what, value }) => ({ what, value })),
         domain: look.y.logarithmic ? around([...values, ...unmodified]) : [0, 1],
@@ -105,13 +107,13 @@ export function paperFigures(models: readonly AnalysedModel[], bootstrap: Bootst
   const hasControl = models.some(({ sweep }) => sweep.base.control !== undefined);
   const entropies: Look = {
     quantities: { "completion entropy": colours.neutral },
-    y: { title: "entropy, nats", axis: { tickCount: 4, format: "~g" }, logarithmic: true },
+    y: { title: "entropy, nats", logarithmic: true },
     height: 110,
   };
   const tokenShares: Look = {
     quantities: { [memorized]: colours.memorization, [control]: colours.neutral },
-    y: { title: "teacher-forced accuracy", axis: percentAxis },
-    height: 130,
+    y: { title: "teacher-forced accuracy" },
+    height: 150,
   };
   return [
     {

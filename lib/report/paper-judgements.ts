@@ -3,7 +3,7 @@ import { amount } from "../selectivity/sentences.js";
 import type { Bootstrap, Interval } from "../statistics/bootstrap.js";
 import { mean } from "../statistics/statistics.js";
 import type { Setting } from "./late-block.js";
-import { type Judgement, verdictOf } from "./paper-claims.js";
+import { claims, type Judgement, verdictOf } from "./paper-claims.js";
 import { type AnalysedModel, lateBlockOf, quarter } from "./paper-model.js";
 import { meanRemaining, type RemainingShares, remainingShare } from "./remaining.js";
 import { withInterval } from "./tables.js";
@@ -163,11 +163,12 @@ export function judge(models: readonly AnalysedModel[], bootstrap: Bootstrap): J
     models.flatMap((model) =>
       model.settings.filter(({ part }) => part === "attention").flatMap((setting) => judgeOne(model, setting)),
     );
-  return [
+  const all = [
     ...inEachMode(deep),
     ...inEachMode((model, setting) => early(model, setting, bootstrap)),
     ...models.flatMap((model) => mlps(model, bootstrap)),
     ...models.flatMap(control),
     ...scale(models, bootstrap),
   ];
+  return Object.keys(claims).flatMap((name) => all.filter(({ claim }) => claim === name));
 }

@@ -1,7 +1,8 @@
 import type { Interval } from "../statistics/bootstrap.js";
-import { blockAxis } from "./figure.js";
+import { blockAxis, percentAxis } from "./figure.js";
 import type { Setting } from "./late-block.js";
 import type { AnalysedModel } from "./paper-model.js";
+import { logarithmicTicks } from "./step-axis.js";
 
 /** The width of a figure without the labels of its first axis. */
 const width = 690;
@@ -17,12 +18,15 @@ export interface Drawn extends Interval {
 export interface Look {
   /** The quantities with their colours, in the order of the legend. */
   quantities: Readonly<Record<string, string>>;
-  y: { title: string | null; axis?: object; logarithmic?: boolean };
+  /** The axis is of shares from 0 to 1 unless it is logarithmic. */
+  y: { title: string | null; logarithmic?: boolean };
   height: number;
 }
 
 /** The contents of one panel. */
 export interface Panel {
+  title: string;
+  width: number;
   values: readonly Drawn[];
   /** The values of the unmodified model. */
   unmodified: readonly { what: string; value: number }[];
@@ -35,6 +39,15 @@ export interface Panel {
 /** With more blocks than these, points are small. */
 const most = 16;
 
+/** Returns a layer with the title of a panel, which is at the same height whatever the axes of its row are. */
+export function titleLayer(text: string, width: number): object {
+  return {
+    data: { values: [{}] },
+    mark: { type: "text", text, fontSize: 11, baseline: "bottom" },
+    encoding: { x: { value: width / 2 }, y: { value: -6 } },
+  };
+}
+
 export function settingTitle({ part, mode }: Setting): string {
   return `${part === "mlp" ? "MLP" : "attention"} ${mode === "short-circuit" ? "short-circuited" : "zeroed"}`;
 }
@@ -43,7 +56,7 @@ const value = (field: string, { y }: Look, { domain }: Panel) => ({
   field,
   type: "quantitative",
   title: y.title,
-  ...(y.axis && { axis: y.axis }),
+  axis: y.logarithmic ? { values: logarithmicTicks(...domain), format: "~g", labelOverlap: true } : percentAxis,
   scale: { domain, nice: false, ...(y.logarithmic && { type: "log" }) },
 });
 
@@ -62,7 +75,7 @@ function unmodifiedLines(panel: Panel, look: Look): object {
   return {
     data: { values: panel.unmodified },
     mark: { type: "rule", strokeDash: [4, 3], opacity: 0.8 },
-    encoding: { y: value("value", look, panel), color: encodings(look).color, x: null, xOffset: null },
+    encoding: { y: value("value", look, panel), color: encodings(look).color },
   };
 }
 
@@ -73,19 +86,20 @@ export function blockPanel(panel: Panel, look: Look): object {
   const { published = [] } = panel;
   const places = new Set(panel.values.map(({ place }) => place)).size;
   return {
+    width: panel.width,
     height: look.height,
-    encoding: { x },
     layer: [
+      titleLayer(panel.title, panel.width),
       unmodifiedLines(panel, look),
       {
         data: { values: panel.values },
         mark: { type: "area", opacity: 0.16 },
-        encoding: { y: value("low", look, panel), y2: { field: "high" }, color },
+        encoding: { x, y: value("low", look, panel), y2: { field: "high" }, color },
       },
       {
         data: { values: panel.values },
         mark: { type: "line", point: { filled: true, size: places > most ? 14 : 34 }, strokeWidth: 1.6 },
-        encoding: { y: value("value", look, panel), color, shape },
+        encoding: { x, y: value("value", look, panel), color, shape },
       },
       ...(published.length === 0
         ? []
@@ -93,7 +107,7 @@ export function blockPanel(panel: Panel, look: Look): object {
             {
               data: { values: published },
               mark: { type: "point", shape: "diamond", size: 70, filled: false, strokeWidth: 1.6 },
-              encoding: { y: value("value", look, panel), color },
+              encoding: { x, y: value("value", look, panel), color },
             },
           ]),
     ],
@@ -103,28 +117,28 @@ export function blockPanel(panel: Panel, look: Look): object {
 /** Returns bars for the quarters of the blocks, with lines for the intervals. */
 export function quarterPanel(panel: Panel, look: Look): object {
   const { color } = encodings(look);
+  const x = {
+    field: "place",
+    type: "ordinal",
+    title: "bypassed quarter of the blocks",
+    axis: { labelAngle: 0 },
+    scale: { paddingInner: 0.35 },
+  };
+  const place = { x, xOffset: { field: "what", sort: Object.keys(look.quantities) } };
   return {
+    width: panel.width,
     height: look.height,
-    encoding: {
-      x: {
-        field: "place",
-        type: "ordinal",
-        title: "bypassed quarter of the blocks",
-        axis: { labelAngle: 0 },
-        scale: { paddingInner: 0.35 },
-      },
-      xOffset: { field: "what", sort: Object.keys(look.quantities) },
-    },
     layer: [
+      titleLayer(panel.title, panel.width),
       {
         data: { values: panel.values },
         mark: { type: "bar", opacity: 0.85 },
-        encoding: { y: value("value", look, panel), color },
+        encoding: { ...place, y: value("value", look, panel), color },
       },
       {
         data: { values: panel.values },
         mark: { type: "rule", color: "#222222" },
-        encoding: { y: value("low", look, panel), y2: { field: "high" } },
+        encoding: { ...place, y: value("low", look, panel), y2: { field: "high" } },
       },
       unmodifiedLines(panel, look),
     ],
@@ -135,19 +149,22 @@ export function quarterPanel(panel: Panel, look: Look): object {
 export function grid(
   models: readonly AnalysedModel[],
   look: Look,
-  draw: (model: AnalysedModel, setting: Setting, look: Look) => object,
+  draw: (model: AnalysedModel, setting: Setting, width: number, look: Look) => object,
 ): object {
   return {
     spacing: 24,
     vconcat: models.map((model) => ({
-      title: { text: model.name, anchor: "start", fontSize: 13, offset: 8 },
+      title: { text: model.name, anchor: "start", fontSize: 13, offset: 22 },
       bounds: "flush",
       spacing: gap,
-      hconcat: model.settings.map((setting, column) => ({
-        width: Math.floor((width - gap * (model.settings.length - 1)) / model.settings.length),
-        title: { text: settingTitle(setting), fontSize: 11, fontWeight: "normal", anchor: "middle" },
-        ...draw(model, setting, column === 0 ? look : { ...look, y: { ...look.y, title: null } }),
-      })),
+      hconcat: model.settings.map((setting, column) =>
+        draw(
+          model,
+          setting,
+          Math.floor((width - gap * (model.settings.length - 1)) / model.settings.length),
+          column === 0 ? look : { ...look, y: { ...look.y, title: null } },
+        ),
+      ),
     })),
   };
 }

@@ -1,4 +1,5 @@
 import { withText } from "../display/text-form.js";
+import { paperModes } from "../paper/bypasses.js";
 import { checkPaper } from "../paper/check-result.js";
 import type { PaperResult } from "../paper/result.js";
 import { Bootstrap } from "../statistics/bootstrap.js";
@@ -28,15 +29,30 @@ const definitions =
   "Memorization is exact match, and ability is accuracy above chance, a mean over the tasks on which the unmodified model " +
   "is above chance. Both are shares of the unmodified model's. Intervals are 95 %.";
 
+/** Returns one line about the models and the tasks. */
+function describe(models: readonly AnalysedModel[]): string {
+  const tasks = Object.keys(models[0]?.sweep.base.tasks ?? {});
+  const devices = [...new Set(models.map(({ sweep }) => sweep.settings.device))];
+  const sizes = models.map(({ parameters }) => parameters).toSorted((one, other) => one - other);
+  const ends = [...new Set([sizes[0], sizes.at(-1)].map((size) => inWords(size ?? 0)))].join(" to ");
+  return `${models.length === 1 ? "1 model" : `${models.length} models`} of ${ends} parameters; tasks: ${list(tasks)}; on ${list(devices)}`;
+}
+
 /** The unmodified models. */
 function modelTable(models: readonly AnalysedModel[], bootstrap: Bootstrap): ReportTable {
   return {
     title: "The models",
-    head: ["model", "parameters", "blocks", "samples", "exact match", "mean accuracy", "shape of"],
+    head: [
+      ...["model", "family", "parameters", "blocks", "dtype", "seconds"],
+      ...["samples", "exact match", "mean accuracy", "shape of"],
+    ],
     rows: models.map(({ name, parameters, sweep, published }) => [
       name,
+      sweep.settings.model.config.family,
       inWords(parameters),
       String(sweep.settings.model.config.blockCount),
+      sweep.settings.dtype,
+      sweep.cost?.seconds.toFixed(0) ?? "–",
       (sweep.base.memorization?.perRow.length ?? 0).toLocaleString("en-US"),
       withInterval(memorizationInterval(sweep.base, bootstrap)),
       withInterval(accuracyInterval(sweep.base, bootstrap)),
@@ -70,10 +86,19 @@ function remainingTable(models: readonly AnalysedModel[]): ReportTable {
 }
 
 function claimTable(all: readonly Judgement[]): ReportTable {
+  const modes = paperModes.filter((mode) => all.some((one) => one.mode === mode));
+  const rowOf = ({ claim, model }: Judgement) => [claims[claim].name, model];
+  const rows = new Map(all.map((one) => [JSON.stringify(rowOf(one)), one]));
   return {
     title: "Claims, and whether they hold here",
-    head: ["claim", "model", "bypass", "verdict"],
-    rows: all.map(({ claim, model, bypass, verdict }) => [claims[claim].text, model, bypass, verdict]),
+    head: ["claim", "model", ...modes],
+    rows: [...rows.values()].map((row) => [
+      ...rowOf(row),
+      ...modes.map((mode) => {
+        const own = all.find((one) => one.claim === row.claim && one.model === row.model && one.mode === mode);
+        return own?.verdict ?? "–";
+      }),
+    ]),
   };
 }
 
@@ -92,14 +117,7 @@ export function createPaperReport(result: PaperResult): Report {
   return withText(
     {
       title: `Memorization and attention in ${list(names)}`,
-      description: models
-        .map(({ name, parameters, sweep: { settings, cost } }) =>
-          [
-            `${name}: ${settings.model.config.family}, ${inWords(parameters)} parameters, ${settings.dtype} on ${settings.device}`,
-            ...(cost === undefined ? [] : [`${cost.seconds.toFixed(0)} s`]),
-          ].join(", "),
-        )
-        .join("; "),
+      description: describe(models),
       findings: [definitions, ...claimSentences(all), ...publishedSentences(models, bootstrap)],
       figures: paperFigures(models, bootstrap),
       tables: [

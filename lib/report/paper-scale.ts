@@ -1,7 +1,7 @@
 import { largest } from "../statistics/statistics.js";
 import { ability, colours, type Figure, memorization, percentAxis } from "./figure.js";
 import { type AnalysedModel, lateBlockOf, quarter } from "./paper-model.js";
-import { settingTitle } from "./paper-panel.js";
+import { settingTitle, titleLayer } from "./paper-panel.js";
 import type { RemainingShares } from "./remaining.js";
 
 const bypasses = { "last quarter": colours.tasks[2], "one late block": colours.tasks[3] };
@@ -36,33 +36,61 @@ function around(sizes: readonly number[]): [number, number] {
   return [from / margin, to * margin];
 }
 
+/** Models whose sizes differ by less than this factor share a label. */
+const near = 1.15;
+
+/** Returns the sizes that have a label, and the lines of each label: the models of about that size. */
+function labels(models: readonly AnalysedModel[]): { sizes: number[]; lines: string[][] } {
+  const groups: AnalysedModel[][] = [];
+  for (const model of models.toSorted((one, other) => one.parameters - other.parameters)) {
+    const group = groups.at(-1);
+    if (group?.[0] && model.parameters < near * group[0].parameters) group.push(model);
+    else groups.push([model]);
+  }
+  return {
+    sizes: groups.map(([first]) => first?.parameters ?? 0),
+    lines: groups.map((group) => group.map(({ name, parameters }) => `${name}, ${inLetters(parameters)}`)),
+  };
+}
+
+/** Returns a number of parameters as in 1.41B. */
+function inLetters(count: number): string {
+  for (const [size, letter] of [
+    [1e9, "B"],
+    [1e6, "M"],
+  ] as const) {
+    if (count >= size) return `${(count / size).toPrecision(3)}${letter}`;
+  }
+  return String(count);
+}
+
 /** Returns the logarithmic axis of the number of parameters, with the names of the models. */
 function sizeAxis(models: readonly AnalysedModel[], labelled: boolean): object {
-  const sizes = [...new Set(models.map(({ parameters }) => parameters))];
-  const names = sizes.map((size) =>
-    models
-      .filter(({ parameters }) => parameters === size)
-      .map(({ name }) => name)
-      .join(", "),
-  );
-  const name = `${JSON.stringify(names)}[indexof(${JSON.stringify(sizes)}, datum.value)]`;
+  const { sizes, lines } = labels(models);
   return {
     field: "parameters",
     type: "quantitative",
     title: labelled ? "parameters" : null,
-    scale: { type: "log", domain: around(sizes), nice: false },
+    scale: { type: "log", domain: around(models.map(({ parameters }) => parameters)), nice: false },
     axis: {
       values: sizes,
       labels: labelled,
-      labelExpr: `${name} + ', ' + replace(format(datum.value, '.3s'), 'G', 'B')`,
+      labelExpr: `${JSON.stringify(lines)}[indexof(${JSON.stringify(sizes)}, datum.value)]`,
       labelAngle: -25,
-      labelLimit: 160,
+      labelAlign: "right",
+      labelBaseline: "top",
+      labelLimit: 0,
+      labelOverlap: false,
       grid: false,
     },
   };
 }
 
-function panel(values: readonly object[], x: object, title: string | null, top: number): object {
+function panel(
+  values: readonly object[],
+  x: object,
+  { title, width, name, top }: { title: string | null; width: number; name: string | undefined; top: number },
+): object {
   const names = Object.keys(bypasses);
   const bypass = { field: "bypass", type: "nominal", sort: names, title: null };
   const color = { ...bypass, scale: { domain: names, range: Object.values(bypasses) } };
@@ -74,14 +102,19 @@ function panel(values: readonly object[], x: object, title: string | null, top: 
     scale: { domain: [0, top], nice: false },
   });
   return {
+    width,
     height: 150,
-    data: { values },
-    encoding: { x },
     layer: [
-      { mark: { type: "rule", strokeWidth: 1.4 }, encoding: { y: y("low"), y2: { field: "high" }, color } },
+      ...(name === undefined ? [] : [titleLayer(name, width)]),
       {
+        data: { values },
+        mark: { type: "rule", strokeWidth: 1.4 },
+        encoding: { x, y: y("low"), y2: { field: "high" }, color },
+      },
+      {
+        data: { values },
         mark: { type: "point", filled: true, size: 70, opacity: 1 },
-        encoding: { y: y("value"), color, shape: { ...bypass, scale: { domain: names } } },
+        encoding: { x, y: y("value"), color, shape: { ...bypass, scale: { domain: names } } },
       },
     ],
   };
@@ -104,20 +137,22 @@ export function scaleFigure(models: readonly AnalysedModel[]): Figure[] {
         "logarithmic axis. The block is chosen on one half of the rows and questions and measured on the other. Values " +
         "are shares of the unmodified model's. Lines are 95 % confidence intervals.",
       spec: {
-        spacing: 16,
+        spacing: 28,
         vconcat: shown.map((quantity, row) => ({
           bounds: "flush",
           spacing,
-          hconcat: settings.map((setting, column) => ({
-            width: Math.floor((width - spacing * (settings.length - 1)) / settings.length),
-            ...(row === 0 && { title: { text: setting, fontSize: 11, fontWeight: "normal", anchor: "middle" } }),
-            ...panel(
+          hconcat: settings.map((setting, column) =>
+            panel(
               all.filter((point) => point.setting === setting && point.quantity === quantity),
               sizeAxis(models, row === shown.length - 1),
-              column === 0 ? `${quantity} remaining` : null,
-              top,
+              {
+                title: column === 0 ? `${quantity} remaining` : null,
+                width: Math.floor((width - spacing * (settings.length - 1)) / settings.length),
+                name: row === 0 ? setting : undefined,
+                top,
+              },
             ),
-          })),
+          ),
         })),
       },
     },

@@ -16,8 +16,8 @@ export interface StepAxis {
 }
 
 /** Returns 1, 2 and 5 times powers of ten from one number to another, or only the powers if those are too many. */
-function logarithmicTicks(from: number, to: number): number[] {
-  const powers = Array.from({ length: 16 }, (_, power) => 10 ** power);
+export function logarithmicTicks(from: number, to: number): number[] {
+  const powers = Array.from({ length: 22 }, (_, index) => 10 ** (index - 6));
   const within = (ticks: number[]) => ticks.filter((tick) => tick >= from && tick <= to);
   const fine = within(powers.flatMap((power) => [power, 2 * power, 5 * power]));
   return fine.length <= mostTicks ? fine : within(powers);
