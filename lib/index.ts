@@ -37,8 +37,8 @@ export type { Candidate, Doubt, Recommendation } from "./recommend/recommendatio
 export { drawFigure } from "./report/draw.js";
 export type { Figure } from "./report/figure.js";
 export { createReport, type Report, type ReportOptions } from "./report/report.js";
+export type { ReportTable } from "./report/report-table.js";
 export { type Display, showFigure, showReport } from "./report/show.js";
-export type { ReportTable } from "./report/tables.js";
 export { createTrainingReport, type TrainingReportOptions } from "./report/training-report.js";
 export { type WriteReportOptions, writeReport } from "./report/write-report.js";
 export type { WeightHash } from "./revisions/checkpoints.js";

@@ -18,7 +18,7 @@ const parts = {
   "The sweep": "sweep/options sweep/result sweep/settings sweep/variants scoring/precision sweep/fingerprint",
   "Over training": "sweep-revisions revisions/result revisions/checkpoints report/training-report",
   "Reports and recommendations":
-    "report/report report/figure report/tables report/draw report/write-report report/show recommend/recommend recommend/recommendation statistics/bootstrap",
+    "report/report report/figure report/report-table report/draw report/write-report report/show recommend/recommend recommend/recommendation statistics/bootstrap",
   "Divergence and attention outputs": "measure/divergence measure/attention measure/survey",
   Serving: "serve serve/options serve/server",
   "The installation": "addon/diagnose addon/libtorch addon/native",
