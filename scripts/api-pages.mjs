@@ -22,7 +22,7 @@ const parts = {
   "Total and direct effects": "effects/options effects/result report/effects-report",
   "Over training": "sweep-revisions revisions/result revisions/checkpoints report/training-report",
   "Reports and recommendations":
-    "report/report report/figure report/tables report/draw report/write-report report/show recommend/recommend recommend/recommendation statistics/bootstrap",
+    "report/report report/figure report/report-table report/draw report/write-report report/show recommend/recommend recommend/recommendation statistics/bootstrap",
   "Divergence and attention outputs": "measure/divergence measure/attention measure/survey",
   Serving: "serve serve/options serve/server",
   "The installation": "addon/diagnose addon/libtorch addon/native",

@@ -1,7 +1,7 @@
 import { partName } from "../effects/parts.js";
 import type { BypassEffects, EffectsResult } from "../effects/result.js";
 import { withEnds } from "./effects-findings.js";
-import type { ReportTable } from "./tables.js";
+import type { ReportTable } from "./report-table.js";
 
 /** The most parts that the table of contributions shows for each bypass. */
 const mostParts = 6;

@@ -1,7 +1,7 @@
 import type { ReportPassage } from "./passages.js";
 import type { Report } from "./report.js";
+import type { ReportTable } from "./report-table.js";
 import { settingsText } from "./settings-text.js";
-import type { ReportTable } from "./tables.js";
 
 const cellText = (text: string) => text.replaceAll("|", "\\|");
 

@@ -8,8 +8,9 @@ import type { Passage, PassageScores, ScanResult } from "../scan/result.js";
 import { sizeOf } from "../scan/spans.js";
 import type { ReportPassage, ReportToken } from "./passages.js";
 import { describe, type Report, reportText } from "./report.js";
+import type { ReportTable } from "./report-table.js";
 import { scanHeatMap } from "./scan-heat-map.js";
-import { percent, type ReportTable } from "./tables.js";
+import { percent } from "./tables.js";
 
 /** Options of `createScanReport`. */
 export interface ScanReportOptions {

@@ -1,18 +1,11 @@
 import { type MemorizationMetric, shareMetrics } from "../metrics/memorization-scores.js";
+import type { Selectivity } from "../selectivity/result.js";
 import { Bootstrap, type Interval } from "../statistics/bootstrap.js";
 import { largest, type Measured, mean } from "../statistics/statistics.js";
 import type { SweepResult, SweepScores } from "../sweep/result.js";
 import { answers, memorizationMetric, type RelativeResult, rowValues, wasMeasured } from "./remaining.js";
-
-/** A table of a report. The first column contains names. */
-export interface ReportTable {
-  /** The title, shown above the table. */
-  title: string;
-  /** The names of the columns. */
-  head: string[];
-  /** The cells of each row, as formatted text. */
-  rows: string[][];
-}
+import type { ReportTable } from "./report-table.js";
+import { selectivityTable } from "./selectivity-table.js";
 
 const missing = "–";
 
@@ -86,12 +79,14 @@ export function measuredTable(
   const entropy = base.memorization?.completionEntropy !== undefined;
   const near = nearVerbatim.filter((name) => name !== metric && wasMeasured(base, name));
   const shown: MemorizationMetric[] = [...(metric === undefined ? [] : [metric]), ...near];
+  const controlled = base.control !== undefined;
+  const ofControl = ({ control }: SweepScores): SweepScores => ({ ...(control && { memorization: control }) });
   const cell = (scores: SweepScores, name: MemorizationMetric) =>
     shareMetrics.includes(name)
       ? withInterval(metricInterval(scores, name, bootstrap))
       : plain(mean(rowValues(scores, name)));
   const cells = (scores: SweepScores) => [
-    ...shown.map((name) => cell(scores, name)),
+    ...shown.flatMap((name) => [cell(scores, name), ...(controlled ? [cell(ofControl(scores), name)] : [])]),
     ...(entropy ? [plain(scores.memorization?.completionEntropy)] : []),
     ...(base.perplexity ? [plain(scores.perplexity?.perplexity)] : []),
     ...tasks.map((name) => {
@@ -114,7 +109,10 @@ export function measuredTable(
     head: [
       "bypass",
       "mode",
-      ...shown.map((name) => metricNames[name] as string),
+      ...shown.flatMap((name) => {
+        const title = metricNames[name] as string;
+        return controlled ? [title, `${title}, control`] : [title];
+      }),
       ...(entropy ? ["completion entropy"] : []),
       ...(base.perplexity ? ["perplexity"] : []),
       ...tasks.map((name) => `${name}, %`),
@@ -179,6 +177,15 @@ function attention({ attention = [] }: SweepResult): ReportTable[] {
 }
 
 /** Returns the tables for which the sweep has the data. */
-export function sweepTables(result: SweepResult, relative: RelativeResult): ReportTable[] {
-  return [measuredTable(result, relative), ...surveyed(result), ...attention(result)];
+export function sweepTables(
+  result: SweepResult,
+  relative: RelativeResult,
+  selectivity: Selectivity | undefined,
+): ReportTable[] {
+  return [
+    measuredTable(result, relative),
+    ...(selectivity ? [selectivityTable(selectivity)] : []),
+    ...surveyed(result),
+    ...attention(result),
+  ];
 }
