@@ -60,14 +60,14 @@ function requireMeans({ mode, meanSamples }: Options): void {
   throw new AttentionBypassError("INVALID_ARGUMENT", `expected ${missing} with ${given} but it is not given`);
 }
 
-async function effects(file: string, options: Options, signal: AbortSignal) {
+async function effects(model: string, options: Options, signal: AbortSignal) {
   requireMeans(options);
   const format = outputFormat(options);
   // Checks all outputs first, so that the work is not lost at the end.
   if (options.report !== undefined) reportFormat(options.report, "--report");
   await requireDistinct(
     [
-      ["<model>", file],
+      ["<model>", model],
       ["--samples", options.samples],
       ["--suffixes", options.suffixes],
       ["--mean-samples", options.meanSamples],
@@ -79,10 +79,10 @@ async function effects(file: string, options: Options, signal: AbortSignal) {
     ],
   );
   for (const file of [options.output, options.report]) if (file !== undefined) await requireWritable(file);
-  await using model = await openModel(file, options, signal);
-  const means = await readMeans(model, options, signal);
+  await using loaded = await openModel(model, options, signal);
+  const means = await readMeans(loaded, options, signal);
   const result = await withProgress("Measuring", options, (onProgress) =>
-    model.effects(toSamples(options), {
+    loaded.effects(toSamples(options), {
       ...swept(options),
       ...pick(options, ["part", "mode", "prefixLength", "rows"]),
       ...means,
@@ -101,7 +101,7 @@ async function effects(file: string, options: Options, signal: AbortSignal) {
   else await print(text[format]());
   // Last, so that a failure to draw a figure does not lose the result.
   if (options.report !== undefined) {
-    await writeReport(createEffectsReport(result, { name: path.basename(path.resolve(file)) }), options.report);
+    await writeReport(createEffectsReport(result, { name: path.basename(path.resolve(model)) }), options.report);
   }
 }
 

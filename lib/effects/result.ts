@@ -79,7 +79,12 @@ export type BypassEffects = Variant & {
   /** The changes of the direct contributions from the first bypassed block on. Earlier outputs do not change. */
   changes: ContributionChange[];
   /** The effects on each row, in the order of the samples. */
-  perRow: { logLikelihood: RowEffect; logit: RowEffect }[];
+  perRow: {
+    /** The effect on the log-likelihood of the suffix, in nats. */
+    logLikelihood: RowEffect;
+    /** The effect on the sum of the logits of the true tokens. */
+    logit: RowEffect;
+  }[];
 };
 
 /** The result of `model.effects`, as plain data. */
@@ -95,7 +100,12 @@ export interface EffectsResult {
     /** The direct contributions to `logit`. */
     contributions: Contributions;
     /** The values of each row, in the order of the samples. */
-    perRow: { logLikelihood: number; logit: number }[];
+    perRow: {
+      /** The log-likelihood of the suffix, in nats. */
+      logLikelihood: number;
+      /** The sum of the logits of the true tokens of the suffix. */
+      logit: number;
+    }[];
   };
   /** Each bypass with its effects, in the order of `over`, once for each part and mode. */
   bypasses: BypassEffects[];

@@ -18,12 +18,12 @@ const what = {
 const color = { ...what, scale: { domain: whats, range: [colours.memorization, colours.ability, "#009E73"] } };
 const shape = { ...what, scale: { domain: whats, range: ["circle", "square", "triangle-up"] } };
 
-/** Returns a scale that is logarithmic away from 0, with its ticks: up to three powers of ten times 1 and -1. */
-function symmetricLog(values: readonly number[]) {
+/** Returns a scale that is logarithmic away from 0, with its ticks: at most `decades` powers of ten times 1 and -1. */
+function symmetricLog(values: readonly number[], decades = 3) {
   const sizes = values.map(Math.abs).filter((size) => size > 0);
   const decade = (size: number) => Math.floor(Math.log10(size));
   const most = sizes.length === 0 ? 0 : decade(largest(sizes));
-  const least = Math.max(most - 2, Math.min(most, -largest(sizes.map((size) => -decade(size)))));
+  const least = Math.max(most - decades + 1, Math.min(most, -largest(sizes.map((size) => -decade(size)))));
   const ticks = Array.from({ length: most - least + 1 }, (_, index) => 10 ** (least + index));
   const used = (sign: number) =>
     ticks.map((size) => sign * size).filter((tick) => values.some((value) => sign * value >= Math.abs(tick) / 2));
@@ -133,7 +133,7 @@ function changesByPart(bypasses: readonly BypassEffects[]): Figure[] {
   const parts = [...new Set([...values].sort((a, b) => b.order - a.order).map(({ part }) => part))];
   const { width, column } = byMode(values);
   const most = largest(recomputed.map(({ change }) => Math.abs(change))) || 1;
-  const { scale, values: ticks } = symmetricLog([...recomputed.map(({ change }) => change), most, -most]);
+  const { scale, values: ticks } = symmetricLog([...recomputed.map(({ change }) => change), most, -most], 2);
   const cells = {
     x: { ...axisOf(bypasses), scale: { paddingInner: 0 } },
     y: { field: "part", type: "ordinal", sort: parts, title: null, axis: { labelOverlap: true } },

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <iterator>
-#include <memory>
 
 #include "base/operations.h"
 #include "base/transfer.h"
@@ -169,6 +168,8 @@ void PlanGroup::add_log_likelihoods(const at::Tensor& normed, const std::vector<
 std::vector<PlanEffects> measure_effects(const Model& model, const ScoringRequest& request,
                                          Control& control) {
   const c10::InferenceMode inference;
+  TORCH_INTERNAL_ASSERT(request.scorable.groups.size() == request.scorable.sequences.size(),
+                        "expected each sequence in a row of its own");
   const auto& plans = *request.plans;
   // The first plan and `count` others, from `begin` on.
   const auto group = [&plans](size_t begin, size_t count) {

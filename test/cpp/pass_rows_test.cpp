@@ -72,12 +72,14 @@ TEST(Targets, AreReadWhereTheyArePredicted) {
     const PassRows rows(targets.rows, targets.columns, at::kCPU);
     const auto read = rows.inputs.ids.gather(1, rows.read_columns).flatten();
     const auto positions = rows.read_positions.flatten();
+    const auto sequence_of_token = targets.sequence_of_token();
     size_t target = 0;
     for (size_t sequence = 0; sequence < scorable.sequences.size(); ++sequence) {
       const auto& tokens = scorable.sequences[sequence];
       EXPECT_EQ(targets.offsets[sequence], target);
       for (auto token = static_cast<size_t>(scorable.first[sequence]); token < tokens.size(); ++token) {
         EXPECT_EQ(targets.tokens.at(target), tokens[token]);
+        EXPECT_EQ(sequence_of_token.at(target), sequence);
         const auto place = targets.places.at(target);
         EXPECT_EQ(read[place].item<int64_t>(), tokens[token - 1]);
         EXPECT_EQ(positions[place].item<int64_t>(), token - 1);

@@ -85,6 +85,8 @@ TEST_P(PlanTrees, KnowTheAncestorsOfANode) {
     for (size_t block = 0; block < blocks; ++block) {
       const auto ancestor = static_cast<size_t>(tree.ancestor(node, static_cast<int64_t>(block)));
       EXPECT_EQ(streams[block].at(ancestor), text(plans[tree.plan_of(node)], block));
+      const auto leaving = static_cast<size_t>(tree.leaving(node, static_cast<int64_t>(block)));
+      EXPECT_EQ(streams[block + 1].at(leaving), text(plans[tree.plan_of(node)], block + 1));
     }
   }
 }
