@@ -12,6 +12,7 @@ import {
   samplesToExtract,
 } from "attention-bypass";
 import t from "tap";
+import { Turn } from "../lib/operation/turn.ts";
 import { commonSubsequence } from "../lib/scoring/common-subsequence.ts";
 import { editDistance } from "../lib/scoring/edit-distance.ts";
 import { succeed, succeedJson } from "./support/command-line.ts";
@@ -74,6 +75,21 @@ t.test("the distances are those of the whole table, symmetric and within their b
       t.fail(`equal, ${seed}`);
   }
   t.end();
+});
+
+t.test("a long comparison lets the event loop run, and a short one does not wait for it", async (t) => {
+  let turns = 0;
+  const count = () => {
+    turns++;
+  };
+  const turn = new Turn();
+  setImmediate(count);
+  await turn.rest();
+  t.equal(turns, 0);
+  const began = performance.now();
+  while (performance.now() - began < 15);
+  await turn.rest();
+  t.equal(turns, 1);
 });
 
 t.test("the names of all metrics, and of the default ones", async (t) => {

@@ -1,7 +1,6 @@
 import type { NativePlan, NativeToken } from "../addon/native.js";
 import type { OperationOptions } from "../operation/operation.js";
 import type { Session } from "../session/session.js";
-import { largest } from "../statistics/statistics.js";
 
 /** A prompt from which tokens are sampled. */
 export interface SampledPrompt {
@@ -17,6 +16,20 @@ interface Active extends SampledPrompt {
   sampled: number[];
   /** The number of the row among the model's generations. */
   number: number;
+}
+
+/**
+ * Returns the rows in groups with the same plan and length. A device computes tokens ahead up to the length of a
+ * request, which must not be beyond a row's context.
+ */
+function requestsOf(rows: readonly Active[]): [Active, ...Active[]][] {
+  const requests: [Active, ...Active[]][] = [];
+  for (const row of rows) {
+    const same = requests.find(([{ plan, length }]) => plan === row.plan && length === row.length);
+    if (same) same.push(row);
+    else requests.push([row]);
+  }
+  return requests;
 }
 
 /**
@@ -36,11 +49,11 @@ export async function sampleTokens(
   const remove = (some: readonly Active[]) => generations.remove(Int32Array.from(some, ({ number }) => number));
   try {
     await Promise.all(
-      [...new Set(rows.map(({ plan }) => plan))].map(async (plan) => {
-        const some = rows.filter((row) => row.plan === plan);
+      requestsOf(rows).map(async (some) => {
+        const [{ plan, length }] = some;
         const texts = some.map(({ tokens }) => tokens);
         const numbers = await generations.add(owner, texts, plan, {
-          maxNewTokens: largest(some.map(({ length }) => length)),
+          maxNewTokens: length,
           ...{ temperature, topK, topP: 1, top: 0 },
           seeds: Float64Array.from(some, ({ seed }) => seed),
         });
