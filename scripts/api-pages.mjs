@@ -17,6 +17,7 @@ const parts = {
   "Tasks and benchmarks": "benchmark/benchmark benchmark/task benchmark/task-definition",
   "The sweep": "sweep/options sweep/result sweep/settings sweep/variants scoring/precision sweep/fingerprint",
   "Over training": "sweep-revisions revisions/result revisions/checkpoints report/training-report",
+  "The paper's experiment": "reproduce-paper paper/models paper/bypasses paper/result report/paper-report",
   "Reports and recommendations":
     "report/report report/figure report/tables report/draw report/write-report report/show recommend/recommend recommend/recommendation statistics/bootstrap",
   "Divergence and attention outputs": "measure/divergence measure/attention measure/survey",

@@ -63,6 +63,9 @@ const failures: [exitCode: number, code: string, ...args: string[]][] = [
   [3, "FILE_NOT_FOUND", "sweep", model, "--task", "x.jsonl"],
   [3, "FILE_NOT_FOUND", "sweep", model, "--samples", "x.npy", "--over", "pairs", "--heads", "0.1"],
   [2, invalid, "sweep", model, "--samples", "x.npy", "--tasks", "piqa"],
+  [2, invalid, "paper", model],
+  [2, invalid, "paper", model, "--samples", "x.npy"],
+  [3, "FILE_NOT_FOUND", "paper", model, "--samples", "x.npy", "--data", "."],
   [2, invalid, "benchmark", model],
   [2, invalid, "benchmark", model, "--tasks", "piqa"],
   [3, "FILE_NOT_FOUND", "benchmark", model, "--tasks", "piqa", "--data", "nowhere"],
@@ -86,6 +89,7 @@ const failures: [exitCode: number, code: string, ...args: string[]][] = [
   // Before all that takes long.
   [4, "WRITE_FAILED", "sweep", "nowhere", "--samples", "x.npy", "--output", "/nowhere/at/all.json"],
   [4, "WRITE_FAILED", "sweep", "nowhere", "--samples", "x.npy", "--report", "/nowhere/at/all.html"],
+  [4, "WRITE_FAILED", "paper", "nowhere", "--samples", "x.npy", "--report", "/nowhere/at/all.html"],
 ];
 
 t.test("failures: one line, its code, the exit code", async (t) => {

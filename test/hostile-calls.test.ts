@@ -3,11 +3,13 @@ import path from "node:path";
 import {
   AttentionBypassError,
   convert,
+  createPaperReport,
   createReport,
   drawFigure,
   embeddedModel,
   loadModel,
   recommend,
+  reproducePaper,
   samplesToExtract,
   showFigure,
   showReport,
@@ -217,6 +219,28 @@ const calls: Record<string, Call> = {
         resume: path.join(folder, "resume"),
       },
     ],
+  },
+  reproducePaper: {
+    call: (...args) => reproducePaper(...(args as [Anything])),
+    args: [
+      {
+        ...longCall,
+        models: [{ model: "nowhere", name: "a", samples: { prefixes: "a.npy", suffixes: "b.npy" }, prefixLength: 1 }],
+        control: [[2, 1]],
+        tasks: [{ name: "own", questions }],
+        data: "nowhere",
+        mode: ["zero"],
+        randomSets: 1,
+        rows: 1,
+        memory: 1000,
+        resume: path.join(folder, "paper"),
+      },
+    ],
+  },
+  createPaperReport: {
+    call: (...args) => createPaperReport(...(args as [Anything])),
+    args: [{ format: "attention-bypass paper, 1", models: [{ name: "a", model: "b", parameters: 1, sweep }] }],
+    depth: 2,
   },
   benchmark: {
     call: (...args) => model.benchmark(...(args as [Anything])),
