@@ -21,6 +21,7 @@ const parts = {
     "sweep/options sweep/result sweep/settings sweep/variants sweep/families sweep/random-sets scoring/precision scoring/model-settings scoring/fingerprint",
   "Total and direct effects": "effects/options effects/result report/effects-report",
   "Over training": "sweep-revisions revisions/result revisions/checkpoints report/training-report",
+  "The paper's experiment": "reproduce-paper paper/models paper/bypasses paper/result report/paper-report",
   "Reports and recommendations":
     "report/report report/figure report/report-table report/draw report/write-report report/show recommend/recommend recommend/recommendation statistics/bootstrap",
   "Divergence and attention outputs": "measure/divergence measure/attention measure/survey",

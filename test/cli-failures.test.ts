@@ -75,6 +75,9 @@ const failures: [exitCode: number, code: string, ...args: string[]][] = [
   [2, invalid, "effects", "nowhere", "--samples", "x.npy", "--report", "report.pdf"],
   [3, "FILE_NOT_FOUND", "effects", model, "--samples", "x.npy", "--bypass", "0"],
   [4, "WRITE_FAILED", "effects", "nowhere", "--samples", "x.npy", "--report", "/nowhere/at/all.html"],
+  [2, invalid, "paper", model],
+  [2, invalid, "paper", model, "--samples", "x.npy"],
+  [3, "FILE_NOT_FOUND", "paper", model, "--samples", "x.npy", "--data", "."],
   [2, invalid, "benchmark", model],
   [2, invalid, "benchmark", model, "--tasks", "piqa"],
   [3, "FILE_NOT_FOUND", "benchmark", model, "--tasks", "piqa", "--data", "nowhere"],
@@ -98,6 +101,7 @@ const failures: [exitCode: number, code: string, ...args: string[]][] = [
   // Before all that takes long.
   [4, "WRITE_FAILED", "sweep", "nowhere", "--samples", "x.npy", "--output", "/nowhere/at/all.json"],
   [4, "WRITE_FAILED", "sweep", "nowhere", "--samples", "x.npy", "--report", "/nowhere/at/all.html"],
+  [4, "WRITE_FAILED", "paper", "nowhere", "--samples", "x.npy", "--report", "/nowhere/at/all.html"],
 ];
 
 t.test("failures: one line, its code, the exit code", async (t) => {

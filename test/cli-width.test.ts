@@ -7,10 +7,12 @@ import { benchmarkText } from "../lib/benchmark/text.ts";
 import { table, wrap } from "../lib/display/text-form.ts";
 import { attentionText } from "../lib/measure/text.ts";
 import { memorizationText } from "../lib/metrics/text.ts";
+import { paperText } from "../lib/paper/text.ts";
 import { recommendationText } from "../lib/recommend/text.ts";
 import { sweepText } from "../lib/sweep/text.ts";
 import { runCommand } from "./support/child.ts";
 import { temporaryFolder } from "./support/fixtures.ts";
+import { madeUpPaper } from "./support/made-up-paper.ts";
 import { madeUpSweep } from "./support/made-up-sweep.ts";
 
 const program = path.join(import.meta.dirname, "..", "dist", "cli.js");
@@ -88,6 +90,7 @@ t.test("tables", async (t) => {
     recommendation: recommendationText(recommend(sweep)),
     benchmark: benchmarkText({ ["a_task_with_a_name_".repeat(4)]: scores } as never),
     memorization: memorizationText({ rows: 5, exactMatch: 0.25 } as never),
+    paper: paperText(madeUpPaper({ name: "a-model-with-a-name-".repeat(4) }, { name: "b" })),
     attention: attentionText({ blocks: [{ share: 0.5, heads }], tokens: 9 } as never),
   };
   for (const [name, text] of Object.entries(texts)) {

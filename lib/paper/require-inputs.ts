@@ -1,5 +1,6 @@
 import type { Task } from "../benchmark/task.js";
 import { requireTask } from "../benchmark/task-definition.js";
+import { reading } from "../errors/validation.js";
 import { InputFile, type Purpose, samplesPurpose, taskRowsPurpose } from "../files/input-file.js";
 import { findModel, isOnHub } from "../hub/model-reference.js";
 import type { ExperimentModel } from "./models.js";
@@ -11,8 +12,8 @@ async function requireFile(file: string, purpose: Purpose): Promise<void> {
 /** Returns the paths in samples: a path, or two paths. Rows in memory have none. */
 function filesOf(samples: unknown): string[] {
   if (typeof samples === "string") return [samples];
-  if (typeof samples !== "object" || samples === null || Array.isArray(samples)) return [];
-  return Object.values(samples).filter((value) => typeof value === "string");
+  if (typeof samples !== "object" || samples === null || reading("samples", () => Array.isArray(samples))) return [];
+  return reading("samples", () => Object.values(samples).filter((value) => typeof value === "string"));
 }
 
 /**

@@ -112,8 +112,8 @@ export function paperFigures(models: readonly AnalysedModel[], bootstrap: Bootst
   };
   const tokenShares: Look = {
     quantities: { [memorized]: colours.memorization, [control]: colours.neutral },
-    y: { title: "teacher-forced accuracy" },
-    height: 150,
+    y: { title: "top-1 accuracy" },
+    height: 130,
   };
   return [
     {

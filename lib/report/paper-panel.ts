@@ -154,7 +154,7 @@ export function grid(
   return {
     spacing: 24,
     vconcat: models.map((model) => ({
-      title: { text: model.name, anchor: "start", fontSize: 13, offset: 22 },
+      title: { text: model.name, anchor: "start", fontSize: 13, offset: 18 },
       bounds: "flush",
       spacing: gap,
       hconcat: model.settings.map((setting, column) =>

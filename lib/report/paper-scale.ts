@@ -36,15 +36,16 @@ function around(sizes: readonly number[]): [number, number] {
   return [from / margin, to * margin];
 }
 
-/** Models whose sizes differ by less than this factor share a label. */
-const near = 1.15;
+/** Models that are nearer than this share of the axis have one label. */
+const near = 0.08;
 
 /** Returns the sizes that have a label, and the lines of each label: the models of about that size. */
 function labels(models: readonly AnalysedModel[]): { sizes: number[]; lines: string[][] } {
+  const [from, to] = around(models.map(({ parameters }) => parameters));
   const groups: AnalysedModel[][] = [];
   for (const model of models.toSorted((one, other) => one.parameters - other.parameters)) {
     const group = groups.at(-1);
-    if (group?.[0] && model.parameters < near * group[0].parameters) group.push(model);
+    if (group?.[0] && model.parameters < group[0].parameters * (to / from) ** near) group.push(model);
     else groups.push([model]);
   }
   return {

@@ -12,6 +12,7 @@ const notRun: readonly [command: RegExp, reason: string][] = [
   [/^(npx )?attention-bypass .*--device cuda\b/, "needs a GPU"],
   [/^(npx )?attention-bypass setup\b/, "test/setup.test.ts runs it, with a server of its own"],
   [/^(npx )?attention-bypass serve\b/, "it runs until it is ended; test/serve.test.ts runs it"],
+  [/^attention-bypass paper EleutherAI\//, "downloads models of several GB; test/paper.test.ts runs it on small ones"],
   [/^lm_eval\b/, "needs the lm-evaluation-harness; test/serve-harness.test.ts sends its requests"],
   [/^npm install\b/, "test/package.test.ts installs the package"],
   [/^npm pack\b/, "test/package.test.ts packs the package"],
