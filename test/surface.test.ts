@@ -91,6 +91,7 @@ t.test("both module systems show the same", async (t) => {
     "memorizationMetrics",
     "recommend",
     "samplesToExtract",
+    "selectivity",
     "serve",
     "showFigure",
     "showReport",
