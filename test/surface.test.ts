@@ -95,6 +95,7 @@ t.test("both module systems show the same", async (t) => {
     "recommend",
     "reproducePaper",
     "samplesToExtract",
+    "selectivity",
     "serve",
     "showFigure",
     "showReport",

@@ -92,6 +92,7 @@ const functions = {
   loadModel: (base) => [base, { ...here, dtype: "float32", offload: false, tokenizer: base, ...callbacks() }],
   convert: (base, folder) => [base, path.join(folder, "out.pt"), { dtype: "float32", ...callbacks() }],
   recommend: () => [{ base: {}, variants: [], settings: {} }, { tolerance: 0.01 }],
+  selectivity: () => [{ base: {}, variants: [], settings: {} }],
   createReport: () => [{ base: {}, variants: [{ name: "block 0", blocks: [0] }], settings: {} }, { title: "a report" }],
   createEffectsReport: () => [{ rows: 1, base: {}, bypasses: [{ name: "block 0", blocks: [0] }], settings: {} }, {}],
   drawFigure: () => [figure(), "svg"],
