@@ -16,7 +16,8 @@ const parts = {
   "Memorization and perplexity": "metrics/memorization data/samples metrics/perplexity data/text-argument",
   "Scanning documents": "scan/documents scan/options scan/result report/scan-report report/passages",
   "Tasks and benchmarks": "benchmark/benchmark benchmark/task benchmark/task-definition",
-  "The sweep": "sweep/options sweep/result sweep/settings sweep/variants scoring/precision scoring/model-settings scoring/fingerprint",
+  "The sweep":
+    "sweep/options sweep/result sweep/settings sweep/variants scoring/precision scoring/model-settings scoring/fingerprint",
   "Over training": "sweep-revisions revisions/result revisions/checkpoints report/training-report",
   "Reports and recommendations":
     "report/report report/figure report/tables report/draw report/write-report report/show recommend/recommend recommend/recommendation statistics/bootstrap",

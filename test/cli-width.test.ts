@@ -14,7 +14,17 @@ import { temporaryFolder } from "./support/fixtures.ts";
 import { madeUpSweep } from "./support/made-up-sweep.ts";
 
 const program = path.join(import.meta.dirname, "..", "dist", "cli.js");
-const commands = ["generate", "perplexity", "memorization", "benchmark", "sweep", "report", "recommend", "serve"];
+const commands = [
+  "generate",
+  "perplexity",
+  "memorization",
+  "benchmark",
+  "scan",
+  "sweep",
+  "report",
+  "recommend",
+  "serve",
+];
 const { COLUMNS: _, ...environment } = process.env;
 
 const widest = (text: string) => Math.max(...text.split("\n").map(({ length }) => length));

@@ -4,6 +4,7 @@ import {
   AttentionBypassError,
   convert,
   createReport,
+  createScanReport,
   drawFigure,
   embeddedModel,
   loadModel,
@@ -112,6 +113,8 @@ const hostile: Record<string, () => unknown> = {
 const few = <Value>(value: Value): Value =>
   JSON.parse(JSON.stringify(value, (key, member) => (/^per(Row|Question)$/.test(key) ? member.slice(0, 2) : member)));
 const sweep = few(madeUpSweep([80, 90], [[20, 80]]));
+const scanning = { prefixLength: 1, suffixLength: 1, threshold: 1e-9, bypasses: [{ blocks: [0] }] };
+const scanned = JSON.parse(JSON.stringify(await model.scan([1, 2, 3, 4], scanning)));
 const report = createReport(sweep);
 const [figure] = report.figures;
 const questions = [{ query: [1], choices: [[1], [2]], gold: 0 }];
@@ -198,6 +201,22 @@ const calls: Record<string, Call> = {
       { ...longCall, ...measured, memory: 1, bypass: { blocks: { from: 0, to: 1 } } },
     ],
   },
+  scan: {
+    call: (...args) => model.scan(...(args as [Anything])),
+    args: [
+      [[1, 2, 3], { name: "a", text: [1, 2, 3] }, { file: "nowhere" }],
+      {
+        ...longCall,
+        prefixLength: 1,
+        suffixLength: 1,
+        stride: 1,
+        bypasses: [mean],
+        threshold: 0.5,
+        topK: 1,
+        memory: 1,
+      },
+    ],
+  },
   sweep: {
     call: (...args) => model.sweep(...(args as [Anything])),
     args: [
@@ -253,6 +272,10 @@ const calls: Record<string, Call> = {
     call: (...args) => createReport(...(args as [Anything])),
     args: [sweep, { name: "a", compare: { name: "b", sweep: {} } }],
     depth: 1,
+  },
+  createScanReport: {
+    call: (...args) => createScanReport(...(args as [Anything])),
+    args: [scanned, { name: "a" }],
   },
   drawFigure: {
     call: (...args) => drawFigure(...(args as [Anything, Anything])),

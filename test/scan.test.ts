@@ -124,8 +124,7 @@ t.test("windows one by one on transformers", { skip: python() === undefined && n
     { name: "gpt-neo", options: { prefixLength: 10, suffixLength: 12, stride: 3, temperature: 0.8, topK: 5 } },
   ];
   for (const { name, options } of cases) {
-    const scanned =
-      name === "gpt-neox" ? model : await loadModel(embeddedModel(name), { device: "cpu", threads: 1 });
+    const scanned = name === "gpt-neox" ? model : await loadModel(embeddedModel(name), { device: "cpu", threads: 1 });
     const result = await scanned.scan(text, { ...options, bypasses });
     const tokens = tokenizer.encode(text);
     const request = path.join(folder, `${name}.json`);
