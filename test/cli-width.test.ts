@@ -21,6 +21,7 @@ const commands = [
   "perplexity",
   "memorization",
   "benchmark",
+  "scan",
   "sweep",
   "effects",
   "report",

@@ -6,6 +6,7 @@ import {
   createEffectsReport,
   createPaperReport,
   createReport,
+  createScanReport,
   drawFigure,
   embeddedModel,
   loadModel,
@@ -116,6 +117,8 @@ const hostile: Record<string, () => unknown> = {
 const few = <Value>(value: Value): Value =>
   JSON.parse(JSON.stringify(value, (key, member) => (/^per(Row|Question)$/.test(key) ? member.slice(0, 2) : member)));
 const sweep = few(madeUpSweep([80, 90], [[20, 80]]));
+const scanning = { prefixLength: 1, suffixLength: 1, threshold: 1e-9, bypasses: [{ blocks: [0] }] };
+const scanned = JSON.parse(JSON.stringify(await model.scan([1, 2, 3, 4], scanning)));
 const report = createReport(sweep);
 const measuredEffects = await model.effects([[1, 2]], { prefixLength: 1, over: [{ blocks: [2] }] });
 const [figure] = report.figures;
@@ -204,6 +207,22 @@ const calls: Record<string, Call> = {
     args: [
       [{ prefix: [1], suffix: [2] }, { text: [1, 2] }],
       { ...longCall, ...measured, memory: 1, bypass: { blocks: { from: 0, to: 1 } } },
+    ],
+  },
+  scan: {
+    call: (...args) => model.scan(...(args as [Anything])),
+    args: [
+      [[1, 2, 3], { name: "a", text: [1, 2, 3] }, { file: "nowhere" }],
+      {
+        ...longCall,
+        prefixLength: 1,
+        suffixLength: 1,
+        stride: 1,
+        bypasses: [mean],
+        threshold: 0.5,
+        topK: 1,
+        memory: 1,
+      },
     ],
   },
   sweep: {
@@ -304,22 +323,21 @@ const calls: Record<string, Call> = {
   },
   createEffectsReport: {
     call: (...args) => createEffectsReport(...(args as [Anything, Anything])),
-    args: [measuredEffects, { name: "a" }],
+    args: [measuredEffects, name: "a" ],
     depth: 4,
-  },
-  drawFigure: {
+  createScanReport: 
+    call: (...args) => createScanReport(...(args as [Anything])),
+    args: [scanned, name: "a" ],
+  drawFigure: 
     call: (...args) => drawFigure(...(args as [Anything, Anything])),
-    args: [{ name: "a", title: "b", caption: "c", spec: {} }, "svg"],
-  },
-  writeReport: {
+    args: [name: "a", title: "b", caption: "c", spec: , "svg"],,
+  writeReport: 
     call: (...args) => writeReport(...(args as [Anything, Anything])),
-    args: [{ ...report, figures: [] }, path.join(folder, "r.md"), { figure: "x" }],
-  },
-  showFigure: { call: (...args) => showFigure(...(args as [Anything, Anything])), args: [figure, display], depth: 1 },
-  showReport: {
+    args: [...report, figures: [] , path.join(folder, "r.md"), figure: "x" ],,
+  showFigure: call: (...args) => showFigure(...(args as [Anything, Anything])), args: [figure, display], depth: 1 ,
+  showReport: 
     call: (...args) => showReport(...(args as [Anything, Anything])),
-    args: [{ ...report, figures: [] }, display],
-  },
+    args: [...report, figures: [] , display],,
 };
 
 /** What a call ended with: nothing where it worked or was refused with a code. */

@@ -57,6 +57,19 @@ const methods = {
       ...callbacks(),
     },
   ],
+  scan: () => [
+    [row(), { name: "document", text: "the sea and the shore" }],
+    {
+      prefixLength: 2,
+      suffixLength: 2,
+      stride: 1,
+      bypasses: [{ blocks: [0] }],
+      threshold: 0.1,
+      topK: 4,
+      memory: 1,
+      ...callbacks(),
+    },
+  ],
   sweep: () => [
     {
       samples: [row()],

@@ -82,6 +82,8 @@ export function writeSnippetFolder(folder: string): void {
   writeFileSync(at("memorized.npy"), samples(tokenizer, 4, 8));
   writeFileSync(at("control.npy"), samples(tokenizer, 0, 4, 0));
   writeFileSync(at("text.txt"), linesOf("held-out.txt")[0] as string);
+  writeFileSync(at("book.txt"), [...secrets("records.jsonl").slice(0, 6), linesOf("held-out.txt")[1]].join("\n"));
+  writeFileSync(at("mails.jsonl"), jsonLines([{ text: secrets("passages.jsonl").slice(0, 5).join("\n") }]));
   writeFileSync(at("recall.jsonl"), linesOf("tasks/recall.jsonl").slice(0, 3).join("\n"));
   mkdirSync(at("tasks"));
   for (const [name, rows] of Object.entries(tasks)) writeFileSync(at("tasks", name), rows);
