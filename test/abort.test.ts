@@ -28,11 +28,11 @@ const calls: Record<string, (options: OperationOptions) => Promise<unknown>> = {
   scoreMemorization: (options) => model.scoreMemorization(rows, { prefixLength: 100, ...options }),
   sweep: (options) => model.sweep({ samples: rows, prefixLength: 100, ...options }),
   scan: (options) =>
-    model.scan(rows, { prefixLength: 100, suffixLength: 100, stride: 50, bypasses: [blocks: [5] ], ...options }),
+    model.scan(rows, { prefixLength: 100, suffixLength: 100, stride: 50, bypasses: [{ blocks: [5] }], ...options }),
   effects: (options) => model.effects(rows, { prefixLength: 100, ...options }),
   benchmark: (options) => model.benchmark({ name: "own", questions }, options),
   attention: (options) => model.attention(rows, options),
-  divergence: (options) => model.divergence(rows[0] as number[], { blocks: [0] , ...options }),
+  divergence: (options) => model.divergence(rows[0] as number[], { bypass: { blocks: [0] }, ...options }),
   perplexity: (options) => model.perplexity(rows.flat(), { contextLength: 256, stride: 256, ...options }),
   generate: (options) => model.generate(prompt, { maxNewTokens: 500, ...options }),
   stream: async ({ signal, onProgress }) => {

@@ -323,21 +323,26 @@ const calls: Record<string, Call> = {
   },
   createEffectsReport: {
     call: (...args) => createEffectsReport(...(args as [Anything, Anything])),
-    args: [measuredEffects, name: "a" ],
+    args: [measuredEffects, { name: "a" }],
     depth: 4,
-  createScanReport: 
+  },
+  createScanReport: {
     call: (...args) => createScanReport(...(args as [Anything])),
-    args: [scanned, name: "a" ],
-  drawFigure: 
+    args: [scanned, { name: "a" }],
+  },
+  drawFigure: {
     call: (...args) => drawFigure(...(args as [Anything, Anything])),
-    args: [name: "a", title: "b", caption: "c", spec: , "svg"],,
-  writeReport: 
+    args: [{ name: "a", title: "b", caption: "c", spec: {} }, "svg"],
+  },
+  writeReport: {
     call: (...args) => writeReport(...(args as [Anything, Anything])),
-    args: [...report, figures: [] , path.join(folder, "r.md"), figure: "x" ],,
-  showFigure: call: (...args) => showFigure(...(args as [Anything, Anything])), args: [figure, display], depth: 1 ,
-  showReport: 
+    args: [{ ...report, figures: [] }, path.join(folder, "r.md"), { figure: "x" }],
+  },
+  showFigure: { call: (...args) => showFigure(...(args as [Anything, Anything])), args: [figure, display], depth: 1 },
+  showReport: {
     call: (...args) => showReport(...(args as [Anything, Anything])),
-    args: [...report, figures: [] , display],,
+    args: [{ ...report, figures: [] }, display],
+  },
 };
 
 /** What a call ended with: nothing where it worked or was refused with a code. */
