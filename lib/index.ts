@@ -36,7 +36,7 @@ export { type RecommendOptions, recommend } from "./recommend/recommend.js";
 export type { Candidate, Doubt, Recommendation } from "./recommend/recommendation.js";
 export { drawFigure } from "./report/draw.js";
 export type { Figure } from "./report/figure.js";
-export type { ReportPassage, ReportToken } from "./report/passages.js";
+export type { ReportPassage, ReportPassages, ReportToken } from "./report/passages.js";
 export { createReport, type Report, type ReportOptions } from "./report/report.js";
 export { createScanReport, type ScanReportOptions } from "./report/scan-report.js";
 export { type Display, showFigure, showReport } from "./report/show.js";
@@ -46,7 +46,7 @@ export { type WriteReportOptions, writeReport } from "./report/write-report.js";
 export type { WeightHash } from "./revisions/checkpoints.js";
 export type { AnyRevisionsResult, RevisionsResult, SweptRevision } from "./revisions/result.js";
 export type { DocumentFile, NamedDocument, ScanDocument, ScanDocuments } from "./scan/documents.js";
-export type { ScanOptions } from "./scan/options.js";
+export type { CharacterStride, ScanOptions } from "./scan/options.js";
 export type {
   Coverage,
   Passage,
