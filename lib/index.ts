@@ -50,7 +50,7 @@ export { drawFigure } from "./report/draw.js";
 export { createEffectsReport, type EffectsReportOptions } from "./report/effects-report.js";
 export type { Figure } from "./report/figure.js";
 export { createPaperReport } from "./report/paper-report.js";
-export type { ReportPassage, ReportToken } from "./report/passages.js";
+export type { ReportPassage, ReportPassages, ReportToken } from "./report/passages.js";
 export { createReport, type Report, type ReportOptions } from "./report/report.js";
 export type { ReportTable } from "./report/report-table.js";
 export { createScanReport, type ScanReportOptions } from "./report/scan-report.js";
@@ -61,7 +61,7 @@ export { type PaperOptions, reproducePaper } from "./reproduce-paper.js";
 export type { WeightHash } from "./revisions/checkpoints.js";
 export type { AnyRevisionsResult, RevisionsResult, SweptRevision } from "./revisions/result.js";
 export type { DocumentFile, NamedDocument, ScanDocument, ScanDocuments } from "./scan/documents.js";
-export type { ScanOptions } from "./scan/options.js";
+export type { CharacterStride, ScanOptions } from "./scan/options.js";
 export type {
   Coverage,
   Passage,

@@ -27,6 +27,14 @@ export interface ReportPassage {
   }[];
 }
 
+/** The passages of a report. */
+export interface ReportPassages {
+  /** The text above the passages. */
+  caption: string;
+  /** The passages, in the order in which they are shown. */
+  list: ReportPassage[];
+}
+
 /**
  * The lowest probability of each colour, and the colour. One hue from light to dark, so that the order is visible to
  * colour-blind people and on paper.

@@ -11,7 +11,7 @@ import { comparisonFigures, comparisonTable, type NamedResult } from "./comparis
 import type { Figure } from "./figure.js";
 import { sweepFigures } from "./figures.js";
 import { findings } from "./findings.js";
-import type { ReportPassage } from "./passages.js";
+import type { ReportPassages } from "./passages.js";
 import { type RelativeResult, relativeToBase } from "./remaining.js";
 import type { ReportTable } from "./report-table.js";
 import { surveyFigures } from "./survey-figures.js";
@@ -27,8 +27,8 @@ export interface Report {
   findings: string[];
   /** The figures, in the order in which they are shown. */
   figures: Figure[];
-  /** Passages of text, and a caption above them. Only in reports of scans. */
-  passages?: { caption: string; list: ReportPassage[] };
+  /** Passages of text. Only in reports of scans that found some. */
+  passages?: ReportPassages;
   /** The tables, in the order in which they are shown. */
   tables: ReportTable[];
   /** The settings and cost of each sweep, by name. */

@@ -4,6 +4,12 @@ import { longCall, pathText, wholeNumber } from "../errors/validation.js";
 import { sampleFields } from "../metrics/memorization.js";
 import type { OperationOptions } from "../operation/operation.js";
 
+/** A distance between the beginnings of windows, in characters. */
+export interface CharacterStride {
+  /** The number of characters, in UTF-16 code units. A window begins at the first token from each n-th character on. */
+  characters: number;
+}
+
 /** Options of `model.scan`. */
 export interface ScanOptions extends OperationOptions {
   /** The number of tokens of a window that the model is given. Defaults to 50. */
@@ -11,10 +17,9 @@ export interface ScanOptions extends OperationOptions {
   /** The number of tokens of a window after the prefix, which are scored. Defaults to 50. */
   suffixLength?: number;
   /**
-   * The distance between the beginnings of two windows: a number of tokens, or `{ characters }`. With `{ characters: n }`, a
-   * window begins at the first token from each n-th character on. Defaults to 10 tokens.
+   * The distance between the beginnings of two windows: a number of tokens, or `{ characters }`. Defaults to 10 tokens.
    */
-  stride?: number | { characters: number };
+  stride?: number | CharacterStride;
   /** The bypasses to compare with the unmodified model. Defaults to none. */
   bypasses?: readonly Bypass[];
   /** The sampling temperature. Defaults to 1. */

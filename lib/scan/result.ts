@@ -1,6 +1,7 @@
 import type { Bypass } from "../bypass/bypass.js";
 import type { BypassedParts } from "../bypass/bypassed-parts.js";
 import type { ModelSettings } from "../scoring/model-settings.js";
+import type { CharacterStride } from "./options.js";
 
 /**
  * A part of a document, without the character and the token at its end. Offsets are in UTF-16 code units, so that
@@ -166,7 +167,7 @@ export interface ScanSettings extends ModelSettings {
   /** The number of tokens of a suffix. */
   suffixLength: number;
   /** The option `stride` as it was given. */
-  stride: number | { characters: number };
+  stride: number | CharacterStride;
   /** The bypasses as they were given, without their means. */
   bypasses: Bypass[];
   /** The SHA-256 of the means of each bypass that has some, as 32-bit floats. Absent if none has. */

@@ -1,10 +1,11 @@
+import type { CharacterStride } from "./options.js";
 import { joinStretches, type Stretch, stretchFrom, textBetween } from "./stretches.js";
 
 /** The lengths and the distance of windows. */
 export interface WindowSettings {
   prefixLength: number;
   suffixLength: number;
-  stride: number | { characters: number };
+  stride: number | CharacterStride;
 }
 
 /** Consecutive tokens of a document: a prefix, which the model is given, and a suffix, which is scored. */
