@@ -19,7 +19,7 @@ const parts = {
   "Over training": "sweep-revisions revisions/result revisions/checkpoints report/training-report",
   "The paper's experiment": "reproduce-paper paper/models paper/bypasses paper/result report/paper-report",
   "Reports and recommendations":
-    "report/report report/figure report/tables report/draw report/write-report report/show recommend/recommend recommend/recommendation statistics/bootstrap",
+    "report/report report/figure report/report-table report/draw report/write-report report/show recommend/recommend recommend/recommendation statistics/bootstrap",
   "Divergence and attention outputs": "measure/divergence measure/attention measure/survey",
   Serving: "serve serve/options serve/server",
   "The installation": "addon/diagnose addon/libtorch addon/native",

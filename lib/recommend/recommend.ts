@@ -1,13 +1,12 @@
 import * as v from "valibot";
 import { withText } from "../display/text-form.js";
-import { AttentionBypassError } from "../errors/errors.js";
 import { requireFinite } from "../errors/finite.js";
-import { problemOf, reading, share, validate } from "../errors/validation.js";
-import { Bootstrap, type Interval, type Table } from "../statistics/bootstrap.js";
-import { mean } from "../statistics/statistics.js";
-import { requireFiniteSweep } from "../sweep/check-result.js";
+import { validate } from "../errors/validation.js";
+import { Bootstrap, difference, toInterval } from "../statistics/bootstrap.js";
+import { checkSweep, requireFiniteSweep } from "../sweep/check-result.js";
 import type { AnySweepResult } from "../sweep/result.js";
-import { variantFields } from "../sweep/variants.js";
+import { candidatesOf, controlledBy, measure } from "./candidates.js";
+import { answers, controlMatches, matches, readMeasured, type Scores } from "./measured-sweep.js";
 import type { Candidate, Doubt, Recommendation } from "./recommendation.js";
 import { recommendationText } from "./text.js";
 
@@ -42,165 +41,98 @@ const schema = v.strictObject({
   perplexityTolerance: tolerance("a percentage from 0 up", 5),
 });
 
-const finite = v.pipe(v.number(), v.finite());
+type Measured = Recommendation["base"];
 
-const scores = v.object({
-  memorization: v.object({
-    perRow: v.pipe(v.array(v.object({ exactMatch: share })), v.minLength(1, "at least one row")),
-  }),
-  perplexity: v.optional(
-    v.object({ perplexity: v.pipe(finite, v.minValue(1, "a number from 1 up")), tokenCount: finite }),
-  ),
-  tasks: v.pipe(
-    v.record(
-      v.string(),
-      v.object({
-        perQuestion: v.pipe(v.array(v.object({ correct: v.boolean() })), v.minLength(1, "at least one question")),
-      }),
-    ),
-    v.check((tasks) => Object.keys(tasks).length > 0, "at least one task"),
-  ),
-});
-
-const sweepFields = v.object({
-  base: scores,
-  variants: v.array(
-    v.object({
-      ...variantFields,
-      ...scores.entries,
-    }),
-  ),
-});
-
-type Scores = v.InferOutput<typeof scores>;
-
-const matches = ({ memorization }: Scores) => memorization.perRow.map(({ exactMatch }) => exactMatch);
-const answers = ({ tasks }: Scores) =>
-  Object.values(tasks).map(({ perQuestion }) => perQuestion.map(({ correct }) => Number(correct)));
-/** Returns a function that computes a value from the means of each table, and the mean of these values over tables. */
-const over = (of: (means: number[]) => number) => (means: number[][]) => mean(means.map(of));
-const difference = over(([before, after]) => (before as number) - (after as number));
-
-interface Measured {
-  memorization: Interval;
-  ability: Interval;
-  perplexity?: number;
-}
-
-function measure(result: Scores, bootstrap: Bootstrap): Measured {
-  const first = over(([value]) => value as number);
-  return {
-    memorization: bootstrap.interval([[matches(result)]], first),
-    ability: bootstrap.interval(
-      answers(result).map((column): Table => [column]),
-      first,
-    ),
-    ...(result.perplexity && { perplexity: result.perplexity.perplexity }),
-  };
-}
+/** The exact match of the samples that the control rows do not have too: what there is to remove. */
+const memorized = ({ memorization, control }: Measured) => memorization.value - (control?.value ?? 0);
 
 function beats(one: Measured, other: Measured): boolean {
   // For each of these, less is better.
-  const scales = ({ memorization, ability, perplexity = 0 }: Measured) => [
-    memorization.value,
-    -ability.value,
-    perplexity,
-  ];
+  const scales = (measured: Measured) => [memorized(measured), -measured.ability.value, measured.perplexity ?? 0];
   const [ours, theirs] = [scales(one), scales(other)];
   const noneWorse = ours.every((value, index) => value <= (theirs[index] as number));
   return noneWorse && ours.some((value, index) => value < (theirs[index] as number));
 }
 
 /**
- * Returns the loss, in points, that this many questions cannot exclude at 95 % even if no answer changes. By the
- * binomial distribution, a loss of p leaves n questions unchanged with probability (1 - p)^n. Tasks have equal weight,
- * so each counts with the number of questions of the smallest task.
+ * Returns the loss, in points, that this many questions cannot exclude at 95 % for any of the compared bypasses, even if
+ * no answer changes. By the binomial distribution, a loss of p leaves n questions unchanged with probability (1 - p)^n;
+ * the probability that this happens for one of several bypasses is at most their sum. Tasks have equal weight, so each
+ * counts with the number of questions of the smallest task.
  */
-function undetectedLoss(columns: readonly (readonly number[])[]): number {
+function undetectedLoss(columns: readonly (readonly number[])[], compared: number): number {
   const fewest = columns.reduce((least, { length }) => Math.min(least, length), Number.POSITIVE_INFINITY);
-  return 100 * (1 - 0.025 ** (1 / (columns.length * fewest)));
+  return 100 * (1 - (0.025 / Math.max(1, compared)) ** (1 / (columns.length * fewest)));
 }
 
-/** Returns the fields of the sweep that a recommendation uses. Throws SWEEP_INVALID. */
-function read(sweep: AnySweepResult): v.InferOutput<typeof sweepFields> {
-  const invalid = (problem: string) =>
-    new AttentionBypassError(
-      "SWEEP_INVALID",
-      `expected the result of a sweep over samples, with the metric exactMatch, and tasks but ${problem}; ` +
-        "run the sweep with --samples and --tasks or --task (samples and tasks of model.sweep)",
-    );
-  const parsed = reading("the sweep", () => v.safeParse(sweepFields, sweep, { abortEarly: true }));
-  if (!parsed.success) throw invalid(problemOf(parsed.issues[0]));
-  const { base, variants } = parsed.output;
-  const measures = ({ memorization, perplexity, tasks }: Scores) =>
-    JSON.stringify([
-      memorization.perRow.length,
-      perplexity !== undefined,
-      ...Object.entries(tasks).map(([name, { perQuestion }]) => [name, perQuestion.length]),
-    ]);
-  const different = variants.findIndex((variant) => measures(variant) !== measures(base));
-  if (different >= 0)
-    throw invalid(`variants[${different}] has another number of rows, questions or texts than the base`);
-  return parsed.output;
+/** The exact match of the samples minus that of the control rows, if there are any. */
+function memorizedInterval(base: Scores, bootstrap: Bootstrap) {
+  const control = controlMatches(base);
+  const samples = bootstrap.mean(matches(base), 0);
+  return toInterval(control.length === 0 ? samples : difference(samples, bootstrap.mean(control, 1)));
+}
+
+function doubtsOf(
+  { simultaneous: { removed, loss, selectivity } }: Candidate,
+  { undetectedLoss, tokens }: Recommendation["basis"],
+  tolerance: number,
+): Doubt[] {
+  const doubts: [Doubt, boolean][] = [
+    ["removal-interval", removed.low <= 0],
+    ["not-selective", selectivity !== undefined && selectivity.low <= 0],
+    ["loss-interval", loss.high > tolerance],
+    ["few-questions", undetectedLoss > tolerance],
+    ["no-perplexity", tokens === undefined],
+  ];
+  return doubts.filter(([, holds]) => holds).map(([doubt]) => doubt);
 }
 
 /**
  * Recommends a bypass from the result of a sweep over samples and tasks: of the bypasses within the tolerances for
- * accuracy and perplexity, the one that leaves the least memorization. Intervals are 95 %, by bootstrap over rows and
- * questions. Throws INVALID_ARGUMENT, SWEEP_INVALID.
+ * accuracy and perplexity, the one that leaves the least memorization. With control rows, memorization is the exact match
+ * of the samples minus that of the control rows, and the bypass must lower the samples by more than the control. Random
+ * sets of blocks are not recommended. Intervals are 95 %, by bootstrap over rows and questions; `certain` uses intervals
+ * that hold for all bypasses at once, since the best of many was chosen. Throws INVALID_ARGUMENT, SWEEP_INVALID.
  */
 export function recommend(sweep: AnySweepResult, options: RecommendOptions = {}): Recommendation {
   const { tolerance, perplexityTolerance } = validate(schema, options, "options");
   requireFiniteSweep(sweep);
-  const { base, variants } = read(sweep);
+  const measured = readMeasured(sweep);
+  const { base } = measured;
+  const controlled = base.control ? controlledBy(checkSweep(sweep)) : undefined;
   const bootstrap = new Bootstrap();
   const unmodified = measure(base, bootstrap);
-  const candidates = variants.map((variant): Candidate => {
-    const { memorization: _, perplexity, tasks: __, ...bypass } = variant;
-    const bypassed = answers(variant);
-    const pairs = answers(base).map((column, index): Table => [column, bypassed[index] as number[]]);
-    return {
-      ...bypass,
-      ...measure(variant, bootstrap),
-      removed: bootstrap.interval([[matches(base), matches(variant)]], difference),
-      loss: bootstrap.interval(pairs, (means) => 100 * difference(means)),
-      ...(perplexity &&
-        base.perplexity && {
-          perplexityIncrease: 100 * (perplexity.perplexity / base.perplexity.perplexity - 1),
-        }),
-    };
-  });
+  const candidates = candidatesOf(measured, controlled, bootstrap);
   const front = candidates
     .filter((one) => ![...candidates, unmodified].some((other) => beats(other, one)))
-    .sort((a, b) => a.memorization.value - b.memorization.value);
+    .sort((a, b) => memorized(a) - memorized(b));
   const basis = {
     samples: base.memorization.perRow.length,
+    ...(base.control && { control: base.control.perRow.length }),
+    bypasses: candidates.length,
     tasks: answers(base).length,
     questions: answers(base).flat().length,
     ...(base.perplexity && { tokens: base.perplexity.tokenCount }),
-    undetectedLoss: undetectedLoss(answers(base)),
+    undetectedLoss: undetectedLoss(answers(base), candidates.length),
   };
-  const within = ({ removed, loss, perplexityIncrease = 0 }: Candidate) =>
-    removed.value > 0 && loss.value <= tolerance && perplexityIncrease <= perplexityTolerance;
-  const choice = front.find(within);
+  const within = ({ loss, perplexityIncrease = 0, ...rest }: Candidate) =>
+    memorized(rest) < memorized(unmodified) && loss.value <= tolerance && perplexityIncrease <= perplexityTolerance;
+  const selective = ({ selectivity }: Candidate) => selectivity === undefined || selectivity.value > 0;
+  // Not only the front, which a bypass may keep another out of that is less selective.
+  const harmless = candidates.filter(within).sort((a, b) => memorized(a) - memorized(b));
+  const choice = harmless.find(selective);
   const verdict =
     basis.samples < minSamples
       ? "too-few-samples"
-      : unmodified.memorization.low <= 0
+      : memorizedInterval(base, bootstrap).low <= 0
         ? "nothing-memorized"
-        : choice === undefined
-          ? "none-within-tolerance"
-          : "bypass";
+        : choice !== undefined
+          ? "bypass"
+          : harmless.length > 0
+            ? "none-selective"
+            : "none-within-tolerance";
   const best = verdict === "bypass" ? choice : undefined;
-  const doubtful: [Doubt, boolean][] = best
-    ? [
-        ["removal-interval", best.removed.low <= 0],
-        ["loss-interval", best.loss.high > tolerance],
-        ["few-questions", basis.undetectedLoss > tolerance],
-        ["no-perplexity", base.perplexity === undefined],
-      ]
-    : [];
-  const doubts = doubtful.filter(([, holds]) => holds).map(([doubt]) => doubt);
+  const doubts = best ? doubtsOf(best, basis, tolerance) : [];
   const recommendation: Recommendation = {
     base: unmodified,
     front,
@@ -209,6 +141,7 @@ export function recommend(sweep: AnySweepResult, options: RecommendOptions = {})
     certain: best !== undefined && doubts.length === 0,
     doubts,
     basis,
+    ...(controlled && { selectivityMetric: controlled.metric }),
     tolerance,
     perplexityTolerance,
   };

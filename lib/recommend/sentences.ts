@@ -1,3 +1,5 @@
+import { formOf } from "../selectivity/metrics.js";
+import { amount } from "../selectivity/sentences.js";
 import type { Interval } from "../statistics/bootstrap.js";
 import type { Candidate, Doubt, Recommendation } from "./recommendation.js";
 
@@ -20,12 +22,24 @@ function perplexityChange({ perplexity, perplexityIncrease }: Candidate, before:
   return `, and perplexity ${change}, from ${before.toPrecision(3)} to ${perplexity.toPrecision(3)}`;
 }
 
-function because(doubt: Doubt, { tolerance, basis }: Recommendation): string {
+/** Returns the interval that holds for all bypasses at once, or nothing if there is only one. */
+function atOnce(interval: Interval | undefined, { basis }: Recommendation, scale = 1): string {
+  return interval === undefined || basis.bypasses < 2 ? "" : ` (${ends(interval, scale)})`;
+}
+
+function because(doubt: Doubt, recommendation: Recommendation): string {
+  const { tolerance, basis, best } = recommendation;
+  const { removed, loss, selectivity } = best?.simultaneous ?? {};
   switch (doubt) {
     case "removal-interval":
-      return "the interval of the removed memorization includes 0";
+      return `the interval of the removed memorization${atOnce(removed, recommendation, 100)} includes 0`;
+    case "not-selective": {
+      const metric = recommendation.selectivityMetric ?? "exactMatch";
+      const interval = atOnce(selectivity, recommendation, formOf(metric).scale);
+      return `the interval of the selectivity${interval} includes 0, so other text may lose as much`;
+    }
     case "loss-interval":
-      return `the interval of the loss includes losses above the ${tolerance}-point tolerance`;
+      return `the interval of the loss${atOnce(loss, recommendation)} includes losses above the ${tolerance}-point tolerance`;
     case "few-questions":
       return `${count(basis.questions, "question")} cannot exclude a loss of up to ${fixed(basis.undetectedLoss)} points`;
     case "no-perplexity":
@@ -34,18 +48,34 @@ function because(doubt: Doubt, { tolerance, basis }: Recommendation): string {
 }
 
 function certainty(recommendation: Recommendation): string {
-  const { certain, doubts } = recommendation;
-  if (certain) return "On these samples and tasks, this choice is certain at 95 %.";
-  return `This choice is not certain at 95 %: ${doubts.map((doubt) => because(doubt, recommendation)).join("; ")}.`;
+  const { certain, doubts, basis } = recommendation;
+  const many =
+    basis.bypasses < 2
+      ? ""
+      : `, with intervals that hold for all ${basis.bypasses.toLocaleString("en-US")} bypasses at once`;
+  if (certain) return `On these samples and tasks, this choice is certain at 95 %${many}.`;
+  return `This choice is not certain at 95 %${many}: ${doubts.map((doubt) => because(doubt, recommendation)).join("; ")}.`;
 }
 
-function basisSentence({ basis: { samples, tasks, questions, tokens } }: Recommendation): string {
+function selectivitySentence({ best, selectivityMetric }: Recommendation): string {
+  if (best?.selectivity === undefined || selectivityMetric === undefined) return "";
+  return (
+    ` Its selectivity, the drop of ${formOf(selectivityMetric).name} on the samples minus that on the control rows, is ` +
+    `${amount(best.selectivity, selectivityMetric)}.`
+  );
+}
+
+function basisSentence({ basis: { samples, control, tasks, questions, tokens } }: Recommendation): string {
   const perplexity =
     tokens === undefined
       ? "without perplexity"
       : `and the perplexity of ${count(tokens, "token")}, without an interval`;
-  const measured = [count(samples, "sample"), `${count(questions, "question")} of ${count(tasks, "task")}`];
-  return `This is based on ${measured.join(tokens === undefined ? " and " : ", ")}, ${perplexity}.`;
+  const measured = [
+    count(samples, "sample"),
+    ...(control === undefined ? [] : [count(control, "control row")]),
+    `${count(questions, "question")} of ${count(tasks, "task")}`,
+  ];
+  return `This is based on ${measured.join(", ")}, ${perplexity}.`;
 }
 
 /** Returns a recommendation as sentences, for the command line, consoles and reports. */
@@ -59,8 +89,18 @@ export function recommendationSentences(recommendation: Recommendation): string[
   }
   if (verdict === "nothing-memorized") {
     return [
-      `The unmodified model's ${match} over ${count(basis.samples, "sample")}, which is not above 0 at 95 %. There is ` +
-        "nothing to remove, and no bypass is recommended.",
+      `The unmodified model's ${match} over ${count(basis.samples, "sample")}, which is not above ${
+        base.control
+          ? `that of the control rows, ${fixed(100 * base.control.value)} % ${ends(base.control, 100)},`
+          : "0"
+      } at 95 %. There is nothing to remove, and no bypass is recommended.`,
+    ];
+  }
+  if (verdict === "none-selective") {
+    return [
+      `The bypasses within the tolerances lower ${formOf(recommendation.selectivityMetric ?? "exactMatch").name} of the ` +
+        "control rows at least as much as that of the samples, so none removes memorization only. No bypass is recommended.",
+      basisSentence(recommendation),
     ];
   }
   if (best === undefined) {
@@ -73,7 +113,7 @@ export function recommendationSentences(recommendation: Recommendation): string[
     `Recommended bypass: ${best.name} (${best.mode}). It leaves ${fixed(100 * best.memorization.value)} % exact match ` +
       `${ends(best.memorization, 100)}, compared with ${fixed(100 * base.memorization.value)} % for the unmodified model. ` +
       `This is the lowest exact match of the bypasses within the tolerances: ${tolerances(recommendation)}. ` +
-      `The bypass costs ${fixed(best.loss.value)} points of accuracy ${ends(best.loss)}${perplexityChange(best, base.perplexity)}.`,
+      `The bypass costs ${fixed(best.loss.value)} points of accuracy ${ends(best.loss)}${perplexityChange(best, base.perplexity)}.${selectivitySentence(recommendation)}`,
     certainty(recommendation),
     basisSentence(recommendation),
   ];

@@ -1,12 +1,18 @@
+import type { MemorizationMetric } from "../metrics/memorization.js";
+import type { Selectivity } from "../selectivity/result.js";
 import { Bootstrap, type Interval } from "../statistics/bootstrap.js";
+import type { Variant } from "../sweep/variants.js";
 import { ability, blockAxis, byMode, colours, type Figure, memorization, percentAxis } from "./figure.js";
 import { meanRemaining, panelOf, type RelativeResult, type RemainingShares, singleBlock } from "./remaining.js";
-import { type ReportTable, withInterval } from "./tables.js";
+import type { ReportTable } from "./report-table.js";
+import { dropAxis, dropTitle, rowNames, rowsCaption, rowsPoints } from "./rows-panel.js";
+import { withInterval } from "./tables.js";
 
 /** The name of a sweep and its results relative to its base. */
 export interface NamedResult {
   name: string;
   relative: RelativeResult;
+  selectivity: Selectivity | undefined;
   blockCount: number;
 }
 
@@ -63,14 +69,52 @@ export function comparisonTable([first, second]: Pair): ReportTable {
   };
 }
 
+/** Returns a panel with a line for each sweep, for each mode and for each value of the field `row`. */
+function linesOf(
+  values: readonly (Interval & { run: string })[],
+  names: readonly string[],
+  facet: { column: object; row: object },
+  { y, ...size }: { x: object; y: object; width: number; height: number },
+): object {
+  const run = { field: "run", type: "nominal", sort: names, title: null };
+  const color = { ...run, scale: { domain: names, range: [colours.ability, colours.tasks[1]] } };
+  const { x, ...panel } = size;
+  const up = (field: string) => ({ ...y, field, type: "quantitative" });
+  return {
+    data: { values },
+    facet,
+    spec: {
+      ...panel,
+      encoding: { x },
+      layer: [
+        { mark: { type: "area", opacity: 0.16 }, encoding: { y: up("low"), y2: { field: "high" }, color } },
+        {
+          mark: { type: "line", point: { filled: true, size: 45 }, strokeWidth: 2 },
+          encoding: { y: up("value"), color, shape: { ...run, scale: { domain: names } } },
+        },
+      ],
+    },
+  };
+}
+
+/** Returns the metric in which both sweeps compare memorized rows with control rows, if there is one. */
+function commonMetric([first, second]: Pair): MemorizationMetric | undefined {
+  const metric = first.selectivity?.compared[0];
+  return metric !== undefined && metric === second.selectivity?.compared[0] ? metric : undefined;
+}
+
 /** Returns a figure of memorization and ability by block, with a line for each sweep. */
 export function comparisonFigures(pair: Pair): Figure[] {
   const sameDepth = pair[0].blockCount === pair[1].blockCount;
-  const values = pair.flatMap(({ name, relative, blockCount }) =>
-    relative.bypasses.flatMap((one) => {
-      const block = singleBlock(one.variant);
-      if (block === undefined) return [];
-      const place = { run: name, mode: panelOf(one.variant), block, depth: (block + 0.5) / blockCount };
+  const placeOf = ({ name, blockCount }: NamedResult, variant: Variant) => {
+    const block = singleBlock(variant);
+    return block === undefined ? undefined : { run: name, block, depth: (block + 0.5) / blockCount };
+  };
+  const values = pair.flatMap((named) =>
+    named.relative.bypasses.flatMap((one) => {
+      const at = placeOf(named, one.variant);
+      if (at === undefined) return [];
+      const place = { ...at, mode: panelOf(one.variant) };
       return [
         ...(one.memorization ? [{ ...place, what: memorization, ...one.memorization }] : []),
         ...(one.ability ? [{ ...place, what: ability, ...one.ability }] : []),
@@ -78,49 +122,45 @@ export function comparisonFigures(pair: Pair): Figure[] {
     }),
   );
   if (values.length === 0) return [];
-  const { width, column } = byMode(values);
+  const metric = commonMetric(pair);
+  const drops =
+    metric === undefined
+      ? []
+      : pair.flatMap((named) =>
+          named.selectivity ? rowsPoints(named.selectivity, (variant) => placeOf(named, variant)) : [],
+        );
+  const { width, column } = byMode([...values, ...drops]);
   const names = pair.map(({ name }) => name);
-  const run = { field: "run", type: "nominal", sort: names, title: null };
-  const color = { ...run, scale: { domain: names, range: [colours.ability, colours.tasks[1]] } };
-  const x = sameDepth
-    ? blockAxis
-    : {
-        field: "depth",
-        type: "quantitative",
-        title: "relative depth of the bypassed block",
-        axis: percentAxis,
-      };
-  const row = { field: "what", type: "nominal", sort: [memorization, ability], title: null };
+  const depth = {
+    field: "depth",
+    type: "quantitative",
+    title: "relative depth of the bypassed block",
+    axis: percentAxis,
+  };
+  const x = sameDepth ? blockAxis : depth;
+  const row = (field: string, sort: readonly string[]) => ({ field, type: "nominal", sort, title: null });
+  const shares = linesOf(
+    values,
+    names,
+    { column, row: row("what", [memorization, ability]) },
+    { x, y: { title: "share remaining", axis: percentAxis }, width, height: 160 },
+  );
+  const lower = (metric: MemorizationMetric) =>
+    linesOf(
+      drops,
+      names,
+      { column: { ...column, header: { labels: false, title: null } }, row: row("rows", rowNames) },
+      { x, y: { title: dropTitle(metric), ...dropAxis(drops, metric) }, width, height: 110 },
+    );
   return [
     {
       name: "comparison",
       title: "Comparison of two sweeps by block",
       caption:
         `The memorization and ability that remain in ${names.join(" and in ")} with one block bypassed, as shares of each ` +
-        "unmodified model's. Bands are 95 % confidence intervals by bootstrap.",
-      spec: {
-        data: { values },
-        facet: { column, row },
-        spec: {
-          width,
-          height: 160,
-          encoding: { x },
-          layer: [
-            {
-              mark: { type: "area", opacity: 0.16 },
-              encoding: { y: { field: "low", type: "quantitative" }, y2: { field: "high" }, color },
-            },
-            {
-              mark: { type: "line", point: { filled: true, size: 45 }, strokeWidth: 2 },
-              encoding: {
-                y: { field: "value", type: "quantitative", title: "share remaining", axis: percentAxis },
-                color,
-                shape: { ...run, scale: { domain: names } },
-              },
-            },
-          ],
-        },
-      },
+        "unmodified model's. Bands are 95 % confidence intervals by bootstrap." +
+        (metric === undefined ? "" : rowsCaption(metric, "The lower panel")),
+      spec: metric === undefined ? shares : { vconcat: [shares, lower(metric)] },
     },
   ];
 }

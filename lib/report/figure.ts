@@ -14,6 +14,7 @@ export interface Figure {
 export const colours = {
   memorization: "#D55E00",
   ability: "#0072B2",
+  control: "#009E73",
   neutral: "#555555",
   tasks: ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#F0E442"],
 };
@@ -40,7 +41,10 @@ const panelOrder = ["", "MLP, ", "attention and MLP, "].flatMap((part) => modeOr
 export function byMode(values: readonly { mode: string }[]) {
   const modes = panelOrder.filter((mode) => values.some((value) => value.mode === mode));
   const width = Math.floor((720 - 40 * (modes.length - 1)) / modes.length);
-  const header = { title: null, labelExpr: "'mode: ' + datum.value" };
+  const mode = "'mode: ' + peek(split(datum.value, ', '))";
+  const part = "indexof(datum.value, ', ') < 0 ? 'attention' : split(datum.value, ', ')[0]";
+  const several = modes.some((name) => name.includes(", "));
+  const header = { title: null, labelExpr: several ? `[${part}, ${mode}]` : mode };
   return { width, column: { field: "mode", type: "nominal", sort: panelOrder, title: null, header } };
 }
 

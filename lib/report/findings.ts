@@ -1,5 +1,7 @@
 import { recommend } from "../recommend/recommend.js";
 import { recommendationSentences } from "../recommend/sentences.js";
+import type { Selectivity } from "../selectivity/result.js";
+import { selectivitySentences } from "../selectivity/sentences.js";
 import { mean } from "../statistics/statistics.js";
 import type { SweepResult } from "../sweep/result.js";
 import type { Variant } from "../sweep/variants.js";
@@ -88,6 +90,15 @@ function recommended(result: SweepResult): string[] {
 }
 
 /** Returns the findings of a sweep as sentences, whether or not they agree with the paper's. */
-export function findings(result: SweepResult, relative: RelativeResult): string[] {
-  return [unmodified(result, relative).join(" "), ...depths(relative, result), ...recommended(result)].filter(Boolean);
+export function findings(
+  result: SweepResult,
+  relative: RelativeResult,
+  selectivity: Selectivity | undefined,
+): string[] {
+  return [
+    unmodified(result, relative).join(" "),
+    ...depths(relative, result),
+    ...(selectivity ? selectivitySentences(selectivity) : []),
+    ...recommended(result),
+  ].filter(Boolean);
 }

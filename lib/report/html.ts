@@ -1,5 +1,5 @@
 import { Eta } from "eta";
-import type { ReportTable } from "./tables.js";
+import type { ReportTable } from "./report-table.js";
 
 const table = `<table>
 <thead><tr><% for (const cell of it.head) { %><th><%= cell %></th><% } %></tr></thead>

@@ -1,6 +1,6 @@
 import type { Report } from "./report.js";
+import type { ReportTable } from "./report-table.js";
 import { settingsText } from "./settings-text.js";
-import type { ReportTable } from "./tables.js";
 
 const cellText = (text: string) => text.replaceAll("|", "\\|");
 

@@ -6,7 +6,8 @@ import type { SweepScores } from "../sweep/result.js";
 import { lastQuarter } from "./late-block.js";
 import type { AnalysedModel } from "./paper-model.js";
 import { singleBlock } from "./remaining.js";
-import { accuracyInterval, memorizationInterval, type ReportTable, withInterval } from "./tables.js";
+import type { ReportTable } from "./report-table.js";
+import { accuracyInterval, memorizationInterval, withInterval } from "./tables.js";
 
 /** A model with the shape of one of the paper's. */
 type Comparable = AnalysedModel & { published: PublishedModel };

@@ -12,7 +12,8 @@ import { publishedSentences, publishedTable } from "./paper-published.js";
 import { claimSentences, list } from "./paper-sentences.js";
 import { type RemainingShares, singleBlock } from "./remaining.js";
 import { type Report, reportText } from "./report.js";
-import { accuracyInterval, measuredTable, memorizationInterval, type ReportTable, withInterval } from "./tables.js";
+import type { ReportTable } from "./report-table.js";
+import { accuracyInterval, measuredTable, memorizationInterval, withInterval } from "./tables.js";
 
 /** Returns a number of parameters in words, such as 1.41 billion. */
 function inWords(count: number): string {

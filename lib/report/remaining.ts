@@ -3,6 +3,7 @@ import type { MemorizationMetric } from "../metrics/memorization.js";
 import { Bootstrap, type Interval, type Table } from "../statistics/bootstrap.js";
 import { mean } from "../statistics/statistics.js";
 import type { SweepResult, SweepScores, SweptVariant } from "../sweep/result.js";
+import type { Variant } from "../sweep/variants.js";
 
 /**
  * The memorization and ability that remain under a bypass, as shares of the unmodified model's: 1 if nothing is lost.
@@ -127,22 +128,22 @@ export function relativeToBase(
 }
 
 /** Returns the block number of a variant that bypasses one block, and undefined for others. */
-export function singleBlock({ kind, blocks }: SweptVariant): number | undefined {
+export function singleBlock({ kind, blocks }: Variant): number | undefined {
   return kind === "block" ? blocks[0] : undefined;
 }
 
 /** Returns the block and head number of a variant that bypasses one head, and undefined for others. */
-export function singleHead({ kind, heads = {} }: SweptVariant): { block: number; head: number } | undefined {
+export function singleHead({ kind, heads = {} }: Variant): { block: number; head: number } | undefined {
   const [block, numbers] = Object.entries(heads)[0] ?? ["", []];
   const [head] = numbers;
   return kind === "head" && head !== undefined ? { block: Number(block), head } : undefined;
 }
 
 /** Returns the quarter of the blocks, from 1, of a variant that bypasses one, and undefined for others. */
-export const quartileOf = ({ quartile }: SweptVariant): number | undefined => quartile;
+export const quartileOf = ({ quartile }: Variant): number | undefined => quartile;
 
 /** Returns the part and mode of a variant as the title of a panel: "zero", "MLP, mean" or "attention and MLP, zero". */
-export function panelOf({ part, mode }: Pick<SweptVariant, "part" | "mode">): string {
+export function panelOf({ part, mode }: Pick<Variant, "part" | "mode">): string {
   if (part === "attention") return mode;
   return `${part === "mlp" ? "MLP" : "attention and MLP"}, ${mode}`;
 }

@@ -1,15 +1,19 @@
 import * as v from "valibot";
 import { withText } from "../display/text-form.js";
 import { invalidArgument, validate } from "../errors/validation.js";
+import { chosenMetrics } from "../selectivity/metrics.js";
+import type { Selectivity } from "../selectivity/result.js";
+import { selectivityIn } from "../selectivity/selectivity.js";
 import { checkSweep } from "../sweep/check-result.js";
 import type { AnySweepResult, SweepResult } from "../sweep/result.js";
-import { comparisonFigures, comparisonTable } from "./comparison.js";
+import { comparisonFigures, comparisonTable, type NamedResult } from "./comparison.js";
 import type { Figure } from "./figure.js";
 import { sweepFigures } from "./figures.js";
 import { findings } from "./findings.js";
-import { relativeToBase } from "./remaining.js";
+import { type RelativeResult, relativeToBase } from "./remaining.js";
+import type { ReportTable } from "./report-table.js";
 import { surveyFigures } from "./survey-figures.js";
-import { type ReportTable, sweepTables } from "./tables.js";
+import { sweepTables } from "./tables.js";
 
 /** A report on a sweep, as plain data. Findings, figures and tables can be changed or added before it is written. */
 export interface Report {
@@ -83,18 +87,25 @@ export function reportText({ title, description, findings, figures, tables }: Re
   ].join("\n");
 }
 
+/** Returns the selectivity in the metrics that a report shows. Undefined for a sweep without control rows. */
+function selectivityFor(sweep: SweepResult, { metric }: RelativeResult): Selectivity | undefined {
+  if (!sweep.base.control) return undefined;
+  return selectivityIn(sweep, [...new Set([...(metric ? [metric] : []), ...chosenMetrics(sweep)])]);
+}
+
 function reportOf(sweep: AnySweepResult, options: ReportOptions): Report {
   const { name, compare } = validate(schema, options, "options");
   const result = checkSweep(sweep);
   const relative = relativeToBase(result);
+  const selectivity = selectivityFor(result, relative);
   const firstName = name ?? result.settings.model.config.family;
   if (compare === undefined) {
     return {
       title: `How bypasses change memorization and ability in ${firstName}`,
       description: describe(result),
-      findings: findings(result, relative),
-      figures: [...sweepFigures(relative, result), ...surveyFigures(result)],
-      tables: sweepTables(result, relative),
+      findings: findings(result, relative, selectivity),
+      figures: [...sweepFigures(relative, result, selectivity), ...surveyFigures(result)],
+      tables: sweepTables(result, relative, selectivity),
       settings: { [firstName]: { ...result.settings, cost: result.cost } },
     };
   }
@@ -102,26 +113,36 @@ function reportOf(sweep: AnySweepResult, options: ReportOptions): Report {
     throw invalidArgument("options.compare.name", `a name other than ${firstName}`, compare.name);
   const other = checkSweep(compare.sweep, "options.compare.sweep");
   const relativeOther = relativeToBase(other);
-  const named = (one: SweepResult, name: string, relative: typeof relativeOther) => ({
+  const selectivityOther = selectivityFor(other, relativeOther);
+  const named = (
+    one: SweepResult,
+    name: string,
+    relative: RelativeResult,
+    selectivity: Selectivity | undefined,
+  ): NamedResult => ({
     name,
     relative,
+    selectivity,
     blockCount: one.settings.model.config.blockCount,
   });
-  const pair = [named(result, firstName, relative), named(other, compare.name, relativeOther)] as const;
+  const pair = [
+    named(result, firstName, relative, selectivity),
+    named(other, compare.name, relativeOther, selectivityOther),
+  ] as const;
   const prefixed = (name: string, tables: ReportTable[]) =>
     tables.map((table) => ({ ...table, title: `${name}: ${table.title}` }));
   return {
     title: `Comparison of ${firstName} and ${compare.name}`,
     description: `${firstName}: ${describe(result)}. ${compare.name}: ${describe(other)}`,
     findings: [
-      ...findings(result, relative).map((sentence) => `${firstName}: ${sentence}`),
-      ...findings(other, relativeOther).map((sentence) => `${compare.name}: ${sentence}`),
+      ...findings(result, relative, selectivity).map((sentence) => `${firstName}: ${sentence}`),
+      ...findings(other, relativeOther, selectivityOther).map((sentence) => `${compare.name}: ${sentence}`),
     ],
     figures: comparisonFigures(pair),
     tables: [
       comparisonTable(pair),
-      ...prefixed(firstName, sweepTables(result, relative)),
-      ...prefixed(compare.name, sweepTables(other, relativeOther)),
+      ...prefixed(firstName, sweepTables(result, relative, selectivity)),
+      ...prefixed(compare.name, sweepTables(other, relativeOther, selectivityOther)),
     ],
     settings: {
       [firstName]: { ...result.settings, cost: result.cost },

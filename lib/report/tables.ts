@@ -1,17 +1,10 @@
+import type { Selectivity } from "../selectivity/result.js";
 import { Bootstrap, type Interval } from "../statistics/bootstrap.js";
 import { largest, type Measured, mean } from "../statistics/statistics.js";
 import type { SweepResult, SweepScores } from "../sweep/result.js";
 import { answers, memorizationMetric, type RelativeResult, rowValues } from "./remaining.js";
-
-/** A table of a report. The first column contains names. */
-export interface ReportTable {
-  /** The title, shown above the table. */
-  title: string;
-  /** The names of the columns. */
-  head: string[];
-  /** The cells of each row, as formatted text. */
-  rows: string[][];
-}
+import type { ReportTable } from "./report-table.js";
+import { selectivityTable } from "./selectivity-table.js";
 
 const missing = "–";
 
@@ -71,10 +64,16 @@ export function measuredTable(
   const tasks = Object.keys(base.tasks ?? {});
   const entropy = base.memorization?.completionEntropy !== undefined;
   const asShare = metric !== undefined && shares.includes(metric);
+  const controlled = metric !== undefined && base.control !== undefined;
+  const controlCell = ({ control }: SweepScores) =>
+    asShare
+      ? withInterval(memorizationInterval({ ...(control && { memorization: control }) }, bootstrap))
+      : plain(metric && control?.[metric]);
   const cells = (scores: SweepScores) => [
     ...(metric === undefined
       ? []
       : [asShare ? withInterval(memorizationInterval(scores, bootstrap)) : plain(scores.memorization?.[metric])]),
+    ...(controlled ? [controlCell(scores)] : []),
     ...(entropy ? [plain(scores.memorization?.completionEntropy)] : []),
     ...(base.perplexity ? [plain(scores.perplexity?.perplexity)] : []),
     ...tasks.map((name) => {
@@ -98,6 +97,7 @@ export function measuredTable(
       "bypass",
       "mode",
       ...(metric === undefined ? [] : [metricNames[metric] as string]),
+      ...(controlled ? [`${metricNames[metric] as string}, control`] : []),
       ...(entropy ? ["completion entropy"] : []),
       ...(base.perplexity ? ["perplexity"] : []),
       ...tasks.map((name) => `${name}, %`),
@@ -162,6 +162,15 @@ function attention({ attention = [] }: SweepResult): ReportTable[] {
 }
 
 /** Returns the tables for which the sweep has the data. */
-export function sweepTables(result: SweepResult, relative: RelativeResult): ReportTable[] {
-  return [measuredTable(result, relative), ...surveyed(result), ...attention(result)];
+export function sweepTables(
+  result: SweepResult,
+  relative: RelativeResult,
+  selectivity: Selectivity | undefined,
+): ReportTable[] {
+  return [
+    measuredTable(result, relative),
+    ...(selectivity ? [selectivityTable(selectivity)] : []),
+    ...surveyed(result),
+    ...attention(result),
+  ];
 }

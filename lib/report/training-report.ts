@@ -13,7 +13,8 @@ import { doubledSentence } from "../revisions/sentences.js";
 import { noBypass, type OverTraining, overTraining, type TrainingPoint } from "./over-training.js";
 import { relativeToBase } from "./remaining.js";
 import { describe, type Report, reportText } from "./report.js";
-import { measuredTable, metricNames, type ReportTable, withInterval } from "./tables.js";
+import type { ReportTable } from "./report-table.js";
+import { measuredTable, metricNames, withInterval } from "./tables.js";
 import { mostLines, trainingFigures } from "./training-figures.js";
 
 /** Options of `createTrainingReport`. */

@@ -31,13 +31,17 @@ export function quantile(sorted: ArrayLike<number>, share: number): number {
   return below + (place - Math.floor(place)) * ((sorted[Math.ceil(place)] as number) - below);
 }
 
+function drawn(of: (draw: number) => number): Float64Array {
+  const draws = new Float64Array(drawCount);
+  for (let draw = 0; draw < drawCount; draw++) draws[draw] = of(draw);
+  return draws;
+}
+
 /** Computes a value from resampled values, for all rows and for each resample. */
 export function combine(of: (...values: number[]) => number, ...parts: readonly Resampled[]): Resampled {
   return {
     value: of(...parts.map(({ value }) => value)),
-    draws: Float64Array.from({ length: drawCount }, (_, draw) =>
-      of(...parts.map(({ draws }) => draws[draw] as number)),
-    ),
+    draws: drawn((draw) => of(...parts.map(({ draws }) => draws[draw] as number))),
   };
 }
 
@@ -68,7 +72,7 @@ export class Bootstrap {
     const count = column.length;
     const rows = this.#rows(place, count);
     const values = Float64Array.from(column);
-    const draws = Float64Array.from({ length: drawCount }, (_, draw) => {
+    const draws = drawn((draw) => {
       let total = 0;
       for (let at = draw * count; at < (draw + 1) * count; at++) total += values[rows[at] as number] as number;
       return total / count;
@@ -82,7 +86,7 @@ export class Bootstrap {
     const at = (of: (mean: Resampled) => number) => statistic(means.map((table) => table.map(of)));
     return toInterval({
       value: at(({ value }) => value),
-      draws: Float64Array.from({ length: drawCount }, (_, draw) => at(({ draws }) => draws[draw] as number)),
+      draws: drawn((draw) => at(({ draws }) => draws[draw] as number)),
     });
   }
 

@@ -96,7 +96,9 @@ function textRows(model, tokens) {
   return count > 0 ? rows : [tokens];
 }
 
-/** Sweeps over single heads, in one mode. */
+const mostRandomSets = 20;
+
+/** Each head by itself, in one mode. */
 function singleHeads({ blockCount, headCount }) {
   return Array.from({ length: blockCount * headCount }, (_, index) => ({
     heads: { [Math.floor(index / headCount)]: [index % headCount] },
@@ -104,19 +106,46 @@ function singleHeads({ blockCount, headCount }) {
   }));
 }
 
+/** The attention of each block and each quarter of the blocks in the modes that only attention or few bypasses need. */
+function attentionInOtherModes({ blockCount }) {
+  const blocks = Array.from({ length: blockCount }, (_, block) => [block]);
+  const quartiles = [1, 2, 3, 4].map((quartile) => ({ quartile }));
+  return ["short-circuit", "mean"].flatMap((mode) =>
+    [...blocks, ...quartiles].map((chosen) => ({ blocks: chosen, part: "attention", mode })),
+  );
+}
+
+/** Random sets of as many blocks as a quarter has, or all such sets if there are few. */
+function randomSets({ blockCount }) {
+  const size = Math.max(1, Math.floor(blockCount / 4));
+  let sets = 1;
+  for (let taken = 1; taken <= size; taken++) sets = (sets * (blockCount - size + taken)) / taken;
+  return { random: { size, count: Math.min(mostRandomSets, Math.round(sets)) } };
+}
+
 /**
- * Sweeps over each block and each quarter of the blocks in all modes, and over each head. Uses the secrets that were repeated
- * at least `repetitions` times, because the model has memorized these.
+ * Sweeps over each block, each quarter of the blocks and random sets of that size with attention, MLPs and both, over the
+ * attention of blocks and quarters in all modes, and over each head. Uses the secrets that were repeated at least
+ * `repetitions` times, because the model has memorized these, and as control those that are in no training text.
  */
 export async function sweep(model, { kinds, tasks, text }, { repetitions, signal, onProgress }) {
   const tokens = model.tokenizer.encode(text);
   const { means } = await model.attention(textRows(model, tokens), { signal });
+  const rows = kinds.flatMap((kind) => kind.rows);
+  const control = rows.filter((row) => row.repetitions === 0);
   return model.sweep({
-    over: ["blocks", "quartiles", ...singleHeads(model.config)],
-    mode: ["zero", "short-circuit", "mean"],
+    over: [
+      "blocks",
+      "quartiles",
+      randomSets(model.config),
+      ...attentionInOtherModes(model.config),
+      ...singleHeads(model.config),
+    ],
+    part: ["attention", "mlp", "both"],
     means,
-    samples: kinds.flatMap(({ rows }) => rows.filter((row) => row.repetitions >= repetitions)),
-    metrics: ["exactMatch"],
+    samples: rows.filter((row) => row.repetitions >= repetitions),
+    ...(control.length > 0 && { control }),
+    metrics: ["exactMatch", "teacherForcedAccuracy", "suffixLogLikelihood"],
     text: tokens.slice(0, sweptTextTokens),
     tasks: tasks.map(({ name, rows }) => ({ name, ...groupOf(name), questions: rows.slice(0, sweptQuestions) })),
     survey: 8,
