@@ -15,11 +15,12 @@ const parts = {
   Generating: "generation/generation generation/token-log-probability scoring/log-probabilities scoring/logits",
   "Memorization and perplexity": "metrics/memorization data/samples metrics/perplexity data/text-argument",
   "Tasks and benchmarks": "benchmark/benchmark benchmark/task benchmark/task-definition",
-  "The sweep": "sweep/options sweep/result sweep/settings sweep/variants scoring/precision sweep/fingerprint",
+  "The sweep":
+    "sweep/options sweep/result sweep/settings sweep/variants sweep/families sweep/random-sets scoring/precision sweep/fingerprint",
   "Over training": "sweep-revisions revisions/result revisions/checkpoints report/training-report",
   "The paper's experiment": "reproduce-paper paper/models paper/bypasses paper/result report/paper-report",
   "Reports and recommendations":
-    "report/report report/figure report/report-table report/draw report/write-report report/show recommend/recommend recommend/recommendation statistics/bootstrap",
+    "report/report report/figure report/report-table report/draw report/write-report report/show selectivity/selectivity selectivity/result recommend/recommend recommend/recommendation statistics/bootstrap",
   "Divergence and attention outputs": "measure/divergence measure/attention measure/survey",
   Serving: "serve serve/options serve/server",
   "The installation": "addon/diagnose addon/libtorch addon/native",
@@ -49,6 +50,7 @@ const application = await Application.bootstrapWithPlugins({
   // The comment of the parent describes these.
   intentionallyNotDocumented: [
     "BypassFamily.__type.window",
+    "BypassFamily.__type.random",
     ...["quartile", "from", "to"].map((name) => `Blocks.__type.${name}`),
     ...["prefix", "suffix", "text"].map((name) => `SampleRow.__type.${name}`),
   ],

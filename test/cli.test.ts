@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { Tokenizer } from "@huggingface/tokenizers";
+import type { Variant } from "attention-bypass";
 import t from "tap";
 import { root } from "./support/child.ts";
 import {
@@ -265,18 +266,31 @@ t.test("a sweep and its report", async (t) => {
     suffix,
   }));
   await writeFile(at("samples.jsonl"), samples.map((row) => `${JSON.stringify(row)}\n`).join(""));
-  const sweep = ["sweep", model, "--device", "cpu", "--samples", at("samples.jsonl")];
-  const sets = ["--over", "blocks,quartiles", "--bypass", "0,2", "--heads", "1.0"];
+  const control = samples.map(({ prefix, suffix }) => ({ prefix, suffix: suffix.toReversed() }));
+  await writeFile(at("control.jsonl"), control.map((row) => `${JSON.stringify(row)}\n`).join(""));
+  const rows = ["--samples", at("samples.jsonl"), "--control", at("control.jsonl")];
+  const sweep = ["sweep", model, "--device", "cpu", ...rows];
+  const sets = ["--over", "blocks,quartiles,random:2:2:7", "--bypass", "0,2", "--heads", "1.0"];
   await succeed(t, ...sweep, ...sets, "--output", at("sweep.json"), "--json", "--report", at("report.html"));
   const { variants, attention, settings } = JSON.parse(readFileSync(at("sweep.json"), "utf8"));
+  const randomNames = variants
+    .filter(({ kind }: Variant) => kind === "random")
+    .map(({ name }: Variant) => name)
+    .filter((name: string) => /^random blocks \d, \d$/.test(name));
   t.same(
     variants.map(({ name }: { name: string }) => name),
     [
       ...["block 0", "block 1", "block 2"],
       ...["quartile 1", "quartile 2", "quartile 3", "quartile 4"],
+      ...randomNames,
       ...["blocks 0, 2", "block 1 head 0"],
     ],
   );
+  t.equal(randomNames.length, 2);
+  t.match(settings, {
+    control: { rows: samples.length },
+    over: ["blocks", "quartiles", { random: { size: 2, count: 2, seed: 7 } }],
+  });
   t.same([attention.length, settings.survey], [3, { rows: 2, tokens: samples.length * expected.input_ids[0]!.length }]);
   t.match(readFileSync(at("report.html"), "utf8"), /How bypasses change memorization and ability in neox-serial/);
 

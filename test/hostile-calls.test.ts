@@ -11,6 +11,7 @@ import {
   recommend,
   reproducePaper,
   samplesToExtract,
+  selectivity,
   showFigure,
   showReport,
   writeReport,
@@ -274,6 +275,7 @@ const calls: Record<string, Call> = {
   embeddedModel: { call: (...args) => embeddedModel(...args), args: ["gpt-neox"] },
   samplesToExtract: { call: (...args) => samplesToExtract(...(args as [Anything, Anything])), args: [0.5, 0.5] },
   recommend: { call: (...args) => recommend(...(args as [Anything])), args: [sweep, { tolerance: 1 }], depth: 1 },
+  selectivity: { call: (...args) => selectivity(...(args as [Anything])), args: [sweep], depth: 1 },
   createReport: {
     call: (...args) => createReport(...(args as [Anything])),
     args: [sweep, { name: "a", compare: { name: "b", sweep: {} } }],

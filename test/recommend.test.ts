@@ -52,6 +52,44 @@ const sweep = sweepOf({
   useless: [95, 80, 60],
 });
 
+type Controlled = Record<string, { counts: Counts; accuracy: [samples: number, control: number]; control?: number }>;
+
+/** A sweep with 50 control rows of which so many are matched, and with teacher-forced accuracies. */
+function controlledSweep(all: Controlled): SweepResult {
+  const names = Object.keys(all);
+  const plain = sweepOf(Object.fromEntries(names.map((name) => [name, all[name]?.counts as Counts])), {
+    questions: 300,
+  });
+  const add = (scores: object, name: string) => {
+    const { accuracy = [1, 1], control = 0 } = all[name] ?? {};
+    const { memorization, tasks } = scores as SweepResult["base"];
+    const spread = (value: number, row: number) => value + (row % 2 === 0 ? 0.01 : -0.01);
+    const matched = memorization?.perRow.map((row, index) => ({
+      ...row,
+      teacherForcedAccuracy: spread(accuracy[0], index),
+    }));
+    const compared = Array.from({ length: 50 }, (_, index) => ({
+      exactMatch: index < control ? 1 : 0,
+      teacherForcedAccuracy: spread(accuracy[1], index),
+    }));
+    const scored = Object.entries(tasks ?? {}).map(([task, one]) => [
+      task,
+      { ...one, accuracy: 0.5, standardErrors: { accuracy: 0 } },
+    ]);
+    return {
+      ...scores,
+      memorization: { perRow: matched },
+      control: { perRow: compared },
+      tasks: Object.fromEntries(scored),
+    };
+  };
+  const config = { family: "gpt-neox", blockCount: 4, headCount: 2, hiddenSize: 8 };
+  const size = (rows: number) => ({ rows, suffixTokens: 10 * rows, sha256: "0" });
+  const settings = { model: { config }, device: "cpu", dtype: "float32", samples: size(100), control: size(50) };
+  const variants = plain.variants.map((variant) => add(variant, variant.name));
+  return { base: add(plain.base, "base"), variants, settings } as unknown as SweepResult;
+}
+
 const sentences = (recommendation: Recommendation) =>
   inspect(recommendation).split("\n\n").at(-1)?.replace(/\s+/g, " ");
 
@@ -178,6 +216,82 @@ t.test("a sweep of an embedded model with one easy task", async (t) => {
   t.not(best?.name, "block 0");
   t.equal(certain, false, "200 questions");
   t.match(sentences(recommend(result)), "200 questions of 1 task");
+});
+
+t.test("a bypass that lowers the control too removes no memorization", async (t) => {
+  const kept: Counts = [90, 80, 60, 10];
+  const base = { counts: kept, accuracy: [0.98, 0.5] as [number, number] };
+  const gone = (matched: number, accuracy: [number, number], control = 0) => ({
+    counts: [matched, 80, 60, 10] as Counts,
+    accuracy,
+    control,
+  });
+  const good = recommend(controlledSweep({ base, good: gone(10, [0.6, 0.5]), harsh: gone(5, [0.6, 0.1]) }));
+  t.match(good, { verdict: "bypass", best: { name: "good" }, certain: true, doubts: [] }, "harsh is less selective");
+  t.match(good, { selectivityMetric: "teacherForcedAccuracy", basis: { control: 50, bypasses: 2 } });
+  t.ok(
+    Math.abs((good.best?.selectivity?.value ?? 0) - 0.38) < 1e-12,
+    "0.38 on the samples, and nothing on the control",
+  );
+  t.match(good.best?.control, { value: 0 });
+  t.match(
+    sentences(good),
+    "Its selectivity, the drop of teacher-forced accuracy on the samples minus that on the control rows, is 38.0 points [",
+  );
+  t.match(
+    sentences(good),
+    "certain at 95 %, with intervals that hold for all 2 bypasses at once. This is based on 100 samples, 50 control rows, 600",
+  );
+  const none = recommend(controlledSweep({ base, harsh: gone(5, [0.6, 0.1]) }));
+  t.match(none, { verdict: "none-selective", best: undefined, certain: false });
+  t.match(
+    sentences(none),
+    /^The bypasses within the tolerances lower teacher-forced accuracy of the control rows at least as much/,
+  );
+  const slight = recommend(controlledSweep({ base, slight: gone(5, [0.6, 0.1205]) }));
+  t.match(slight, { verdict: "bypass", certain: false, doubts: ["not-selective"] }, "0.05 points of 38");
+  t.match(sentences(slight), "the interval of the selectivity includes 0, so other text may lose as much");
+  const inferred = { ...base, control: 44 };
+  const matchedToo = recommend(controlledSweep({ base: inferred, good: gone(10, [0.6, 0.5]) }));
+  t.match(matchedToo, { verdict: "nothing-memorized" }, "88 % of the control rows are matched too");
+  t.match(sentences(matchedToo), /not above that of the control rows, 88\.0 % \[.*\], at 95 %/);
+  const both = recommend(
+    controlledSweep({ base: { ...base, control: 20 }, less: gone(20, [0.6, 0.5], 20), more: gone(10, [0.6, 0.5]) }),
+  );
+  t.equal(both.best?.name, "less", "70 points more than the control, and not 80 - 40");
+});
+
+t.test("a choice among many", async (t) => {
+  const kept: Counts = [90, 80, 60, 10];
+  const others = (count: number) =>
+    Object.fromEntries(
+      Array.from({ length: count }, (_, index) => [`other ${index}`, [88 - index, 40, 30, 10] as Counts]),
+    );
+  const among = (count: number) => {
+    const made = sweepOf({ base: kept, good: [81, 80, 60, 10], ...others(count) }, { questions: 400 });
+    // The rows that each other bypass still matches are spread in another way.
+    for (const [index, variant] of made.variants.slice(1).entries()) {
+      const rows = variant.memorization?.perRow ?? [];
+      rows.push(...rows.splice(0, 3 * index));
+    }
+    return recommend(made);
+  };
+  t.match(among(0), { best: { name: "good" }, certain: true }, "9 of 90 rows");
+  const many = among(25);
+  t.match(many, { best: { name: "good", removed: {} }, doubts: ["removal-interval"] });
+  t.ok((many.best?.removed.low ?? 0) > 0, "by itself it is above 0");
+  t.match(
+    sentences(many),
+    /with intervals that hold for all 26 bypasses at once: the interval of the removed memorization \(\[-/,
+  );
+  t.equal(many.basis.undetectedLoss.toFixed(3), (100 * (1 - (0.025 / 26) ** (1 / 800))).toFixed(3));
+  const random = sweepOf({ base: kept, good: [40, 80, 60, 10], random: [5, 80, 60, 10] }, { questions: 200 });
+  Object.assign(random.variants[1] as object, { kind: "random" });
+  t.match(
+    recommend(random),
+    { best: { name: "good" }, basis: { bypasses: 1 } },
+    "random sets are there for comparison",
+  );
 });
 
 t.test("intervals come near those of the normal distribution", async (t) => {

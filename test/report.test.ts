@@ -12,7 +12,7 @@ import {
 } from "attention-bypass";
 import t from "tap";
 import { temporaryFolder } from "./support/fixtures.ts";
-import { type Counts, madeUpSweep } from "./support/made-up-sweep.ts";
+import { type Counts, madeUpSweep, withControl } from "./support/made-up-sweep.ts";
 import { refuses } from "./support/refusals.ts";
 
 const blocks: Counts[] = [
@@ -177,6 +177,8 @@ t.test("figures are what Vega-Lite takes without a warning", async (t) => {
     createReport({ ...first, variants: modes.flatMap(({ variants }) => variants) }),
     createReport(whole, { compare: { name: "other", sweep: madeUpSweep([80, 60], blocks) } }),
     createReport(whole, { compare: { name: "deeper", sweep: first } }),
+    createReport(controlled()),
+    createReport(controlled(), { name: "one", compare: { name: "other", sweep: controlled() } }),
   ];
   for (const { figures } of reports) {
     for (const figure of figures) t.match(await drawFigure(figure, "svg"), /^<svg[\s\S]*<\/svg>$/, figure.name);
@@ -211,6 +213,51 @@ interface SpoiltSweep {
   variants: [SweepResult["base"], object];
   settings?: unknown;
 }
+
+/** A sweep with control rows that lose 20 points with block 0 and the first quarter, and with two random sets. */
+function controlled(): SweepResult {
+  const one = withControl(whole, (name) => (/block 0|quartile 1/.test(name) ? 0.3 : 0.5));
+  const sets = one.variants
+    .filter(({ kind }) => kind === "block")
+    .slice(0, 2)
+    .map((variant) => ({ ...variant, name: `random ${variant.name}`, kind: "random" as const }));
+  return { ...one, variants: [...one.variants, ...sets] };
+}
+
+t.test("control rows and random sets", async (t) => {
+  const report = createReport(controlled());
+  t.same(names(report), [
+    "by-block",
+    "by-quartile",
+    "selectivity",
+    "selectivity-by-quartile",
+    "trade-off",
+    "by-task",
+    "distance",
+    "attention",
+  ]);
+  const title = "Selectivity: drops on the memorized rows and on the control rows";
+  // 95 points fall to 50 where none of 100 rows is matched, since 90 were; the control falls from 50 to 30.
+  t.match(cells(report, title, "block 0"), {
+    "teacher-forced accuracy, points: memorized": /^45\.0 \[/,
+    "exact match, points: memorized": /^90\.0 \[/,
+  });
+  const row = report.tables.find((table) => table.title === title)?.rows.find(([name]) => name === "block 0") ?? [];
+  t.match(row.slice(2), [/^90\.0 \[/, "0.0 [0.0, 0.0]", /^90\.0 \[/, /^45\.0 \[/, "20.0 [20.0, 20.0]", /^25\.0 \[/]);
+  t.match(cells(report, "Measurements under each bypass", "block 0"), { "exact match, control": "0 % [0, 0]" });
+  const shown = (name: string) => JSON.stringify(report.figures.find((figure) => figure.name === name)?.spec);
+  for (const name of ["by-block", "by-quartile"]) t.match(shown(name), /"rows":"control rows"/, name);
+  t.match(shown("trade-off"), "drop on the control rows");
+  for (const name of ["by-quartile", "selectivity-by-quartile"]) t.match(shown(name), /"set":"random"/, name);
+  t.match(shown("trade-off"), /"what":"a random set"/);
+  t.match(report.findings.join(" "), /The selectivity, which is the drop/);
+  t.match(report.findings.join(" "), "does not bypass the MLPs of these blocks");
+  const pair = createReport(controlled(), { name: "one", compare: { name: "other", sweep: controlled() } });
+  t.same(names(pair), ["comparison"]);
+  t.match(JSON.stringify(pair.figures[0]?.spec), /"rows":"control rows"/);
+  const mixed = createReport(controlled(), { name: "one", compare: { name: "other", sweep: whole } });
+  t.notMatch(JSON.stringify(mixed.figures[0]?.spec), /"rows":"control rows"/, "only one has control rows");
+});
 
 t.test("what is no sweep", async (t) => {
   const spoilt = (change: (sweep: SpoiltSweep) => void) => () => {

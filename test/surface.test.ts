@@ -93,6 +93,7 @@ t.test("both module systems show the same", async (t) => {
     "recommend",
     "reproducePaper",
     "samplesToExtract",
+    "selectivity",
     "serve",
     "showFigure",
     "showReport",

@@ -56,7 +56,9 @@ The metrics are those of \`attention-bypass memorization --help\`, perplexity an
 the accuracies of the tasks. "base" is the model without a bypass. JSON contains
 the base and the variants with the values of each row, all settings, versions,
 and the SHA-256 of the model's files and of the samples. The table and CSV have
-one line for each variant. The ending of --output selects the format.
+one line for each variant. The ending of --output selects the format. With
+--control, a report compares the drop on the samples with that on the control
+rows (selectivity), and --over random:SIZE:COUNT adds random sets of blocks.
 
 Examples:
   $ attention-bypass sweep ./pythia-160m --samples memorized.npy \\
@@ -68,6 +70,9 @@ Examples:
   $ attention-bypass sweep ./pythia-160m --samples memorized.npy \\
       --prefix-length 32 --over blocks,quartiles --tasks arc_easy,piqa \\
       --data ./tasks --report report.html
+  $ attention-bypass sweep ./pythia-160m --samples memorized.npy \\
+      --control control.npy --prefix-length 32 --part attention,mlp \\
+      --over blocks,quartiles,random:3:20 --report report.html
   $ attention-bypass sweep ./pythia-160m --samples rows.jsonl --bypass 0-3 \\
       --bypass 9,11 --csv
   $ attention-bypass sweep EleutherAI/pythia-160m-deduped \\

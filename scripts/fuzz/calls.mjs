@@ -88,6 +88,7 @@ const functions = {
   loadModel: (base) => [base, { ...here, dtype: "float32", offload: false, tokenizer: base, ...callbacks() }],
   convert: (base, folder) => [base, path.join(folder, "out.pt"), { dtype: "float32", ...callbacks() }],
   recommend: () => [{ base: {}, variants: [], settings: {} }, { tolerance: 0.01 }],
+  selectivity: () => [{ base: {}, variants: [], settings: {} }],
   createReport: () => [{ base: {}, variants: [{ name: "block 0", blocks: [0] }], settings: {} }, { title: "a report" }],
   drawFigure: () => [figure(), "svg"],
   writeReport: (_, folder) => [

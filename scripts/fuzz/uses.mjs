@@ -2,7 +2,7 @@
 // what the package throws.
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import { convert, createReport, loadModel, recommend } from "attention-bypass";
+import { convert, createReport, loadModel, recommend, selectivity } from "attention-bypass";
 
 const here = { device: "cpu", threads: 1 };
 const words = ["the man", "", "  two\n\n spaces <|endoftext|> \u{1f600}é\u0000"];
@@ -80,8 +80,8 @@ export const uses = {
     }
     const results = [];
     let thrown;
-    // Both are called, even if one throws.
-    for (const ask of [() => recommend(sweep), () => createReport(sweep)]) {
+    // All are called, even if one throws.
+    for (const ask of [() => recommend(sweep), () => selectivity(sweep), () => createReport(sweep)]) {
       try {
         // Settings contain the arguments unchanged.
         const { settings, ...result } = ask();

@@ -1,4 +1,4 @@
-import type { BypassMode, SweepResult, SweptVariant } from "attention-bypass";
+import type { BypassMode, SweepResult, SweepScores, SweptVariant } from "attention-bypass";
 
 /** How many of 100 samples are matched and of 100 questions with four choices are answered. */
 export type Counts = [matched: number, answered: number];
@@ -69,4 +69,39 @@ export function madeUpSweep(
   const attention = blocks.map((_, block) => ({ share: 0.5 / (block + 1), heads: [0.25, 0.125] }));
   const result = { base: scores(base, 9), variants, attention, settings: settings(blocks.length) };
   return result as unknown as SweepResult;
+}
+
+const controlRows = 40;
+
+/**
+ * Adds control rows that are never matched, and teacher-forced accuracies: of memorized rows 1 if matched and else 0.5,
+ * of control rows near what `accuracy` returns for the name of a bypass, or for "none".
+ */
+export function withControl(sweep: SweepResult, accuracy: (name: string) => number): SweepResult {
+  const add = <Scores extends SweepScores>(scores: Scores, name: string): Scores => ({
+    ...scores,
+    memorization: {
+      ...scores.memorization,
+      perRow: scores.memorization?.perRow.map((row) => ({
+        ...row,
+        teacherForcedAccuracy: row.exactMatch === 1 ? 1 : 0.5,
+      })),
+    },
+    control: {
+      rows: controlRows,
+      exactMatch: 0,
+      perRow: Array.from({ length: controlRows }, (_, row) => ({
+        exactMatch: 0,
+        teacherForcedAccuracy: accuracy(name) + (row % 2 === 0 ? 0.02 : -0.02),
+      })),
+    },
+  });
+  const samples = { rows, suffixTokens: 10 * rows, sha256: "0" };
+  const control = { rows: controlRows, suffixTokens: 10 * controlRows, sha256: "1" };
+  return {
+    ...sweep,
+    base: add(sweep.base, "none"),
+    variants: sweep.variants.map((variant) => add(variant, variant.name)),
+    settings: { ...sweep.settings, samples, control } as unknown as SweepResult["settings"],
+  };
 }

@@ -15,11 +15,11 @@ interface Secret {
 const linesOf = (file: string) => readFileSync(path.join(embeddedMeasures(), file), "utf8").trim().split("\n");
 const jsonLines = (rows: readonly object[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join("");
 
-/** Secrets that the model has memorized, as text. */
-const secrets = (file: string) =>
+/** Secrets that were so often in the training text, as text. */
+const secrets = (file: string, times = 128) =>
   linesOf(file)
     .map((line) => JSON.parse(line) as Secret)
-    .filter(({ repetitions }) => repetitions === 128)
+    .filter(({ repetitions }) => repetitions === times)
     .map(({ prefix, suffix }) => prefix + suffix);
 
 /** Rows of tasks in the forms in which they are published. */
@@ -42,12 +42,13 @@ const tasks = {
   "valid-labels.lst": "0\n0\n",
 };
 
-/** Memorized records as token ids: they are all of one length. */
-function samples(tokenizer: Tokenizer, from: number, to: number): Buffer {
-  const rows = secrets("records.jsonl")
+/** Records as token ids, cut to one length. */
+function samples(tokenizer: Tokenizer, from: number, to: number, times?: number): Buffer {
+  const rows = secrets("records.jsonl", times)
     .slice(from, to)
     .map((text) => tokenizer.encode(text).ids);
-  return npyBytes("<i4", [rows.length, rows[0]?.length ?? 0], Int32Array.from(rows.flat()));
+  const length = Math.min(...rows.map((row) => row.length));
+  return npyBytes("<i4", [rows.length, length], Int32Array.from(rows.flatMap((row) => row.slice(0, length))));
 }
 
 /** Stands in for the notebook's kernel, which test/package.test.ts runs a notebook with. */
@@ -79,6 +80,7 @@ export function writeSnippetFolder(folder: string): void {
   const tokenizer = new Tokenizer(JSON.parse(readFileSync(at("pythia-160m", "tokenizer.json"), "utf8")), {});
   writeFileSync(at("samples.npy"), samples(tokenizer, 0, 4));
   writeFileSync(at("memorized.npy"), samples(tokenizer, 4, 8));
+  writeFileSync(at("control.npy"), samples(tokenizer, 0, 4, 0));
   writeFileSync(at("text.txt"), linesOf("held-out.txt")[0] as string);
   writeFileSync(at("recall.jsonl"), linesOf("tasks/recall.jsonl").slice(0, 3).join("\n"));
   mkdirSync(at("tasks"));
