@@ -22,7 +22,7 @@ import type { SweepResult } from "./sweep/result.js";
 import { hashOptions, ResumeFolder } from "./sweep/resume-folder.js";
 
 /** Options of `reproducePaper`: the models, how to load each of them, and what to measure. */
-export interface PaperOptions extends OperationOptions, LoadModelOptions {
+export interface PaperOptions extends LoadModelOptions {
   /** The models: paths, names on the hub, or objects for models with samples of their own. */
   models: readonly (string | PaperModel)[];
   /**

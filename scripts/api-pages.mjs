@@ -53,6 +53,7 @@ const application = await Application.bootstrapWithPlugins({
   // The comment of the parent describes these.
   intentionallyNotDocumented: [
     "BypassFamily.__type.window",
+    "BypassFamily.__type.random",
     ...["quartile", "from", "to"].map((name) => `Blocks.__type.${name}`),
     ...["prefix", "suffix", "text"].map((name) => `SampleRow.__type.${name}`),
   ],

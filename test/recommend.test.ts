@@ -58,7 +58,7 @@ type Controlled = Record<string, { counts: Counts; accuracy: [samples: number, c
 function controlledSweep(all: Controlled): SweepResult {
   const names = Object.keys(all);
   const plain = sweepOf(Object.fromEntries(names.map((name) => [name, all[name]?.counts as Counts])), {
-    questions: 200,
+    questions: 300,
   });
   const add = (scores: object, name: string) => {
     const { accuracy = [1, 1], control = 0 } = all[name] ?? {};
@@ -226,7 +226,7 @@ t.test("a bypass that lowers the control too removes no memorization", async (t)
     accuracy,
     control,
   });
-  const good = recommend(controlledSweep({ base, good: gone(10, [0.6, 0.5]), harsh: gone(5, [0.4, -0.2 + 0.22]) }));
+  const good = recommend(controlledSweep({ base, good: gone(10, [0.6, 0.5]), harsh: gone(5, [0.6, 0.1]) }));
   t.match(good, { verdict: "bypass", best: { name: "good" }, certain: true, doubts: [] }, "harsh is less selective");
   t.match(good, { selectivityMetric: "teacherForcedAccuracy", basis: { control: 50, bypasses: 2 } });
   t.ok(
@@ -240,7 +240,7 @@ t.test("a bypass that lowers the control too removes no memorization", async (t)
   );
   t.match(
     sentences(good),
-    "certain at 95 %, with intervals that hold for all 2 bypasses at once. This is based on 100 samples, 50 control rows, 400",
+    "certain at 95 %, with intervals that hold for all 2 bypasses at once. This is based on 100 samples, 50 control rows, 600",
   );
   const none = recommend(controlledSweep({ base, harsh: gone(5, [0.6, 0.1]) }));
   t.match(none, { verdict: "none-selective", best: undefined, certain: false });
@@ -268,7 +268,7 @@ t.test("a choice among many", async (t) => {
       Array.from({ length: count }, (_, index) => [`other ${index}`, [88 - index, 40, 30, 10] as Counts]),
     );
   const among = (count: number) => {
-    const made = sweepOf({ base: kept, good: [81, 80, 60, 10], ...others(count) }, { questions: 1000 });
+    const made = sweepOf({ base: kept, good: [81, 80, 60, 10], ...others(count) }, { questions: 400 });
     // The rows that each other bypass still matches are spread in another way.
     for (const [index, variant] of made.variants.slice(1).entries()) {
       const rows = variant.memorization?.perRow ?? [];
@@ -277,14 +277,14 @@ t.test("a choice among many", async (t) => {
     return recommend(made);
   };
   t.match(among(0), { best: { name: "good" }, certain: true }, "9 of 90 rows");
-  const many = among(40);
-  t.match(many, { best: { name: "good", removed: { value: 0.09 } }, doubts: ["removal-interval"] });
+  const many = among(25);
+  t.match(many, { best: { name: "good", removed: {} }, doubts: ["removal-interval"] });
   t.ok((many.best?.removed.low ?? 0) > 0, "by itself it is above 0");
   t.match(
     sentences(many),
-    /with intervals that hold for all 41 bypasses at once: the interval of the removed memorization \(\[-/,
+    /with intervals that hold for all 26 bypasses at once: the interval of the removed memorization \(\[-/,
   );
-  t.equal(many.basis.undetectedLoss.toFixed(3), (100 * (1 - (0.025 / 41) ** (1 / 2000))).toFixed(3));
+  t.equal(many.basis.undetectedLoss.toFixed(3), (100 * (1 - (0.025 / 26) ** (1 / 800))).toFixed(3));
   const random = sweepOf({ base: kept, good: [40, 80, 60, 10], random: [5, 80, 60, 10] }, { questions: 200 });
   Object.assign(random.variants[1] as object, { kind: "random" });
   t.match(

@@ -1,7 +1,7 @@
 import path from "node:path";
 import * as v from "valibot";
 import type { Samples } from "../data/samples.js";
-import { invalidArgument, pathText, wholeNumber } from "../errors/validation.js";
+import { invalidArgument, pathText, reading, wholeNumber } from "../errors/validation.js";
 
 /** A model of the experiment, with samples of its own if it has its own tokenizer. */
 export interface PaperModel {
@@ -13,7 +13,10 @@ export interface PaperModel {
   samples?: Samples;
   /** The control rows of this model. Defaults to the option `control`. */
   control?: Samples;
-  /** The number of tokens in the prefix of these samples. Defaults to the option `prefixLength`. */
+  /**
+   * The number of tokens in the prefix of these samples, unless they are two files. Defaults to the option
+   * `prefixLength`.
+   */
   prefixLength?: number;
 }
 
@@ -48,6 +51,10 @@ export interface ExperimentModel {
   prefixLength: number | undefined;
 }
 
+/** Returns whether samples are two arrays, to which `prefixLength` does not apply. */
+const isPair = (samples: unknown): boolean =>
+  reading("samples", () => typeof samples === "object" && samples !== null && "prefixes" in samples);
+
 const lastPart = (reference: string) => path.basename(path.resolve(reference));
 
 /**
@@ -63,14 +70,16 @@ export function toModels(list: v.InferOutput<typeof modelList>, shared: SharedSa
     if (samples === undefined) {
       throw invalidArgument("options.samples", `samples, or samples for ${one.model}`, samples);
     }
+    const control = one.control ?? shared.control;
+    const divided = isPair(samples) && (control === undefined || isPair(control));
     const unique = parts.filter((part) => part === parts[index]).length === 1;
     return {
       place,
       model: one.model,
       name: one.name ?? (unique ? (parts[index] as string) : one.model),
       samples: samples as Samples,
-      control: (one.control ?? shared.control) as Samples | undefined,
-      prefixLength: one.prefixLength ?? shared.prefixLength,
+      control: control as Samples | undefined,
+      prefixLength: divided ? undefined : (one.prefixLength ?? shared.prefixLength),
     };
   });
   const names = models.map(({ name }) => name);

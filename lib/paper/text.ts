@@ -18,6 +18,6 @@ export function paperText({ models }: PaperResult): string {
       .map((variant) => [name, variant.name, variant.mode, ...cells(variant)]),
   ]);
   const seconds = models.reduce((sum, { sweep }) => sum + sweep.cost.seconds, 0);
-  const head = ["model", "bypass", "mode", "exactMatch", "completionEntropy", "mean accuracy"];
+  const head = ["model", "bypass", "mode", "exactMatch", "entropy", "accuracy"];
   return `${table([head, ...rows], 3)}\n${seconds.toFixed(1)} s\n`;
 }

@@ -1,13 +1,7 @@
-import type { BypassMode, BypassPart } from "../bypass/bypass.js";
 import type { Bootstrap } from "../statistics/bootstrap.js";
 import type { SweepResult, SweepScores, SweptVariant } from "../sweep/result.js";
 import { type RemainingShares, relativeToBase, singleBlock } from "./remaining.js";
-
-/** The part that is bypassed and what replaces its output: a column of the figures. */
-export interface Setting {
-  part: BypassPart;
-  mode: BypassMode;
-}
+import { type Setting, sameSetting } from "./setting.js";
 
 /** Returns every second row and question, from `from` on. The means of a half are not used, so they are left out. */
 function half<Scores extends SweepScores>({ memorization, tasks = {}, ...rest }: Scores, from: 0 | 1): Scores {
@@ -44,10 +38,10 @@ const gain = ({ memorization, ability }: RemainingShares) => (ability?.value ?? 
  */
 export function lateBlock(
   { base, variants }: SweepResult,
-  { part, mode }: Setting,
+  setting: Setting,
   bootstrap: Bootstrap,
 ): RemainingShares | undefined {
-  const single = lastQuarter(variants.filter((variant) => variant.part === part && variant.mode === mode));
+  const single = lastQuarter(variants.filter(sameSetting(setting)));
   if (single.length === 0 || !divisible(base)) return undefined;
   const [chosenOn, measuredOn] = ([0, 1] as const).map((from) =>
     relativeToBase({ base: half(base, from), variants: single.map((variant) => half(variant, from)) }, bootstrap),

@@ -1,5 +1,5 @@
 import type { Interval } from "../statistics/bootstrap.js";
-import type { Setting } from "./late-block.js";
+import type { Setting } from "./setting.js";
 
 /** Whether a claim holds for what was measured, at 95 %. */
 export type Verdict = "holds" | "does not hold" | "undecided" | "not measured";

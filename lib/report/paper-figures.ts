@@ -2,11 +2,12 @@ import type { Bootstrap, Interval } from "../statistics/bootstrap.js";
 import { largest } from "../statistics/statistics.js";
 import type { SweepScores, SweptVariant } from "../sweep/result.js";
 import { colours, type Figure } from "./figure.js";
-import { type AnalysedModel, sameSetting } from "./paper-model.js";
-import { blockPanel, type Drawn, grid, type Look, quarterPanel, settingTitle } from "./paper-panel.js";
+import type { AnalysedModel } from "./paper-model.js";
+import { blockPanel, type Drawn, grid, type Look, quarterPanel } from "./paper-panel.js";
 import { publishedPoints } from "./paper-published.js";
 import { scaleFigure } from "./paper-scale.js";
 import { quartileOf, rowValues, singleBlock } from "./remaining.js";
+import { sameSetting, settingTitle } from "./setting.js";
 import { accuracyInterval, memorizationInterval } from "./tables.js";
 
 /** Returns the quantities of a figure, each with its interval, under a bypass or without one. */
@@ -20,9 +21,9 @@ const accuracy = "mean accuracy";
 const memorized = "memorized rows";
 const control = "control rows";
 
-const reading =
-  "Columns are what is bypassed; the paper short-circuits attention. Dashed lines are the unmodified model. " +
-  "Blocks are numbered from 0.";
+const columns =
+  "Columns are what is bypassed; the paper short-circuits attention. Dashed lines are the unmodified model.";
+const byBlock = `${columns} Blocks are numbered from 0.`;
 const bands = "Bands are 95 % confidence intervals by bootstrap over rows and questions.";
 
 const shares: Look = {
@@ -120,7 +121,7 @@ export function paperFigures(models: readonly AnalysedModel[], bootstrap: Bootst
       name: "by-block",
       title: "Exact match and accuracy by block",
       caption:
-        `Exact match on the memorized samples, and the mean accuracy over tasks, with one block bypassed. ${reading} ${bands}` +
+        `Exact match on the memorized samples, and the mean accuracy over tasks, with one block bypassed. ${byBlock} ${bands}` +
         (hasPublished ? " Open diamonds are the paper's numbers, read off its figures, about ±0.01." : ""),
       spec: panels(models, shares, both, singleBlock, blockPanel),
     },
@@ -129,7 +130,7 @@ export function paperFigures(models: readonly AnalysedModel[], bootstrap: Bootst
       title: "Exact match and accuracy by quarter of the blocks",
       caption:
         "Exact match and mean accuracy with a quarter of the blocks bypassed. Q1 is the quarter next to the input. " +
-        `${reading.replace(" Blocks are numbered from 0.", "")} Lines are 95 % confidence intervals.`,
+        `${columns} Lines are 95 % confidence intervals.`,
       spec: panels(models, shares, both, atQuarter, quarterPanel),
     },
     {
@@ -137,7 +138,7 @@ export function paperFigures(models: readonly AnalysedModel[], bootstrap: Bootst
       title: "Completion entropy by block",
       caption:
         "The entropy of the next token, summed over the suffix of a memorized sample given its true tokens, a mean over " +
-        `samples, with one block bypassed, on a logarithmic axis. ${reading} ${bands}`,
+        `samples, with one block bypassed, on a logarithmic axis. ${byBlock} ${bands}`,
       spec: panels(models, entropies, entropy, singleBlock, blockPanel),
     },
     ...(hasControl
@@ -148,7 +149,7 @@ export function paperFigures(models: readonly AnalysedModel[], bootstrap: Bootst
             caption:
               "The share of the tokens that are the most probable ones given the true tokens before them, on the memorized " +
               "samples and on control rows of the same form, with one block bypassed. " +
-              ` What falls only for the memorized rows is memorization. ${reading} ${bands}`,
+              `What falls only for the memorized rows is memorization. ${byBlock} ${bands}`,
             spec: panels(models, tokenShares, tokens, singleBlock, blockPanel),
           },
         ]

@@ -2,10 +2,10 @@ import { formOf } from "../selectivity/metrics.js";
 import { amount } from "../selectivity/sentences.js";
 import type { Bootstrap, Interval } from "../statistics/bootstrap.js";
 import { mean } from "../statistics/statistics.js";
-import type { Setting } from "./late-block.js";
 import { claims, type Judgement, verdictOf } from "./paper-claims.js";
 import { type AnalysedModel, lateBlockOf, quarter } from "./paper-model.js";
 import { meanRemaining, type RemainingShares, remainingShare } from "./remaining.js";
+import { modeVerb, type Setting } from "./setting.js";
 import { withInterval } from "./tables.js";
 
 /** Returns a difference of shares in points, such as 12.0 points [8.0, 16.0]. */
@@ -13,8 +13,6 @@ function points({ value, low, high }: Interval): string {
   const fixed = (share: number) => (Math.round(1000 * share) / 10 + 0).toFixed(1);
   return `${fixed(value)} points [${fixed(low)}, ${fixed(high)}]`;
 }
-
-const modeVerb = (mode: Setting["mode"]) => (mode === "short-circuit" ? "short-circuited" : "zeroed");
 
 /** Why memorization or ability can't be compared in a model. */
 function missing({ relative, sweep }: AnalysedModel): string {

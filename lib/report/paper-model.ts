@@ -6,8 +6,9 @@ import type { Selectivity } from "../selectivity/result.js";
 import { selectivityIn } from "../selectivity/selectivity.js";
 import type { Bootstrap } from "../statistics/bootstrap.js";
 import type { SweepResult } from "../sweep/result.js";
-import { lateBlock, type Setting } from "./late-block.js";
+import { lateBlock } from "./late-block.js";
 import { type RelativeResult, type RemainingShares, relativeToBase } from "./remaining.js";
+import { type Setting, sameSetting } from "./setting.js";
 
 /** A model of the experiment with what its sweep says about the paper's findings. */
 export interface AnalysedModel {
@@ -24,11 +25,6 @@ export interface AnalysedModel {
   /** The model of the paper with the same family and sizes. */
   published: PublishedModel | undefined;
 }
-
-export const sameSetting =
-  ({ part, mode }: Setting) =>
-  (other: Setting): boolean =>
-    other.part === part && other.mode === mode;
 
 /** Returns the settings of the variants, each once: attention first, and the paper's mode first. */
 function settingsOf({ variants }: SweepResult): Setting[] {

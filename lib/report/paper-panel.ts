@@ -1,7 +1,7 @@
 import type { Interval } from "../statistics/bootstrap.js";
 import { blockAxis, percentAxis } from "./figure.js";
-import type { Setting } from "./late-block.js";
 import type { AnalysedModel } from "./paper-model.js";
+import type { Setting } from "./setting.js";
 import { logarithmicTicks } from "./step-axis.js";
 
 /** The width of a figure without the labels of its first axis. */
@@ -46,10 +46,6 @@ export function titleLayer(text: string, width: number): object {
     mark: { type: "text", text, fontSize: 11, baseline: "bottom" },
     encoding: { x: { value: width / 2 }, y: { value: -6 } },
   };
-}
-
-export function settingTitle({ part, mode }: Setting): string {
-  return `${part === "mlp" ? "MLP" : "attention"} ${mode === "short-circuit" ? "short-circuited" : "zeroed"}`;
 }
 
 const value = (field: string, { y }: Look, { domain }: Panel) => ({

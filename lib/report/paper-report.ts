@@ -7,12 +7,12 @@ import { claims, type Judgement } from "./paper-claims.js";
 import { paperFigures } from "./paper-figures.js";
 import { judge } from "./paper-judgements.js";
 import { type AnalysedModel, analyse, lateBlockOf, quarter } from "./paper-model.js";
-import { settingTitle } from "./paper-panel.js";
 import { publishedSentences, publishedTable } from "./paper-published.js";
 import { claimSentences, list } from "./paper-sentences.js";
 import { type RemainingShares, singleBlock } from "./remaining.js";
 import { type Report, reportText } from "./report.js";
 import type { ReportTable } from "./report-table.js";
+import { settingTitle } from "./setting.js";
 import { accuracyInterval, measuredTable, memorizationInterval, withInterval } from "./tables.js";
 
 /** Returns a number of parameters in words, such as 1.41 billion. */

@@ -1,8 +1,9 @@
 import { largest } from "../statistics/statistics.js";
 import { ability, colours, type Figure, memorization, percentAxis } from "./figure.js";
 import { type AnalysedModel, lateBlockOf, quarter } from "./paper-model.js";
-import { settingTitle, titleLayer } from "./paper-panel.js";
+import { titleLayer } from "./paper-panel.js";
 import type { RemainingShares } from "./remaining.js";
+import { settingTitle } from "./setting.js";
 
 const bypasses = { "last quarter": colours.tasks[2], "one late block": colours.tasks[3] };
 const quantities = [memorization, ability] as const;

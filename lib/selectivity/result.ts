@@ -80,8 +80,10 @@ export interface DeepBlocksComparison {
 
 /** What the bypasses of a sweep remove from memorized rows and from control rows, as plain data. */
 export interface Selectivity {
-  /** The number of memorized rows and of control rows. */
-  rows: { memorized: number; control: number };
+  /** The number of memorized rows. */
+  memorizedRows: number;
+  /** The number of control rows. */
+  controlRows: number;
   /** The metrics that the sweep measured, of the unmodified model. */
   base: Partial<Record<MemorizationMetric, ComparedRows>>;
   /** Each bypass with its selectivity, in the order of the sweep. */

@@ -25,7 +25,8 @@ export function selectivityIn(sweep: SweepResult, metrics: readonly Memorization
   const compared = chosenMetrics(sweep);
   const { samples, control } = sweep.settings;
   return {
-    rows: { memorized: samples?.rows ?? 0, control: control?.rows ?? 0 },
+    memorizedRows: samples?.rows ?? 0,
+    controlRows: control?.rows ?? 0,
     base: forEach((metric) => ({
       memorized: toInterval(drops.base(metric, "memorized")),
       control: toInterval(drops.base(metric, "control")),

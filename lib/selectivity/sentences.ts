@@ -30,7 +30,7 @@ function level(interval: Interval, metric: MemorizationMetric): string {
 const moves = (drop: Interval) => (drop.value < 0 ? "raises" : "lowers");
 const by = (drop: Interval, metric: MemorizationMetric) => amount(drop.value < 0 ? negative(drop) : drop, metric);
 
-function base({ rows, base, compared: [metric] }: Selectivity): string[] {
+function base({ memorizedRows, controlRows, base, compared: [metric] }: Selectivity): string[] {
   const levels = metric === undefined ? undefined : base[metric];
   if (metric === undefined || levels === undefined) return [];
   const { name } = formOf(metric);
@@ -38,8 +38,8 @@ function base({ rows, base, compared: [metric] }: Selectivity): string[] {
   const poor = exact !== undefined && exact.control.value < 0.05 * exact.memorized.value;
   const what = exact?.control.value === 0 ? "nothing" : "almost nothing";
   return [
-    `Without a bypass, ${name} is ${level(levels.memorized, metric)} on the ${rows.memorized} memorized rows and ` +
-      `${level(levels.control, metric)} on the ${rows.control} control rows.`,
+    `Without a bypass, ${name} is ${level(levels.memorized, metric)} on the ${memorizedRows} memorized rows and ` +
+      `${level(levels.control, metric)} on the ${controlRows} control rows.`,
     ...(poor && metric !== "exactMatch"
       ? [
           `Exact match is ${level(exact.control, "exactMatch")} on the control rows, which have ${what} to lose in it, so ` +
