@@ -38,7 +38,7 @@ Model::Model(ModelConfig config, Architecture architecture, const Placement& pla
 }
 
 at::Tensor Model::embed(const at::Tensor& ids, const at::Tensor& positions) const {
-  const auto tokens = embedding_rows(architecture_.token_embedding, ids);
+  auto tokens = embedding_rows(architecture_.token_embedding, ids);
   if (!architecture_.position_embedding) return tokens;
   return tokens + embedding_rows(*architecture_.position_embedding, positions);
 }
