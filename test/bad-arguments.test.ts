@@ -294,8 +294,8 @@ t.test("blocks", async (t) => {
     [{ from: 0, to: 1.5 }, "INVALID_ARGUMENT", "bypass.blocks"],
     [{ to: 1 }, "INVALID_ARGUMENT", "bypass.blocks"],
   ];
-  // A sweep's bypasses are in a list, and a survey has none.
-  const { sweep: _, attention: __, ...single } = calls;
+  // The bypasses of a sweep and of a scan are in a list, and a survey has none.
+  const { sweep: _, scan: __, attention: ___, ...single } = calls;
   for (const [name, call] of Object.entries(single)) {
     const needed = name === "scoreMemorization" ? { prefixLength: 1 } : {};
     for (const [blocks, code, ...said] of cases) {

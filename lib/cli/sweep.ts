@@ -83,7 +83,7 @@ function parseFamily(text: string): BypassFamily {
   if (family !== undefined) return family;
   const window = /^window:([1-9]\d{0,3})$/.exec(text);
   if (window) return { window: Number(window[1]) };
-  const random = /^random:(\d{1,4}):(\d{1,4})(?::(\d{1,15}))?$/.exec(text);
+  const random = /^random:([1-9]\d{0,3}):([1-9]\d{0,3})(?::(\d{1,15}))?$/.exec(text);
   if (random) {
     const [size, count, seed] = random.slice(1).map((number) => (number === undefined ? undefined : Number(number)));
     return { random: { size: size as number, count: count as number, ...(seed !== undefined && { seed }) } };
