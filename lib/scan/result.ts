@@ -193,7 +193,7 @@ export interface ScanResult {
   summary: ScanSummary;
   /** The bypasses, in the order in which they were given. Scores of bypasses are in the same order. */
   bypasses: ScannedBypass[];
-  /** The passages, by document and position. Those of the unmodified model come before those of bypasses. */
+  /** The passages of the unmodified model, and those that only a bypass has, by document and position. */
   passages: Passage[];
   /** The documents, in the order in which they were given. */
   documents: ScannedDocument[];
