@@ -125,9 +125,9 @@ export function checkScan(value: unknown, name = "the scan"): ScanResult {
   const parsed = reading(name, () => v.safeParse(schema, value, { abortEarly: true }));
   if (!parsed.success) throw invalid(problemOf(parsed.issues[0]));
   const { summary, passages, documents } = parsed.output;
-  const place = placeOfNonFinite({ summary, passages, documents });
+  const place = reading(name, () => placeOfNonFinite({ summary, passages, documents }));
   if (place !== undefined) throw invalid(`${place} is null, NaN or infinite`);
-  const problem = contradiction(parsed.output);
+  const problem = reading(name, () => contradiction(parsed.output));
   if (problem !== undefined) throw invalid(problem);
   // The settings are returned unchanged, with fields that the schema does not have.
   return { ...parsed.output, settings: (value as ScanResult).settings } as unknown as ScanResult;

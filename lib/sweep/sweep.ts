@@ -38,14 +38,9 @@ export async function sweep<Metric extends MemorizationMetric = DefaultMemorizat
   const variants = toVariants(checked as CheckedSweepOptions & Swept, session.config);
   const plans = [plainPlan(session.config), ...variants.map(({ plan }) => plan)];
   const measures = await readMeasures(session, checked);
-  const rows = [
-    ...measures.samples,
-    ...measures.control,
-    ...measures.windows,
-    ...measures.tasks.flatMap((task) => task.rows),
-  ];
-  // The samples come first in `rows`.
-  const surveyed = rows.slice(0, checked.survey);
+  const others = [...measures.windows, ...measures.tasks.flatMap((task) => task.rows)];
+  const rows = [...measures.samples, ...measures.control, ...others];
+  const surveyed = [...measures.samples, ...others].slice(0, checked.survey);
   const settings = await describeSettings(session, checked, measures, surveyed);
   // The survey is not part of the resume file, since it takes little time compared with the rest.
   const { survey: _, ...resumable } = settings;

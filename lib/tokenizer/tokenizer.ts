@@ -79,7 +79,8 @@ export class Tokenizer {
 
   /** @internal Returns the characters that the tokens of a text stand for, or undefined if they are not known. */
   spans(text: string, tokens: ArrayLike<number>): TokenSpans | undefined {
-    return this.#pipeline.spans(text, tokens);
+    if (typeof text !== "string") throw invalidArgument("text", "text", text);
+    return this.#pipeline.spans(text, toIds(tokens));
   }
 
   /**
@@ -87,26 +88,7 @@ export class Tokenizer {
    * out. Throws INVALID_ARGUMENT, TOKEN_OUT_OF_RANGE, TOKENIZER_INVALID.
    */
   decode(tokens: ArrayLike<number>): string {
-    const given: unknown = tokens;
-    const ids = reading("tokens", () => {
-      if (!Array.isArray(given) && (!ArrayBuffer.isView(given) || given instanceof DataView)) {
-        throw invalidArgument("tokens", "an array of token ids", given);
-      }
-      const values = given as unknown as ArrayLike<unknown>;
-      const read: number[] = [];
-      for (let position = 0; position < values.length; position++) {
-        const value = values[position];
-        const id = typeof value === "bigint" ? Number(value) : value;
-        if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id > highestToken) {
-          throw new AttentionBypassError(
-            "TOKEN_OUT_OF_RANGE",
-            `expected token ids from 0 to ${highestToken} for tokens but received ${describe(value)} at position ${position}`,
-          );
-        }
-        read.push(id);
-      }
-      return read;
-    });
+    const ids = toIds(tokens);
     return this.#run("decode tokens", () => this.#pipeline.decode(ids));
   }
 
@@ -127,6 +109,29 @@ export class Tokenizer {
       );
     }
   }
+}
+
+/** Returns token ids as an array. Throws INVALID_ARGUMENT, TOKEN_OUT_OF_RANGE. */
+function toIds(given: unknown): number[] {
+  return reading("tokens", () => {
+    if (!Array.isArray(given) && (!ArrayBuffer.isView(given) || given instanceof DataView)) {
+      throw invalidArgument("tokens", "an array of token ids", given);
+    }
+    const values = given as unknown as ArrayLike<unknown>;
+    const read: number[] = [];
+    for (let position = 0; position < values.length; position++) {
+      const value = values[position];
+      const id = typeof value === "bigint" ? Number(value) : value;
+      if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id > highestToken) {
+        throw new AttentionBypassError(
+          "TOKEN_OUT_OF_RANGE",
+          `expected token ids from 0 to ${highestToken} for tokens but received ${describe(value)} at position ${position}`,
+        );
+      }
+      read.push(id);
+    }
+    return read;
+  });
 }
 
 /**
