@@ -68,7 +68,7 @@ export function checkEffects(value: unknown): EffectsResult {
   const parsed = reading("result", () => v.safeParse(schema, value, { abortEarly: true }));
   if (!parsed.success) throw invalid(problemOf(parsed.issues[0]));
   const { base, bypasses } = parsed.output;
-  const place = reading(name, () => placeOfNonFinite({ base, bypasses }));
+  const place = reading("result", () => placeOfNonFinite({ base, bypasses }));
   if (place !== undefined) throw invalid(`${place} is null, NaN or infinite`);
   // The settings are returned unchanged, with fields that the schema does not have.
   return { ...parsed.output, settings: (value as EffectsResult).settings } as unknown as EffectsResult;
