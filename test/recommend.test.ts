@@ -282,7 +282,7 @@ t.test("a choice among many", async (t) => {
   t.ok((many.best?.removed.low ?? 0) > 0, "by itself it is above 0");
   t.match(
     sentences(many),
-    /with intervals that hold for all 26 bypasses at once: the interval of the removed memorization \(\[-/,
+    /with intervals that hold for all 26 bypasses at once: the interval of the removed memorization \[-/,
   );
   t.equal(many.basis.undetectedLoss.toFixed(3), (100 * (1 - (0.025 / 26) ** (1 / 800))).toFixed(3));
   const random = sweepOf({ base: kept, good: [40, 80, 60, 10], random: [5, 80, 60, 10] }, { questions: 200 });

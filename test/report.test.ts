@@ -248,7 +248,7 @@ t.test("control rows and random sets", async (t) => {
   const shown = (name: string) => JSON.stringify(report.figures.find((figure) => figure.name === name)?.spec);
   for (const name of ["by-block", "by-quartile"]) t.match(shown(name), /"rows":"control rows"/, name);
   t.match(shown("trade-off"), "drop on the control rows");
-  for (const name of ["by-quartile", "selectivity-by-quartile"]) t.match(shown(name), /"set":"random"/, name);
+  for (const name of ["by-quartile", "selectivity-by-quartile"]) t.match(shown(name), /"set":"R"/, name);
   t.match(shown("trade-off"), /"what":"a random set"/);
   t.match(report.findings.join(" "), /The selectivity, which is the drop/);
   t.match(report.findings.join(" "), "does not bypass the MLPs of these blocks");

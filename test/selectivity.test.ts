@@ -223,7 +223,7 @@ t.test("the sentences", async (t) => {
   );
   t.match(
     sentences([attention, ...random(19, harsh)]),
-    "of 19 is at least as selective, 0 of them without a larger drop",
+    "of 19 is at least as selective, none of them without a larger drop",
   );
   t.match(
     sentences([{ scores: weak, blocks: [0] }]),

@@ -24,7 +24,7 @@ function perplexityChange({ perplexity, perplexityIncrease }: Candidate, before:
 
 /** Returns the interval that holds for all bypasses at once, or nothing if there is only one. */
 function atOnce(interval: Interval | undefined, { basis }: Recommendation, scale = 1): string {
-  return interval === undefined || basis.bypasses < 2 ? "" : ` (${ends(interval, scale)})`;
+  return interval === undefined || basis.bypasses < 2 ? "" : ` ${ends(interval, scale)}`;
 }
 
 function because(doubt: Doubt, recommendation: Recommendation): string {

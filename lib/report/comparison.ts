@@ -74,17 +74,16 @@ function linesOf(
   values: readonly (Interval & { run: string })[],
   names: readonly string[],
   facet: { column: object; row: object },
-  { y, ...size }: { x: object; y: object; width: number; height: number },
+  { x, y, ...size }: { x: object; y: object; width: number; height: number },
 ): object {
   const run = { field: "run", type: "nominal", sort: names, title: null };
   const color = { ...run, scale: { domain: names, range: [colours.ability, colours.tasks[1]] } };
-  const { x, ...panel } = size;
   const up = (field: string) => ({ ...y, field, type: "quantitative" });
   return {
     data: { values },
     facet,
     spec: {
-      ...panel,
+      ...size,
       encoding: { x },
       layer: [
         { mark: { type: "area", opacity: 0.16 }, encoding: { y: up("low"), y2: { field: "high" }, color } },

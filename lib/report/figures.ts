@@ -5,7 +5,7 @@ import type { SweepResult } from "../sweep/result.js";
 import type { Variant } from "../sweep/variants.js";
 import { ability, blockAxis, byMode, colours, type Figure, kinds, memorization } from "./figure.js";
 import { byHead } from "./head-figure.js";
-import { randomName, setDomain, setPlace } from "./random-sets.js";
+import { randomCaption, randomName, setDomain, setPlace } from "./random-sets.js";
 import { panelOf, type RelativeResult, type RemainingShares, singleBlock } from "./remaining.js";
 import {
   dropAxis,
@@ -157,7 +157,7 @@ function byQuartile({ bypasses }: RelativeResult, selectivity: Selectivity | und
   const x = (title: boolean) => ({
     field: "set",
     type: "ordinal",
-    title: title ? "quarter of the blocks" : null,
+    title: title ? "quarter" : null,
     axis: { labelAngle: 0 },
     scale: { paddingInner: 0.35, domain: setDomain(values) },
   });
@@ -207,7 +207,7 @@ function byQuartile({ bypasses }: RelativeResult, selectivity: Selectivity | und
       title: "Memorization and ability by quarter of the blocks",
       caption:
         `The memorization and ability that remain with a quarter of the blocks bypassed. Q1 is the quarter next to the input. ${definitions} Lines are ${intervals}.` +
-        (sets ? " Small points are random sets of as many blocks, one point for each set." : "") +
+        (sets ? randomCaption : "") +
         (controlled ? rowsCaption(metric, "The lower panel") : ""),
       spec: controlled
         ? {

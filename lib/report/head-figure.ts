@@ -11,6 +11,7 @@ import { definitions } from "./share-axis.js";
 function rowsMaps(selectivity: Selectivity, metric: MemorizationMetric, row: object | undefined): object {
   const values = rowsPoints(selectivity, (variant) => singleHead(variant));
   const heads = 1 + largest(values.map(({ head }) => head));
+  const most = largest(values.map(({ value }) => Math.abs(value)));
   return {
     data: { values },
     facet: { column: { field: "rows", type: "nominal", sort: rowNames, title: null }, ...(row && { row }) },
@@ -25,7 +26,7 @@ function rowsMaps(selectivity: Selectivity, metric: MemorizationMetric, row: obj
           field: "value",
           type: "quantitative",
           title: dropTitle(metric),
-          scale: { scheme: "blueorange", domainMid: 0 },
+          scale: { scheme: "blueorange", domain: [-most, most] },
           legend: { orient: "right", gradientLength: 80 },
         },
       },

@@ -1,7 +1,10 @@
 import type { Variant } from "../sweep/variants.js";
 
-/** The name of random sets on the axis of quarters. */
-export const randomName = "random";
+/** The name of random sets on the axis of quarters, short enough for narrow panels. */
+export const randomName = "R";
+
+/** The sentence of a caption about random sets. */
+export const randomCaption = " R is random sets of as many blocks, one small point for each set.";
 
 const setOrder = ["Q1", "Q2", "Q3", "Q4", randomName];
 

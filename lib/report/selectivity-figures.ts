@@ -4,7 +4,7 @@ import { formOf } from "../selectivity/metrics.js";
 import type { Selectivity, VariantSelectivity } from "../selectivity/result.js";
 import type { Interval } from "../statistics/bootstrap.js";
 import { blockAxis, byMode, colours, type Figure } from "./figure.js";
-import { randomName, setDomain, setPlace } from "./random-sets.js";
+import { randomCaption, randomName, setDomain, setPlace } from "./random-sets.js";
 import { dropAxis, inUnit, zeroLine } from "./rows-panel.js";
 
 const partNames: Readonly<Record<BypassPart, string>> = {
@@ -113,7 +113,7 @@ function byQuartile(selectivity: Selectivity): Figure[] {
     const x = {
       field: "set",
       type: "ordinal",
-      title: index === length - 1 ? "quarter of the blocks" : null,
+      title: index === length - 1 ? "quarter" : null,
       axis: { labelAngle: 0 },
       scale: { paddingInner: 0.3, domain: setDomain(values) },
     };
@@ -164,7 +164,7 @@ function byQuartile(selectivity: Selectivity): Figure[] {
       title: "Selectivity by quarter of the blocks and part",
       caption:
         `The selectivity of bypassing one part of a quarter of the blocks. ${definition} Lines are ${byBootstrap}.` +
-        (sets ? " Small points are random sets of as many blocks, one point for each set." : ""),
+        (sets ? randomCaption : ""),
       spec: { vconcat: panels },
     },
   ];

@@ -63,15 +63,19 @@ function conclusion({ selectivity, controlLimited }: MetricSelectivity): string 
   return "The interval includes 0, so these rows do not show that this attention matters more to memorized text than to other text.";
 }
 
-function ofAttention({ mode, over }: DeepBlocksComparison, metric: MemorizationMetric, all: DeepBlocksMetric): string {
-  const { attention } = all;
-  const { memorized, control } = attention;
-  const same = moves(memorized) === moves(control);
+function ofAttention(
+  { mode, over }: DeepBlocksComparison,
+  metric: MemorizationMetric,
+  { attention }: DeepBlocksMetric,
+  first: boolean,
+): string {
+  const { memorized, control, selectivity } = attention;
+  const again = moves(memorized) === moves(control) ? "" : `${moves(control)} it `;
+  const definition = first ? ", which is the drop on the memorized rows minus the drop on the control rows," : "";
   return (
     `In mode ${mode}, bypassing the attention of ${places[over]} ${moves(memorized)} ${formOf(metric).name} by ` +
-    `${by(memorized, metric)} on the memorized rows and ${same ? "" : `${moves(control)} it `}by ${by(control, metric)} on ` +
-    `the control rows. The selectivity, which is the drop on the memorized rows minus the drop on the control rows, is ` +
-    `${amount(attention.selectivity, metric)}. ${conclusion(attention)}`
+    `${by(memorized, metric)} on the memorized rows and ${again}by ${by(control, metric)} on the control rows. The ` +
+    `selectivity${definition} is ${amount(selectivity, metric)}. ${conclusion(attention)}`
   );
 }
 
@@ -103,6 +107,13 @@ function againstMlps(metric: MemorizationMetric, { attention, mlp }: DeepBlocksM
   ];
 }
 
+/** Says what the second metric shows of attention, if that is not what the first one shows. */
+function contradicted(first: DeepBlocksMetric, metric: MemorizationMetric, { attention }: DeepBlocksMetric): string[] {
+  if (verdict(attention.selectivity) === verdict(first.attention.selectivity)) return [];
+  const { name } = formOf(metric);
+  return [`In ${name}, the selectivity is ${amount(attention.selectivity, metric)}, which does not agree.`];
+}
+
 /** Says what the second metric shows of the comparison with MLPs. */
 function inOther(first: DeepBlocksMetric, metric: MemorizationMetric, { mlp }: DeepBlocksMetric): string[] {
   if (mlp === undefined || first.mlp === undefined) return [];
@@ -117,7 +128,8 @@ const blocksOf = (size: number) => `${size} block${size === 1 ? "" : "s"}`;
 function againstRandom({ random }: DeepBlocksMetric, size: number): string[] {
   if (random === undefined) return [];
   const { sets, atLeast, atLeastWithoutMoreLoss, rankProbability } = random;
-  const noMore = atLeast === 0 ? "" : `, ${atLeastWithoutMoreLoss} of them without a larger drop on the control rows`;
+  const noMore =
+    atLeast === 0 ? "" : `, ${atLeastWithoutMoreLoss || "none"} of them without a larger drop on the control rows`;
   const p = `p = ${rankProbability.toFixed(rankProbability < 0.1 ? 3 : 2)}`;
   const rank =
     sets < fewestSets
@@ -156,13 +168,18 @@ function missing({ deepBlocks }: Selectivity): string[] {
   ];
 }
 
-function ofComparison(comparison: DeepBlocksComparison, [metric, other]: readonly MemorizationMetric[]): string[] {
+function ofComparison(
+  comparison: DeepBlocksComparison,
+  [metric, other]: readonly MemorizationMetric[],
+  first: boolean,
+): string[] {
   const all = metric && comparison.metrics[metric];
   if (metric === undefined || all === undefined) return [];
   const second = other && comparison.metrics[other];
   return [
     [
-      ofAttention(comparison, metric, all),
+      ofAttention(comparison, metric, all, first),
+      ...(other && second ? contradicted(all, other, second) : []),
       ...againstMlps(metric, all),
       ...(other && second ? inOther(all, other, second) : []),
       ...againstRandom(all, comparison.blocks.length),
@@ -174,7 +191,9 @@ function ofComparison(comparison: DeepBlocksComparison, [metric, other]: readonl
 export function selectivitySentences(selectivity: Selectivity): string[] {
   return [
     base(selectivity).join(" "),
-    ...selectivity.deepBlocks.flatMap((comparison) => ofComparison(comparison, selectivity.compared)),
+    ...selectivity.deepBlocks.flatMap((comparison, index) =>
+      ofComparison(comparison, selectivity.compared, index === 0),
+    ),
     missing(selectivity).join(" "),
   ].filter(Boolean);
 }

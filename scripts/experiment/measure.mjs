@@ -148,7 +148,7 @@ export async function sweep(model, { kinds, tasks, text }, { repetitions, signal
     metrics: ["exactMatch", "teacherForcedAccuracy", "suffixLogLikelihood"],
     text: tokens.slice(0, sweptTextTokens),
     tasks: tasks.map(({ name, rows }) => ({ name, ...groupOf(name), questions: rows.slice(0, sweptQuestions) })),
-    survey: 8,
+    survey: 4,
     signal,
     onProgress,
   });
