@@ -171,6 +171,10 @@ t.test("a report says what later parts do, whatever it is", async (t) => {
     sentencesOf(madeUp(-12, -20), madeUp(-30, -20), madeUp(-20, -20))[0],
     "In log-likelihood, later parts make up for some of the direct effect of 1 of 3 bypasses and increase that of 1, each at 95 %.",
   );
+  t.match(
+    createEffectsReport(measured).findings[0],
+    /a mean over 1 row\. .* bypasses and increase that of \d, on this row\./,
+  );
   const report = createEffectsReport(measured, { name: "Serial" });
   t.match(
     inspect(report),

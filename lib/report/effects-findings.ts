@@ -45,12 +45,12 @@ function subject({ name, part, mode, heads, blocks }: BypassEffects): string {
   return `the ${words} of ${own} (${mode})`;
 }
 
-const notTold = "which is not distinguishable from 0 at 95 %";
+const indistinguishable = "which is not distinguishable from 0 at 95 %";
 
 /** Returns the total effect on a quantity, such as "lowers the log-likelihood of the suffix by 2.5 [2.1, 3] nats". */
 function totalText(quantity: string, { total }: Effect, unit: string): string {
   const sign = signOf(total);
-  if (sign === 0) return `changes ${quantity} by ${withEnds(total)}${unit}, ${notTold}`;
+  if (sign === 0) return `changes ${quantity} by ${withEnds(total)}${unit}, ${indistinguishable}`;
   return `${sign < 0 ? "lowers" : "raises"} ${quantity} by ${withEnds(sign < 0 ? negated(total) : total)}${unit}`;
 }
 
@@ -68,9 +68,9 @@ function responseText(bypass: BypassEffects, quantity: Quantity, unit: string): 
     case "nothing":
       return `${effect}, to which later parts add nothing`;
     case "no direct effect":
-      return `${effect}, ${notTold}, so it acts through later parts`;
+      return `${effect}, ${indistinguishable}, so it acts through later parts`;
     case "uncertain":
-      return `${effect}, and what later parts add is ${withEnds(compensation)}${unit}, ${notTold}`;
+      return `${effect}, and what later parts add is ${withEnds(compensation)}${unit}, ${indistinguishable}`;
     case "amplifies":
       return (
         `${effect}, and later parts do not make up for it but add ${withEnds(compensation)}${unit}, ` +
@@ -107,14 +107,16 @@ function partsText(bypass: BypassEffects): string {
   );
 }
 
-function counts(bypasses: readonly BypassEffects[]): string[] {
+function counts({ bypasses, rows }: EffectsResult): string[] {
   if (bypasses.length < 2) return [];
+  // Intervals over one row are that row.
+  const certainty = rows === 1 ? ", on this row" : ", each at 95 %";
   const sentence = (quantity: Quantity, words: string) => {
     const found = bypasses.map((bypass) => responseTo(bypass[quantity]));
     const count = (response: Response) => found.filter((one) => one === response).length;
     return (
       `In ${words}, later parts make up for some of the direct effect of ${count("compensates")} of ${bypasses.length} ` +
-      `bypasses and increase that of ${count("amplifies")}, each at 95 %.`
+      `bypasses and increase that of ${count("amplifies")}${certainty}.`
     );
   };
   return [sentence("logLikelihood", "log-likelihood"), sentence("logit", "the logits of the true tokens")];
@@ -137,12 +139,13 @@ function chosen(bypasses: readonly BypassEffects[]): BypassEffects[] {
 const logits = "the sum of the logits of its tokens";
 
 /** Returns the findings as sentences, also if nothing is made up for. */
-export function effectsFindings({ base, rows, bypasses }: EffectsResult): string[] {
+export function effectsFindings(result: EffectsResult): string[] {
+  const { base, rows, bypasses } = result;
   return [
     [
       `Without a bypass, the log-likelihood of the suffix is ${withEnds(base.logLikelihood)} nats, a mean over ${rows} ` +
         `${rows === 1 ? "row" : "rows"}.`,
-      ...counts(bypasses),
+      ...counts(result),
     ].join(" "),
     ...chosen(bypasses).map(
       (bypass) =>
